@@ -1,0 +1,38 @@
+# Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
+.DEFAULT_GOAL := help
+.PHONY: help setup test demo sandbox lint types generate lock clean
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:  ## make .venv with everything pinned, and install skopeo where it is missing
+	@scripts/setup
+
+test: setup lint types  ## lint, types, and all tests
+	python -m pytest
+
+demo: setup  ## register the type in a local AWS, use it, and see what it does
+	@python -m sandbox.demo
+
+sandbox: setup  ## start the local AWS, print the exports for another terminal, stop on Ctrl-C
+	@exec python -m sandbox
+
+lint: setup  ## ruff
+	ruff check .
+	ruff format --check .
+
+types: setup  ## mypy --strict
+	mypy
+
+generate: setup  ## write models.py, docs/ and resource-role.yaml from the schema
+	cfn generate
+
+lock: setup  ## pin the requirements anew, from the .in files
+	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --emit-build-options --no-header \
+		requirements.in --output-file requirements.txt
+	uv pip compile --quiet --python-version 3.11 --no-header \
+		requirements-development.in --output-file requirements-development.txt
+
+clean:  ## remove what the targets made
+	rm -rf .venv build *.zip rpdk.log* .pytest_cache .mypy_cache .ruff_cache .hypothesis
