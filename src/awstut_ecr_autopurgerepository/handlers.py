@@ -1,0 +1,80 @@
+"""The five handlers: unwrap, call, answer. What happens on delete stands in purge.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from cloudformation_cli_python_lib import Action, HandlerErrorCode, ProgressEvent, SessionProxy
+
+from . import purge, repository, update
+from .errors import HandlerError
+from .models import ResourceHandlerRequest, ResourceModel
+from .pacing import CONNECT_SECONDS, READ_SECONDS, ThreadPool
+from .provider import AutoPurgeResource
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
+TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
+CONCURRENCY = 8  # deletes in flight
+
+resource = AutoPurgeResource(TYPE_NAME, ResourceModel)
+test_entrypoint = resource.test_entrypoint
+
+
+def ecr_client(session: SessionProxy | None, attempts: int = 3) -> ECRClient:
+    """A client with the caller's credentials. ``attempts`` is how often it makes a request at most."""
+    if session is None:
+        raise HandlerError(HandlerErrorCode.InvalidCredentials, "The request came without credentials for ECR.")
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=CONCURRENCY,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
+    client: ECRClient = session.client("ecr", config=config)
+    return client
+
+
+@resource.handler(Action.CREATE)
+def create_handler(
+    session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
+) -> ProgressEvent:
+    """Create a repository."""
+    return repository.create(ecr_client(session), request)
+
+
+@resource.handler(Action.READ)
+def read_handler(
+    session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
+) -> ProgressEvent:
+    """Read a repository."""
+    return repository.read(ecr_client(session), request)
+
+
+@resource.handler(Action.UPDATE)
+def update_handler(
+    session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
+) -> ProgressEvent:
+    """Update a repository."""
+    return update.update(ecr_client(session), request)
+
+
+@resource.handler(Action.DELETE)
+def delete_handler(
+    session: SessionProxy | None, request: ResourceHandlerRequest, callback_context: MutableMapping[str, Any]
+) -> ProgressEvent:
+    """Purge and delete a repository. The purge repeats requests itself, as it knows when the call must end."""
+    with ThreadPool(CONCURRENCY) as pool:
+        return purge.delete(ecr_client(session, attempts=1), request, callback_context, time, pool)
+
+
+@resource.handler(Action.LIST)
+def list_handler(
+    session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
+) -> ProgressEvent:
+    """List the repositories of the account and Region."""
+    return repository.list_page(ecr_client(session), request)

@@ -1,0 +1,118 @@
+"""One table: what ECR and botocore raise -> the error codes of CloudFormation's handler contract.
+
+Source of ECR's codes: botocore's service model of ECR 2015-09-21; of the handler codes:
+https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract-errors.html
+"""
+
+from __future__ import annotations
+
+from botocore import exceptions as botocore_exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+from cloudformation_cli_python_lib import HandlerErrorCode
+
+AWS_ERRORS = (ClientError, BotoCoreError)
+
+# Codes that mean "the same call may succeed later"; CloudFormation itself retries them.
+TRANSIENT = frozenset(
+    {HandlerErrorCode.Throttling, HandlerErrorCode.ServiceInternalError, HandlerErrorCode.NetworkFailure}
+)
+
+_SERVICE_CODES = {
+    "AccessDenied": HandlerErrorCode.AccessDenied,
+    "AccessDeniedException": HandlerErrorCode.AccessDenied,
+    "UnauthorizedOperation": HandlerErrorCode.AccessDenied,
+    "ExpiredToken": HandlerErrorCode.InvalidCredentials,
+    "ExpiredTokenException": HandlerErrorCode.InvalidCredentials,
+    "IncompleteSignature": HandlerErrorCode.InvalidCredentials,
+    "InvalidClientTokenId": HandlerErrorCode.InvalidCredentials,
+    "InvalidSignatureException": HandlerErrorCode.InvalidCredentials,
+    "UnrecognizedClientException": HandlerErrorCode.InvalidCredentials,
+    "InvalidParameterException": HandlerErrorCode.InvalidRequest,
+    "InvalidTagParameterException": HandlerErrorCode.InvalidRequest,
+    "KmsException": HandlerErrorCode.InvalidRequest,
+    "TooManyTagsException": HandlerErrorCode.InvalidRequest,
+    "ValidationException": HandlerErrorCode.InvalidRequest,
+    "RepositoryAlreadyExistsException": HandlerErrorCode.AlreadyExists,
+    "RepositoryNotFoundException": HandlerErrorCode.NotFound,
+    "RepositoryNotEmptyException": HandlerErrorCode.ResourceConflict,
+    "LimitExceededException": HandlerErrorCode.ServiceLimitExceeded,
+    "RequestLimitExceeded": HandlerErrorCode.Throttling,
+    "Throttling": HandlerErrorCode.Throttling,
+    "ThrottlingException": HandlerErrorCode.Throttling,
+    "TooManyRequestsException": HandlerErrorCode.Throttling,
+    "InternalFailure": HandlerErrorCode.ServiceInternalError,
+    "InternalServerError": HandlerErrorCode.ServiceInternalError,
+    "RequestTimeout": HandlerErrorCode.ServiceInternalError,
+    "RequestTimeoutException": HandlerErrorCode.ServiceInternalError,
+    "ServerException": HandlerErrorCode.ServiceInternalError,
+    "ServiceUnavailable": HandlerErrorCode.ServiceInternalError,
+    "ServiceUnavailableException": HandlerErrorCode.ServiceInternalError,
+}
+
+_CLIENT_SIDE: tuple[tuple[type[BotoCoreError], HandlerErrorCode], ...] = (
+    (botocore_exceptions.NoCredentialsError, HandlerErrorCode.InvalidCredentials),
+    (botocore_exceptions.PartialCredentialsError, HandlerErrorCode.InvalidCredentials),
+    (botocore_exceptions.ParamValidationError, HandlerErrorCode.InvalidRequest),
+    (botocore_exceptions.HTTPClientError, HandlerErrorCode.NetworkFailure),  # timeouts and dropped connections
+    (botocore_exceptions.IncompleteReadError, HandlerErrorCode.NetworkFailure),
+    (botocore_exceptions.ResponseStreamingError, HandlerErrorCode.NetworkFailure),
+)
+
+
+class HandlerError(Exception):
+    """A failure that the user is told about: a handler error code and a sentence."""
+
+    def __init__(self, code: HandlerErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def invalid_request(message: str) -> HandlerError:
+    """A failure that no retry can mend: the request, or the repository's own rules, forbid it."""
+    return HandlerError(HandlerErrorCode.InvalidRequest, message)
+
+
+def not_found(name: str) -> HandlerError:
+    """The repository does not exist."""
+    return HandlerError(HandlerErrorCode.NotFound, f"The repository {name} does not exist.")
+
+
+def service_code(error: Exception) -> str:
+    """The service's own name of an error, such as RepositoryNotFoundException; empty where it did not answer."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def handler_code(error: Exception) -> HandlerErrorCode:
+    """The handler error code of what ECR or botocore raised."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        unknown = HandlerErrorCode.ServiceInternalError if status >= 500 else HandlerErrorCode.GeneralServiceException
+        return _SERVICE_CODES.get(service_code(error), unknown)
+    for kind, code in _CLIENT_SIDE:
+        if isinstance(error, kind):
+            return code
+    return HandlerErrorCode.GeneralServiceException
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether the same call may succeed later."""
+    return handler_code(error) in TRANSIENT
+
+
+def failure(error: Exception) -> HandlerError:
+    """What to tell the user about an error of ECR or botocore."""
+    code = handler_code(error)
+    if not isinstance(error, ClientError):
+        return HandlerError(code, f"ECR could not be called: {error}")
+    action = f"ecr:{error.operation_name}"
+    said = error.response.get("Error", {}).get("Message") or service_code(error) or str(error)
+    if code is HandlerErrorCode.AccessDenied:
+        return HandlerError(
+            code,
+            f"{action} was denied. Allow it to the role that runs this resource type (the execution role it was "
+            f"registered with), and look for a Deny in the repository policy. ECR said: {said}",
+        )
+    if service_code(error) == "KmsException":
+        return HandlerError(code, f"{action} failed, as ECR could not use the KMS key: {said}")
+    return HandlerError(code, f"{action} failed: {said}")

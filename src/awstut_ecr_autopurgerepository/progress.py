@@ -1,0 +1,101 @@
+"""How far a delete is: the callback context, typed and checked.
+
+The repository itself is the state; this only says which repository the operation began with, where a walk over its
+images goes on, and what to tell the user. It stays under 4 KB whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from .errors import invalid_request
+
+_LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the walk begins again
+_SAMPLES = 3
+
+
+@dataclass
+class Progress:
+    """One delete operation, over all its slices. A pass is one walk over all images of the repository.
+
+    Counts are of images, unless they say otherwise.
+    """
+
+    created: int | None = None  # creation time of the repository, in ms since 1970: another one is another repository
+    deleted: int = 0
+    known: int = 0  # the most that the repository is known to have held: deleted, and still to be deleted
+    checked: bool = False  # the whole inventory was looked at once; only then does the first image go
+    passes: int = 1
+    token: str | None = None  # ECR's token of the page where the pass goes on; None: at its beginning
+    found: int = 0  # in this pass
+    moved: int = 0  # in this pass: deleted, or gone by other hands
+    least: int | None = None  # the fewest that a whole pass has found
+    stale: int = 0  # passes in a row that did not find fewer
+    idle: int = 0  # passes in a row in which nothing moved
+    silent: int = 0  # slices in a row in which ECR answered nothing, throttling aside
+    failures: dict[str, int] = field(default_factory=dict)  # of this pass, by ECR's failure code
+    samples: list[str] = field(default_factory=list)  # digests of some of them
+
+    def to_context(self) -> dict[str, Any]:
+        """As callback context."""
+        context = asdict(self)
+        if self.token and len(self.token) > _LONGEST_TOKEN:
+            context.update(token=None, found=0, moved=0)
+        return context
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> Progress:
+        """From a callback context; a new one from an empty context, which is what a first call gets.
+
+        Raises HandlerError (InvalidRequest) for a context that to_context did not make.
+        """
+        if not context:
+            return cls()
+        expected = asdict(cls())
+        if context.keys() != expected.keys() or not all(
+            _fits(name, context[name], default) for name, default in expected.items()
+        ):
+            raise invalid_request(
+                "Nothing was deleted: the callback context of this call was not written by this version of the "
+                "resource type. Delete the resource once more."
+            )
+        return cls(**{each.name: context[each.name] for each in fields(cls)})
+
+    def count_failure(self, code: str, digest: str) -> None:
+        """Remember that an image was not deleted."""
+        self.failures[code] = self.failures.get(code, 0) + 1
+        if len(self.samples) < _SAMPLES:
+            self.samples.append(digest)
+
+    def begin_pass(self) -> None:
+        """Start the next walk over all images."""
+        self.passes += 1
+        self.restart_pass()
+
+    def restart_pass(self) -> None:
+        """Walk over all images from the beginning again."""
+        self.token, self.found, self.moved = None, 0, 0
+        self.failures, self.samples = {}, []
+
+    def left(self) -> int:
+        """How many images are still there, as far as is known."""
+        return max(0, self.known - self.deleted)
+
+
+def _fits(name: str, value: object, default: object) -> bool:
+    """Whether a context's value is of the type of its default (JSON knows no others)."""
+    if name == "token":
+        return value is None or isinstance(value, str)
+    if name in ("created", "least"):
+        return value is None or _is_count(value)
+    if name == "failures":
+        return isinstance(value, dict) and all(_is_count(each) for each in value.values())
+    if name == "samples":
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, bool) if isinstance(default, bool) else _is_count(value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

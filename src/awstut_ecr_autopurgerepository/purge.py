@@ -1,0 +1,301 @@
+"""Delete: empty the repository, page by page and in the right order, however many images there are; then delete it.
+
+One call works for at most 55 s and answers IN_PROGRESS if that isn't enough. A pass looks at the repository's rules
+anew, walks over all its images, and deletes what it found. Any call may be repeated, killed, or run twice at once: the
+repository itself is the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
+
+from . import protection, settings
+from .errors import AWS_ERRORS, HandlerError, failure, invalid_request, not_found, service_code
+from .models import ResourceHandlerRequest
+from .pacing import LAST_START_SECONDS, Clock, OutOfTimeError, Pacer, Pool, side_by_side, until_answered
+from .progress import Progress
+from .repository import describe, owner, required_name, tags_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecr.type_defs import (
+        BatchDeleteImageResponseTypeDef,
+        DescribeImagesResponseTypeDef,
+        ImageDetailTypeDef,
+        RepositoryTypeDef,
+    )
+
+PAGE_SIZE = 1_000  # images that DescribeImages answers at most
+BATCH_SIZE = 100  # images that BatchDeleteImage takes at most
+INDEX_TYPES = frozenset(
+    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
+)
+MOST_IDLE_PASSES = 3
+MOST_STALE_PASSES = 20
+MOST_SILENT_SLICES = 5
+CALLBACK_DELAY_SECONDS = 1
+
+
+@dataclass
+class Slice:
+    """What one call of the handler works with."""
+
+    ecr: ECRClient
+    name: str
+    pacer: Pacer
+    pool: Pool
+    progress: Progress
+
+
+@dataclass
+class Listing:
+    """Digests of images that are still there, those of indexes apart; of the whole repository, or a part of it."""
+
+    indexes: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    next_token: str | None = None
+    whole: bool = False
+
+    def __len__(self) -> int:
+        return len(self.indexes) + len(self.others)
+
+    def add(self, images: Sequence[ImageDetailTypeDef]) -> None:
+        """Take up a page."""
+        for image in images:
+            kind = self.indexes if image.get("imageManifestMediaType") in INDEX_TYPES else self.others
+            kind.append(image["imageDigest"])
+
+
+def delete(
+    ecr: ECRClient, request: ResourceHandlerRequest, context: Mapping[str, Any], clock: Clock, pool: Pool
+) -> ProgressEvent:
+    """Purge and delete the repository, as far as one call gets.
+
+    The client must make each request once: repeating is done here, within the deadline.
+    """
+    progress = Progress.from_context(context)
+    pacer = Pacer(clock, ends=clock.monotonic() + LAST_START_SECONDS)
+    work = Slice(ecr, required_name(request.desiredResourceState), pacer, pool, progress)
+    try:
+        _make_passes(work, owner(request))
+    except OutOfTimeError:
+        return _to_be_continued(work, request)
+    except AWS_ERRORS as error:
+        if service_code(error) != "RepositoryNotFoundException":
+            raise _stopped(progress, failure(error)) from error
+    return ProgressEvent(status=OperationStatus.SUCCESS)
+
+
+def _make_passes(work: Slice, requester: settings.Owner) -> None:
+    """Return when the repository is gone."""
+    while True:
+        repository = until_answered(work.pacer, lambda: describe(work.ecr, work.name))
+        if repository is None or not _is_the_same(work.progress, repository):
+            if work.progress.created is None:
+                raise not_found(work.name)
+            return
+        stored = _checked_rules(work, repository, requester)
+        if work.progress.checked and stored.settings.empty_on_delete:
+            listing: Listing | None = _list(work)
+        else:
+            found, listing = _check(work)
+            if found and not stored.settings.empty_on_delete:
+                refusal = protection.not_empty_refusal(stored, repository["repositoryArn"], found)
+                raise _stopped(work.progress, invalid_request(refusal))
+        if listing is not None and _empty(work, listing):
+            return
+
+
+def _empty(work: Slice, listing: Listing) -> bool:
+    """Delete what was listed, and the repository if that was all. Whether the repository is gone."""
+    progress = work.progress
+    if _delete_images(work, listing) and _delete_repository(work):
+        return True
+    progress.found += len(listing)
+    progress.token = listing.next_token
+    if progress.token is None:
+        _end_pass(work)
+    return False
+
+
+def _is_the_same(progress: Progress, repository: RepositoryTypeDef) -> bool:
+    """Whether it is the repository that this operation began with; one made at another time is another one."""
+    created = int(repository["createdAt"].timestamp() * 1_000)
+    if progress.created is None:
+        progress.created = created
+    return progress.created == created
+
+
+def _checked_rules(work: Slice, repository: RepositoryTypeDef, requester: settings.Owner) -> settings.Stored:
+    """The rules that the repository bears now; raises HandlerError if they forbid to touch it."""
+    arn = repository["repositoryArn"]
+    stored = settings.read(until_answered(work.pacer, lambda: tags_of(work.ecr, arn)))
+    refusal = protection.standing_refusal(stored, arn, requester)
+    if refusal:
+        raise _stopped(work.progress, invalid_request(refusal))
+    return stored
+
+
+def _check(work: Slice) -> tuple[int, Listing | None]:
+    """Look at the whole inventory, over as many slices as that takes: the number of images, and the images.
+
+    None for the images if the look began in an earlier slice: what is to be deleted must then be listed anew.
+    """
+    progress = work.progress
+    listing = _list(work, to_the_end=True)
+    found = progress.found
+    progress.checked = True
+    progress.restart_pass()
+    return found, listing if listing.whole else None
+
+
+def _list(work: Slice, *, to_the_end: bool = False) -> Listing:
+    """List images from where the pass stands, to its end if there is time.
+
+    Half of the slice is left for deleting, unless ``to_the_end``: then the pass stands where the listing was cut off.
+    """
+    progress = work.progress
+    token = progress.token
+    listing = Listing(whole=token is None)
+    while True:
+        page = _page(work, token)
+        if page is None:
+            token = None
+            listing = Listing(whole=True)
+            progress.restart_pass()
+            continue
+        listing.add(page["imageDetails"])
+        token = page.get("nextToken")
+        if to_the_end:
+            progress.token = token
+            progress.found += len(page["imageDetails"])
+        if token is None or (not to_the_end and work.pacer.seconds_left() < LAST_START_SECONDS / 2):
+            break
+    listing.next_token = token
+    listing.whole = listing.whole and token is None
+    progress.known = max(progress.known, progress.deleted + (progress.found if to_the_end else len(listing)))
+    return listing
+
+
+def _page(work: Slice, token: str | None) -> DescribeImagesResponseTypeDef | None:
+    """One page of images of every status: active, archived, being restored. None if ECR no longer takes the token."""
+    request: dict[str, Any] = {"repositoryName": work.name, "maxResults": PAGE_SIZE, "filter": {"imageStatus": "ANY"}}
+    if token is not None:
+        request["nextToken"] = token
+    try:
+        return until_answered(work.pacer, lambda: work.ecr.describe_images(**request))
+    except ClientError as error:
+        if token is None or service_code(error) != "InvalidParameterException":
+            raise
+    return None
+
+
+def _delete_images(work: Slice, listing: Listing) -> bool:
+    """Delete what was listed: indexes first, as ECR refuses an image that an index still references.
+
+    Whether the repository must be empty now, as all of its images were listed, and all that were listed were deleted.
+    """
+    before = work.progress.deleted
+    for digests in (listing.indexes, listing.others):
+        batches = [digests[start : start + BATCH_SIZE] for start in range(0, len(digests), BATCH_SIZE)]
+        side_by_side(work.pacer, work.pool, partial(_delete_batch, work), batches, partial(_count, work))
+    return listing.whole and work.progress.deleted - before == len(listing)
+
+
+def _delete_batch(work: Slice, digests: list[str]) -> BatchDeleteImageResponseTypeDef:
+    return work.ecr.batch_delete_image(
+        repositoryName=work.name, imageIds=[{"imageDigest": digest} for digest in digests]
+    )
+
+
+def _count(work: Slice, answer: BatchDeleteImageResponseTypeDef) -> None:
+    """Count what an answer says; ECR names a deleted image once for each of its tags."""
+    progress = work.progress
+    deleted = len({each["imageDigest"] for each in answer.get("imageIds", ())})
+    progress.deleted += deleted
+    progress.moved += deleted
+    for each in answer.get("failures", ()):
+        code = each.get("failureCode", "unknown")
+        if code == "ImageNotFound":
+            progress.moved += 1
+        else:
+            progress.count_failure(code, each.get("imageId", {}).get("imageDigest", ""))
+
+
+def _delete_repository(work: Slice) -> bool:
+    """Delete the empty repository, and wait until it is gone. False if it isn't empty after all. Never by force."""
+    try:
+        until_answered(work.pacer, lambda: work.ecr.delete_repository(repositoryName=work.name))
+    except ClientError as error:
+        if service_code(error) == "RepositoryNotEmptyException":
+            return False
+        raise
+    while True:
+        left = until_answered(work.pacer, lambda: describe(work.ecr, work.name))
+        if left is None or not _is_the_same(work.progress, left):
+            return True
+        work.pacer.pause(1)
+
+
+def _end_pass(work: Slice) -> None:
+    """Judge a pass that did not end with the repository gone. Raises HandlerError when another makes no sense."""
+    progress = work.progress
+    progress.idle = 0 if progress.moved else progress.idle + 1
+    emptier = progress.least is None or progress.found < progress.least
+    progress.stale = 0 if emptier else progress.stale + 1
+    progress.least = progress.found if progress.least is None else min(progress.least, progress.found)
+    if progress.idle >= MOST_IDLE_PASSES:
+        raise _stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, _stuck(work)))
+    if progress.stale >= MOST_STALE_PASSES:
+        reason = (
+            f"The repository {work.name} does not get empty: images keep arriving while it is purged. "
+            "Stop what pushes to it, or replicates to it, and delete again."
+        )
+        raise _stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, reason))
+    work.pacer.pause(progress.idle)
+    progress.begin_pass()
+
+
+def _stuck(work: Slice) -> str:
+    failures = work.progress.failures
+    if not failures:
+        return f"ECR lists no image in the repository {work.name}, and yet says that it is not empty. Delete it again."
+    counts = ", ".join(f"{code} ({count:,})" for code, count in sorted(failures.items()))
+    return (
+        f"Some images of the repository {work.name} cannot be deleted, for these reasons: {counts}; "
+        f"among them {', '.join(work.progress.samples)}. Remove the cause, and delete again."
+    )
+
+
+def _stopped(progress: Progress, reason: HandlerError) -> HandlerError:
+    """The same failure, with what was deleted before it."""
+    if not progress.deleted:
+        return reason
+    counts = f" Before that, {progress.deleted:,} of about {progress.known:,} images were deleted."
+    return HandlerError(reason.code, reason.message + counts)
+
+
+def _to_be_continued(work: Slice, request: ResourceHandlerRequest) -> ProgressEvent:
+    progress, pacer = work.progress, work.pacer
+    progress.silent = 0 if pacer.answered or pacer.throttled else progress.silent + 1
+    if progress.silent >= MOST_SILENT_SLICES and pacer.last_error:
+        raise _stopped(progress, failure(pacer.last_error))
+    if progress.deleted or progress.checked:
+        message = (
+            f"Purged {progress.deleted:,} of about {progress.known:,} images from {work.name}, pass {progress.passes}."
+        )
+    else:
+        message = f"Looked at {progress.found:,} images of {work.name}; none is deleted before all were looked at."
+    return ProgressEvent(
+        status=OperationStatus.IN_PROGRESS,
+        message=message,
+        callbackContext=progress.to_context(),
+        callbackDelaySeconds=CALLBACK_DELAY_SECONDS,
+        resourceModel=request.desiredResourceState,
+    )
