@@ -53,7 +53,8 @@ _CLIENT_SIDE: tuple[tuple[type[BotoCoreError], HandlerErrorCode], ...] = (
     (botocore_exceptions.NoCredentialsError, HandlerErrorCode.InvalidCredentials),
     (botocore_exceptions.PartialCredentialsError, HandlerErrorCode.InvalidCredentials),
     (botocore_exceptions.ParamValidationError, HandlerErrorCode.InvalidRequest),
-    (botocore_exceptions.HTTPClientError, HandlerErrorCode.NetworkFailure),  # timeouts and dropped connections
+    (botocore_exceptions.ConnectionError, HandlerErrorCode.NetworkFailure),  # no connection
+    (botocore_exceptions.HTTPClientError, HandlerErrorCode.NetworkFailure),  # a dropped one, or no answer in time
     (botocore_exceptions.IncompleteReadError, HandlerErrorCode.NetworkFailure),
     (botocore_exceptions.ResponseStreamingError, HandlerErrorCode.NetworkFailure),
 )
@@ -103,6 +104,8 @@ def is_transient(error: Exception) -> bool:
 def failure(error: Exception) -> HandlerError:
     """What to tell the user about an error of ECR or botocore."""
     code = handler_code(error)
+    if isinstance(error, botocore_exceptions.ParamValidationError):
+        return HandlerError(code, f"ECR does not take such a request: {' '.join(str(error).split())}")
     if not isinstance(error, ClientError):
         return HandlerError(code, f"ECR could not be called: {error}")
     action = f"ecr:{error.operation_name}"

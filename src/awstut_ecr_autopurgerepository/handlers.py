@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from cloudformation_cli_python_lib import Action, HandlerErrorCode, ProgressEvent, SessionProxy
 
 from . import purge, repository, update
+from .configuration import Configuration
 from .errors import HandlerError
 from .models import ResourceHandlerRequest, ResourceModel
 from .pacing import CONNECT_SECONDS, READ_SECONDS, ThreadPool
@@ -19,24 +20,28 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
-CONCURRENCY = 8  # deletes in flight
 
 resource = AutoPurgeResource(TYPE_NAME, ResourceModel)
 test_entrypoint = resource.test_entrypoint
 
 
-def ecr_client(session: SessionProxy | None, attempts: int = 3) -> ECRClient:
+def ecr_client(session: SessionProxy | None, attempts: int = 3, connections: int = 1) -> ECRClient:
     """A client with the caller's credentials. ``attempts`` is how often it makes a request at most."""
     if session is None:
         raise HandlerError(HandlerErrorCode.InvalidCredentials, "The request came without credentials for ECR.")
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        max_pool_connections=CONCURRENCY,
+        max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
     client: ECRClient = session.client("ecr", config=config)
     return client
+
+
+def configuration_of(request: ResourceHandlerRequest) -> Configuration:
+    """The account's configuration, which the provider has read and checked."""
+    return cast("Configuration | None", request.typeConfiguration) or Configuration()
 
 
 @resource.handler(Action.CREATE)
@@ -68,8 +73,10 @@ def delete_handler(
     session: SessionProxy | None, request: ResourceHandlerRequest, callback_context: MutableMapping[str, Any]
 ) -> ProgressEvent:
     """Purge and delete a repository. The purge repeats requests itself, as it knows when the call must end."""
-    with ThreadPool(CONCURRENCY) as pool:
-        return purge.delete(ecr_client(session, attempts=1), request, callback_context, time, pool)
+    configuration = configuration_of(request)
+    client = ecr_client(session, attempts=1, connections=configuration.concurrency)
+    with ThreadPool(configuration.concurrency) as pool:
+        return purge.delete(client, request, configuration, callback_context, time, pool)
 
 
 @resource.handler(Action.LIST)

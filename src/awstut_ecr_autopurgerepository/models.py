@@ -51,6 +51,7 @@ class ResourceModel(BaseModel):
     Tags: Optional[Sequence["_Tag"]]
     EmptyOnDelete: Optional[bool]
     DeletionProtection: Optional[bool]
+    PurgeProtection: Optional["_PurgeProtection"]
     Arn: Optional[str]
     RepositoryUri: Optional[str]
     RegistryId: Optional[str]
@@ -75,6 +76,7 @@ class ResourceModel(BaseModel):
             Tags=deserialize_list(json_data.get("Tags"), Tag),
             EmptyOnDelete=json_data.get("EmptyOnDelete"),
             DeletionProtection=json_data.get("DeletionProtection"),
+            PurgeProtection=PurgeProtection._deserialize(json_data.get("PurgeProtection")),
             Arn=json_data.get("Arn"),
             RepositoryUri=json_data.get("RepositoryUri"),
             RegistryId=json_data.get("RegistryId"),
@@ -194,7 +196,32 @@ _Tag = Tag
 
 
 @dataclass
+class PurgeProtection(BaseModel):
+    TagPatterns: Optional[Sequence[str]]
+    PulledWithinDays: Optional[int]
+
+    @classmethod
+    def _deserialize(
+        cls: Type["_PurgeProtection"],
+        json_data: Optional[Mapping[str, Any]],
+    ) -> Optional["_PurgeProtection"]:
+        if not json_data:
+            return None
+        return cls(
+            TagPatterns=json_data.get("TagPatterns"),
+            PulledWithinDays=json_data.get("PulledWithinDays"),
+        )
+
+
+# work around possible type aliasing issues when variable has same name as a model
+_PurgeProtection = PurgeProtection
+
+
+@dataclass
 class TypeConfigurationModel(BaseModel):
+    DeletionProtection: Optional[bool]
+    PurgeProtection: Optional["_PurgeProtection"]
+    Concurrency: Optional[int]
 
     @classmethod
     def _deserialize(
@@ -204,6 +231,9 @@ class TypeConfigurationModel(BaseModel):
         if not json_data:
             return None
         return cls(
+            DeletionProtection=json_data.get("DeletionProtection"),
+            PurgeProtection=PurgeProtection._deserialize(json_data.get("PurgeProtection")),
+            Concurrency=json_data.get("Concurrency"),
         )
 
 

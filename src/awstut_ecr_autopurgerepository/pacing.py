@@ -7,6 +7,7 @@ once (see handlers.py).
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -86,6 +87,10 @@ class Pacer:
     def seconds_left(self) -> float:
         """How long requests may still start."""
         return self.ends - self.clock.monotonic()
+
+    def requests_left(self) -> float:
+        """How many requests may still start at the present rate; infinite while nothing is throttled."""
+        return self.seconds_left() * self._rate if self._rate < _UNLIMITED else math.inf
 
     def succeeded(self) -> None:
         """A request was answered."""

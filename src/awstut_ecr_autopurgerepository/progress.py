@@ -74,6 +74,11 @@ class Progress:
         self.passes += 1
         self.restart_pass()
 
+    def check_again(self) -> None:
+        """Look at the whole inventory again."""
+        self.checked = False
+        self.restart_pass()
+
     def restart_pass(self) -> None:
         """Walk over all images from the beginning again."""
         self.token, self.found, self.moved = None, 0, 0

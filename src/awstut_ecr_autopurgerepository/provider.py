@@ -7,10 +7,11 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from cloudformation_cli_python_lib import Action, ProgressEvent, Resource, SessionProxy
-from cloudformation_cli_python_lib.exceptions import InvalidRequest
+from cloudformation_cli_python_lib.exceptions import InvalidRequest, InvalidTypeConfiguration
 from cloudformation_cli_python_lib.interface import BaseResourceHandlerRequest
 from cloudformation_cli_python_lib.utils import HandlerRequest
 
+from . import configuration, protection
 from .delivery import DeliverySession, direct_logs
 from .errors import AWS_ERRORS, HandlerError, failure
 
@@ -28,14 +29,21 @@ class AutoPurgeResource(Resource):
         return (caller, provider and DeliverySession(provider)), action, context, event
 
     def _cast_resource_request(self, request: HandlerRequest) -> BaseResourceHandlerRequest:
-        for properties in (request.requestData.resourceProperties, request.requestData.previousResourceProperties):
+        data = request.requestData
+        data.resourceProperties = getattr(data, "resourceProperties", None) or {}  # LIST may come without any
+        for properties in (data.resourceProperties, data.previousResourceProperties):
             _refuse_null(properties or {})
         try:
-            cast = super()._cast_resource_request(request)
+            cast: BaseResourceHandlerRequest = super()._cast_resource_request(request)
         except InvalidRequest as error:
-            if isinstance(error.__cause__, KeyError):
-                raise InvalidRequest(f"{error.__cause__.args[0]} is not a property. Check its spelling.") from error
+            unknown = _unknown_property(error)
+            if unknown:
+                raise InvalidRequest(f"{unknown} is not a property. Check its spelling.") from error
             raise
+        try:
+            cast.typeConfiguration = configuration.read(data.typeConfiguration)  # type: ignore[assignment]
+        except ValueError as error:
+            raise InvalidTypeConfiguration(self.type_name, f"{error}.") from error
         cast.nextToken = request.nextToken  # the library drops it, and a caller would read page one for ever
         return cast
 
@@ -53,8 +61,18 @@ class AutoPurgeResource(Resource):
         except AWS_ERRORS as error:
             reason = failure(error)
             progress = ProgressEvent.failed(reason.code, reason.message)
+        progress.message = protection.shortened(progress.message)
         LOG.info("%s: %s. %s", action.name, progress.status.name, progress.message)
         return progress
+
+
+def _unknown_property(error: BaseException | None) -> str | None:
+    """The property that the library stumbled over, which it tells by a KeyError."""
+    while error:
+        if isinstance(error, KeyError):
+            return str(error.args[0])
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _refuse_null(value: object, path: str = "") -> None:

@@ -7,8 +7,8 @@ repository itself is the state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
 from . import protection, settings
+from .configuration import Configuration
 from .errors import AWS_ERRORS, HandlerError, failure, invalid_request, not_found, service_code
+from .inventory import BATCH_SIZE, Listing, Pass, Slice, list_images, refuse_protected
 from .models import ResourceHandlerRequest
 from .pacing import LAST_START_SECONDS, Clock, OutOfTimeError, Pacer, Pool, side_by_side, until_answered
 from .progress import Progress
@@ -26,64 +28,32 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecr.type_defs import (
         BatchDeleteImageResponseTypeDef,
-        DescribeImagesResponseTypeDef,
-        ImageDetailTypeDef,
         RepositoryTypeDef,
     )
 
-PAGE_SIZE = 1_000  # images that DescribeImages answers at most
-BATCH_SIZE = 100  # images that BatchDeleteImage takes at most
-INDEX_TYPES = frozenset(
-    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
-)
 MOST_IDLE_PASSES = 3
 MOST_STALE_PASSES = 20
 MOST_SILENT_SLICES = 5
 CALLBACK_DELAY_SECONDS = 1
 
 
-@dataclass
-class Slice:
-    """What one call of the handler works with."""
-
-    ecr: ECRClient
-    name: str
-    pacer: Pacer
-    pool: Pool
-    progress: Progress
-
-
-@dataclass
-class Listing:
-    """Digests of images that are still there, those of indexes apart; of the whole repository, or a part of it."""
-
-    indexes: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    next_token: str | None = None
-    whole: bool = False
-
-    def __len__(self) -> int:
-        return len(self.indexes) + len(self.others)
-
-    def add(self, images: Sequence[ImageDetailTypeDef]) -> None:
-        """Take up a page."""
-        for image in images:
-            kind = self.indexes if image.get("imageManifestMediaType") in INDEX_TYPES else self.others
-            kind.append(image["imageDigest"])
-
-
 def delete(
-    ecr: ECRClient, request: ResourceHandlerRequest, context: Mapping[str, Any], clock: Clock, pool: Pool
+    ecr: ECRClient,
+    request: ResourceHandlerRequest,
+    configuration: Configuration,
+    context: Mapping[str, Any],
+    clock: Clock,
+    pool: Pool,
 ) -> ProgressEvent:
     """Purge and delete the repository, as far as one call gets.
 
     The client must make each request once: repeating is done here, within the deadline.
     """
-    progress = Progress.from_context(context)
+    name, progress = required_name(request.desiredResourceState), Progress.from_context(context)
     pacer = Pacer(clock, ends=clock.monotonic() + LAST_START_SECONDS)
-    work = Slice(ecr, required_name(request.desiredResourceState), pacer, pool, progress)
+    work = Slice(ecr, name, owner(request), configuration, pacer, pool, progress)
     try:
-        _make_passes(work, owner(request))
+        _make_passes(work)
     except OutOfTimeError:
         return _to_be_continued(work, request)
     except AWS_ERRORS as error:
@@ -92,24 +62,64 @@ def delete(
     return ProgressEvent(status=OperationStatus.SUCCESS)
 
 
-def _make_passes(work: Slice, requester: settings.Owner) -> None:
+def _make_passes(work: Slice) -> None:
     """Return when the repository is gone."""
     while True:
-        repository = until_answered(work.pacer, lambda: describe(work.ecr, work.name))
-        if repository is None or not _is_the_same(work.progress, repository):
-            if work.progress.created is None:
-                raise not_found(work.name)
+        this = _begin_pass(work)
+        if this is None:
             return
-        stored = _checked_rules(work, repository, requester)
-        if work.progress.checked and stored.settings.empty_on_delete:
-            listing: Listing | None = _list(work)
-        else:
-            found, listing = _check(work)
-            if found and not stored.settings.empty_on_delete:
-                refusal = protection.not_empty_refusal(stored, repository["repositoryArn"], found)
-                raise _stopped(work.progress, invalid_request(refusal))
+        if work.progress.checked and not this.stored.settings.empty_on_delete:
+            work.progress.check_again()
+        listing = list_images(work, this, Listing()) if work.progress.checked else _check(work, this)
         if listing is not None and _empty(work, listing):
             return
+
+
+def _begin_pass(work: Slice) -> Pass | None:
+    """Look at the repository and its rules as they are now; None if it is gone.
+
+    Raises HandlerError if it never was there, or if the rules forbid to touch it.
+    """
+    repository = until_answered(work.pacer, lambda: describe(work.ecr, work.name))
+    if repository is None or not _is_the_same(work.progress, repository):
+        if work.progress.created is None:
+            raise not_found(work.name)
+        return None
+    arn = repository["repositoryArn"]
+    stored = settings.read(until_answered(work.pacer, lambda: tags_of(work.ecr, arn)))
+    refusal = protection.standing_refusal(stored, arn, work.requester, work.configuration)
+    if refusal:
+        raise _stopped(work.progress, invalid_request(refusal))
+    now = datetime.fromtimestamp(work.pacer.clock.time(), UTC)
+    return Pass(arn, stored, protection.rules(stored, work.configuration, now))
+
+
+def _is_the_same(progress: Progress, repository: RepositoryTypeDef) -> bool:
+    """Whether it is the repository that this operation began with; one made at another time is another one."""
+    created = int(repository["createdAt"].timestamp() * 1_000)
+    if progress.created is None:
+        progress.created = created
+    return progress.created == created
+
+
+def _check(work: Slice, this: Pass) -> Listing | None:
+    """Look at the whole inventory, over as many slices as that takes, before the first image goes.
+
+    None if the look began in an earlier slice: what is to be deleted must then be listed anew.
+    """
+    progress, listing = work.progress, Listing()
+    try:
+        list_images(work, this, listing, to_the_end=True)
+    except OutOfTimeError:
+        listing.protected.all_known = False
+        refuse_protected(work, this, listing)
+        raise
+    if progress.found and not this.stored.settings.empty_on_delete:
+        refusal = protection.not_empty_refusal(this.stored, this.arn, progress.found)
+        raise _stopped(progress, invalid_request(refusal))
+    progress.checked = True
+    progress.restart_pass()
+    return listing if listing.whole else None
 
 
 def _empty(work: Slice, listing: Listing) -> bool:
@@ -122,78 +132,6 @@ def _empty(work: Slice, listing: Listing) -> bool:
     if progress.token is None:
         _end_pass(work)
     return False
-
-
-def _is_the_same(progress: Progress, repository: RepositoryTypeDef) -> bool:
-    """Whether it is the repository that this operation began with; one made at another time is another one."""
-    created = int(repository["createdAt"].timestamp() * 1_000)
-    if progress.created is None:
-        progress.created = created
-    return progress.created == created
-
-
-def _checked_rules(work: Slice, repository: RepositoryTypeDef, requester: settings.Owner) -> settings.Stored:
-    """The rules that the repository bears now; raises HandlerError if they forbid to touch it."""
-    arn = repository["repositoryArn"]
-    stored = settings.read(until_answered(work.pacer, lambda: tags_of(work.ecr, arn)))
-    refusal = protection.standing_refusal(stored, arn, requester)
-    if refusal:
-        raise _stopped(work.progress, invalid_request(refusal))
-    return stored
-
-
-def _check(work: Slice) -> tuple[int, Listing | None]:
-    """Look at the whole inventory, over as many slices as that takes: the number of images, and the images.
-
-    None for the images if the look began in an earlier slice: what is to be deleted must then be listed anew.
-    """
-    progress = work.progress
-    listing = _list(work, to_the_end=True)
-    found = progress.found
-    progress.checked = True
-    progress.restart_pass()
-    return found, listing if listing.whole else None
-
-
-def _list(work: Slice, *, to_the_end: bool = False) -> Listing:
-    """List images from where the pass stands, to its end if there is time.
-
-    Half of the slice is left for deleting, unless ``to_the_end``: then the pass stands where the listing was cut off.
-    """
-    progress = work.progress
-    token = progress.token
-    listing = Listing(whole=token is None)
-    while True:
-        page = _page(work, token)
-        if page is None:
-            token = None
-            listing = Listing(whole=True)
-            progress.restart_pass()
-            continue
-        listing.add(page["imageDetails"])
-        token = page.get("nextToken")
-        if to_the_end:
-            progress.token = token
-            progress.found += len(page["imageDetails"])
-        if token is None or (not to_the_end and work.pacer.seconds_left() < LAST_START_SECONDS / 2):
-            break
-    listing.next_token = token
-    listing.whole = listing.whole and token is None
-    progress.known = max(progress.known, progress.deleted + (progress.found if to_the_end else len(listing)))
-    return listing
-
-
-def _page(work: Slice, token: str | None) -> DescribeImagesResponseTypeDef | None:
-    """One page of images of every status: active, archived, being restored. None if ECR no longer takes the token."""
-    request: dict[str, Any] = {"repositoryName": work.name, "maxResults": PAGE_SIZE, "filter": {"imageStatus": "ANY"}}
-    if token is not None:
-        request["nextToken"] = token
-    try:
-        return until_answered(work.pacer, lambda: work.ecr.describe_images(**request))
-    except ClientError as error:
-        if token is None or service_code(error) != "InvalidParameterException":
-            raise
-    return None
 
 
 def _delete_images(work: Slice, listing: Listing) -> bool:

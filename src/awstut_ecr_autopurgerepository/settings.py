@@ -2,20 +2,26 @@
 
 What a delete needs lives on the repository, as tags with the prefix ``awstut:``, so that a delete that brings nothing
 but the repository's name obeys it. The mark ``awstut:auto-purge`` holds ``on`` or ``off`` (may the delete purge
-images?), then the short names of the rule tags that belong to it. A rule tag that the mark names and that is missing
-or unreadable counts as protection: stripping tags never opens a repository.
+images?), then the names, without the prefix, of the rule tags that belong to it. A rule tag that the mark names and
+that is missing or unreadable counts as protection: stripping tags never opens a repository.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 PREFIX = "awstut:"
 MARK = PREFIX + "auto-purge"
 DELETION_PROTECTION = PREFIX + "deletion-protection"
+# Ten patterns of 64 characters need four tags of 256, as none is broken in two.
+PROTECT_TAGS = tuple(PREFIX + name for name in ("protect-tags", "protect-tags-2", "protect-tags-3", "protect-tags-4"))
+PROTECT_PULLED_DAYS = PREFIX + "protect-pulled-days"
+RULE_TAGS = (DELETION_PROTECTION, *PROTECT_TAGS, PROTECT_PULLED_DAYS)
 REQUEST = PREFIX + "request"
 STACK_ID = PREFIX + "stack-id"
 LOGICAL_ID = PREFIX + "logical-id"
@@ -23,10 +29,27 @@ LOGICAL_ID = PREFIX + "logical-id"
 LIMIT = 50  # tags that ECR allows on a repository: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-using-tags.html
 ALWAYS = 4  # mark, request, stack and logical id stand on every repository (or their places are kept)
 SPARE = 2  # kept free for the progress of a purge, and for a break-glass deletion protection
+LONGEST_VALUE = 256  # characters of a tag's value
+
+PATTERN = re.compile(r"[A-Za-z0-9_.*-]{1,64}")
+MOST_PATTERNS = 10
+MOST_DAYS = 3_650
 
 _SWITCH = {"on": True, "off": False}
-_RULES = {"deletion-protection": DELETION_PROTECTION}
-RULE_TAGS = frozenset(_RULES.values())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose for deletes.
+
+    ``patterns`` are of image tags that protect, ``*`` standing for any run of characters; ``pulled_within_days`` is the
+    number of days for which a pull protects, or None.
+    """
+
+    empty_on_delete: bool = True
+    deletion_protection: bool = False
+    patterns: tuple[str, ...] = ()
+    pulled_within_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -38,58 +61,80 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the user chose for deletes."""
-
-    empty_on_delete: bool = True
-    deletion_protection: bool = False
-
-
-@dataclass(frozen=True)
 class Stored:
     """What the reserved tags of a repository say.
 
-    ``unreadable`` names the tags that are missing though the mark names them, or that hold nonsense; what they stand
-    for counts as protection.
+    ``rules`` are the rule tags that the mark names; ``switched_on`` those that stand there and are not off, whether the
+    mark names them or an operator put them there. ``unreadable`` are the tags that are missing though the mark names
+    them, or that hold nonsense; what they stand for counts as protection.
     """
 
     marked: bool
     settings: Settings
     rules: tuple[str, ...] = ()
+    switched_on: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     owner: Owner = Owner()
 
 
 @dataclass
 class _Reader:
+    """Reads rule tags, and remembers which it couldn't read."""
+
     tags: Mapping[str, str]
+    named: frozenset[str]
     unreadable: list[str] = field(default_factory=list)
 
-    def switch(self, key: str, *, named: bool) -> bool:
-        """A rule that is on or off; what can't be read, or is missing though the mark names it, is on."""
-        value = self.tags.get(key)
-        if value is None and not named:
-            return False
-        if value not in _SWITCH:
+    def value(self, key: str) -> str | None:
+        """The value of a rule tag; None if there is no such rule."""
+        if key in self.named and key not in self.tags:
             self.unreadable.append(key)
-            return True
-        return _SWITCH[value]
+        return self.tags.get(key)
+
+    def switch(self, key: str) -> bool:
+        value = self.value(key)
+        if value is not None and value not in _SWITCH:
+            self.unreadable.append(key)
+        return _SWITCH.get(value or "off", True)
+
+    def patterns(self) -> Iterable[str]:
+        for key in PROTECT_TAGS:
+            value = self.value(key)
+            words = [word.replace("@", "*") for word in (value or "").split()]
+            if value == "off" or value is None:
+                continue
+            if not words or not all(map(PATTERN.fullmatch, words)):
+                self.unreadable.append(key)
+            yield from filter(PATTERN.fullmatch, words)
+
+    def days(self) -> int | None:
+        value = self.value(PROTECT_PULLED_DAYS)
+        if value is None or value == "off":
+            return None
+        if re.fullmatch("[1-9][0-9]{0,3}", value) and int(value) <= MOST_DAYS:
+            return int(value)
+        self.unreadable.append(PROTECT_PULLED_DAYS)
+        return None
 
 
 def read(tags: Mapping[str, str]) -> Stored:
     """Read all of a repository's tags."""
-    reader = _Reader(tags)
-    word, *rules = tags.get(MARK, "off").split() or [""]
-    if word not in _SWITCH or not set(rules) <= set(_RULES):
+    word, *names = tags.get(MARK, "off").split() or [""]
+    named = frozenset(PREFIX + name for name in names)
+    reader = _Reader(tags, named)
+    if word not in _SWITCH or not named <= set(RULE_TAGS):
         reader.unreadable.append(MARK)
     settings = Settings(
         empty_on_delete=_SWITCH.get(word, False),
-        deletion_protection=reader.switch(DELETION_PROTECTION, named="deletion-protection" in rules),
+        deletion_protection=reader.switch(DELETION_PROTECTION),
+        patterns=tuple(dict.fromkeys(reader.patterns())),
+        pulled_within_days=reader.days(),
     )
     return Stored(
         marked=MARK in tags,
         settings=settings,
-        rules=tuple(rule for rule in rules if rule in _RULES),
+        rules=tuple(key for key in RULE_TAGS if key in named),
+        switched_on=tuple(key for key in RULE_TAGS if tags.get(key, "off") != "off"),
         unreadable=tuple(reader.unreadable),
         owner=Owner(tags.get(STACK_ID), tags.get(LOGICAL_ID)),
     )
@@ -97,22 +142,35 @@ def read(tags: Mapping[str, str]) -> Stored:
 
 def write(settings: Settings) -> dict[str, str]:
     """The mark, and the rule tags that belong to it."""
-    rules = {}
+    rules = dict(zip(PROTECT_TAGS, _packed(settings.patterns), strict=False))
     if settings.deletion_protection:
-        rules["deletion-protection"] = {DELETION_PROTECTION: "on"}
-    tags = {key: value for rule in rules.values() for key, value in rule.items()}
-    return {MARK: mark(settings.empty_on_delete, tuple(rules)), **tags}
+        rules[DELETION_PROTECTION] = "on"
+    if settings.pulled_within_days is not None:
+        rules[PROTECT_PULLED_DAYS] = str(settings.pulled_within_days)
+    return {MARK: mark(settings.empty_on_delete, rules), **rules}
 
 
-def mark(empty_on_delete: bool, rules: tuple[str, ...]) -> str:
-    """The value of the mark."""
-    return " ".join(("on" if empty_on_delete else "off", *rules))
+def _packed(patterns: Iterable[str]) -> list[str]:
+    """Patterns as values of tags: separated by spaces, and ``@`` for ``*``, which a tag's value may not hold."""
+    values: list[str] = []
+    for pattern in patterns:
+        word = pattern.replace("*", "@")
+        if values and len(values[-1]) + 1 + len(word) <= LONGEST_VALUE:
+            values[-1] += f" {word}"
+        else:
+            values.append(word)
+    return values
 
 
-def readable(stored: Stored) -> dict[str, str]:
-    """Values that make the unreadable tags readable again, and allow a delete."""
-    values = {MARK: mark(True, stored.rules), DELETION_PROTECTION: "off"}
-    return {key: values[key] for key in stored.unreadable}
+def mark(empty_on_delete: bool, rules: Iterable[str]) -> str:
+    """The value of the mark that names these rule tags."""
+    names = [key.removeprefix(PREFIX) for key in RULE_TAGS if key in set(rules)]
+    return " ".join(("on" if empty_on_delete else "off", *names))
+
+
+def unlocked(stored: Stored, keys: Iterable[str]) -> dict[str, str]:
+    """Values for reserved tags with which they no longer stand in a delete's way."""
+    return {key: mark(True, stored.rules) if key == MARK else "off" for key in keys}
 
 
 def merge(stored: Stored, previous: Settings, desired: Settings) -> Settings:
@@ -121,13 +179,18 @@ def merge(stored: Stored, previous: Settings, desired: Settings) -> Settings:
     A setting that the update does not change keeps what is stored, so that protection which an operator put on by a
     tag outlives an update of something else. What is unreadable is written anew.
     """
-
-    def pick(name: str, key: str) -> bool:
-        wanted: bool = getattr(desired, name)
-        changed = wanted != getattr(previous, name) or key in stored.unreadable
-        return wanted if changed or not stored.marked else bool(getattr(stored.settings, name))
-
-    return Settings(pick("empty_on_delete", MARK), pick("deletion_protection", DELETION_PROTECTION))
+    tags = {
+        "empty_on_delete": {MARK},
+        "deletion_protection": {DELETION_PROTECTION},
+        "patterns": set(PROTECT_TAGS),
+        "pulled_within_days": {PROTECT_PULLED_DAYS},
+    }
+    merged: dict[str, Any] = {}
+    for each in fields(Settings):
+        wanted = getattr(desired, each.name)
+        anew = not stored.marked or wanted != getattr(previous, each.name) or tags[each.name] & set(stored.unreadable)
+        merged[each.name] = wanted if anew else getattr(stored.settings, each.name)
+    return Settings(**merged)
 
 
 def owner_tags(owner: Owner) -> dict[str, str]:

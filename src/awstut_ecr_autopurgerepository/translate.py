@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from cloudformation_cli_python_lib.identifier_utils import generate_resource_identifier
 
-from . import settings
+from . import configuration, settings
 from .errors import invalid_request
 from .models import (
     EncryptionConfiguration,
     ImageScanningConfiguration,
     ImageTagMutabilityExclusionFilter,
     LifecyclePolicy,
+    PurgeProtection,
     ResourceModel,
     Tag,
 )
@@ -75,7 +76,14 @@ def model_of(repository: Repository, asked: ResourceModel | None = None) -> Reso
         Tags=_tags_model(repository.tags),
         EmptyOnDelete=stored.settings.empty_on_delete if stored.marked else None,
         DeletionProtection=stored.settings.deletion_protection if stored.marked else None,
+        PurgeProtection=_protection_model(stored.settings) if stored.marked else None,
     )
+
+
+def _protection_model(chosen: settings.Settings) -> PurgeProtection | None:
+    if not chosen.patterns and chosen.pulled_within_days is None:
+        return None
+    return PurgeProtection(TagPatterns=list(chosen.patterns) or None, PulledWithinDays=chosen.pulled_within_days)
 
 
 def _encryption_model(described: RepositoryTypeDef) -> EncryptionConfiguration:
@@ -104,9 +112,12 @@ def _tags_model(tags: Mapping[str, str]) -> list[Tag] | None:
 
 def settings_of(wanted: ResourceModel) -> settings.Settings:
     """The settings that a model asks for, defaults included."""
+    protection = wanted.PurgeProtection
     return settings.Settings(
         empty_on_delete=wanted.EmptyOnDelete is not False,
         deletion_protection=wanted.DeletionProtection is True,
+        patterns=tuple(protection.TagPatterns or ()) if protection else (),
+        pulled_within_days=protection.PulledWithinDays if protection else None,
     )
 
 
@@ -226,6 +237,7 @@ def check(wanted: ResourceModel, account: str | None) -> None:
     """Raise HandlerError (InvalidRequest) for what can be seen to be wrong without asking ECR."""
     _check_policy("RepositoryPolicyText", policy_text(wanted))
     _check_policy("LifecyclePolicy.LifecyclePolicyText", lifecycle_text(wanted))
+    _check_protection(wanted.PurgeProtection)
     registry_id = wanted.LifecyclePolicy.RegistryId if wanted.LifecyclePolicy else None
     if registry_id and account and registry_id != account:
         raise invalid_request(
@@ -243,6 +255,16 @@ def check(wanted: ResourceModel, account: str | None) -> None:
         raise invalid_request(
             f"The ImageTagMutability {mutability} needs ImageTagMutabilityExclusionFilters. Add them."
         )
+
+
+def _check_protection(protection: PurgeProtection | None) -> None:
+    try:
+        if protection and protection.TagPatterns is not None:
+            configuration.check_patterns("PurgeProtection.TagPatterns", protection.TagPatterns)
+        if protection and protection.PulledWithinDays is not None:
+            configuration.check_days("PurgeProtection.PulledWithinDays", protection.PulledWithinDays)
+    except ValueError as error:
+        raise invalid_request(f"{error}.") from error
 
 
 def _check_policy(name: str, text: str | None) -> None:

@@ -15,14 +15,14 @@ from tests.project_copy import ROOT, SCHEMA_NAME
 # A path here covers everything below it. One line is enough for a new property of ours.
 OURS_ALONE = {
     "properties/DeletionProtection": "while true, the delete fails and touches nothing",
+    "properties/PurgeProtection": "while an image falls under a rule, the delete fails and touches nothing",
+    "typeConfiguration": "an administrator's rules for all repositories of an account and Region",
     "properties/RegistryId": "Fn::GetAtt for the account that owns the registry",
     "properties/EmptyOnDelete/default": "the delete purges unless it is told not to",
     "readOnlyProperties: /properties/RegistryId": "as above",
     "tagging/permissions: ecr:ListTagsForResource": "cfn validate asks for it where the tags are read",
     "handlers/create/permissions: ecr:DeleteRepository": "a create that fails half-way removes its own repository",
     "handlers/create/permissions: ecr:DescribeRepositories": "a retried create finds the repository it has made",
-    "handlers/create/permissions: ecr:GetLifecyclePolicy": "create answers with what ECR says",
-    "handlers/create/permissions: ecr:GetRepositoryPolicy": "create answers with what ECR says",
     "handlers/create/permissions: ecr:ListTagsForResource": "a retried create knows its own repository by a tag",
     "handlers/update/permissions: ecr:GetLifecyclePolicy": "update changes only what differs from the live repository",
     "handlers/update/permissions: ecr:GetRepositoryPolicy": "update changes only what differs from the live repository",

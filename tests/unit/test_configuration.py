@@ -1,0 +1,99 @@
+"""The type configuration: what is taken, and what is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, strategies
+
+from awstut_ecr_autopurgerepository import configuration
+from awstut_ecr_autopurgerepository.configuration import Configuration
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "awstut-ecr-autopurgerepository-configuration.json").read_text())
+
+BAD = {
+    "a list": ([], "the type configuration must be an object"),
+    "a text": ("on", "the type configuration must be an object"),
+    "an unknown key": ({"DeletionProtecton": True}, "has DeletionProtecton, and only"),
+    "an unknown nested key": ({"PurgeProtection": {"Tags": ["v*"]}}, "PurgeProtection has Tags, and only"),
+    "a text for a boolean": ({"DeletionProtection": "true"}, "must be true or false, without quotes"),
+    "a text for a list": ({"PurgeProtection": {"TagPatterns": "v*"}}, "must be a list of 1 to 10 patterns"),
+    "an empty list": ({"PurgeProtection": {"TagPatterns": []}}, "must be a list of 1 to 10 patterns"),
+    "eleven patterns": ({"PurgeProtection": {"TagPatterns": list("abcdefghijk")}}, "must be a list of 1 to 10"),
+    "an empty pattern": ({"PurgeProtection": {"TagPatterns": [""]}}, "has ''"),
+    "off": ({"PurgeProtection": {"TagPatterns": ["off"]}}, "and not off"),
+    "a character that no tag has": ({"PurgeProtection": {"TagPatterns": ["v+"]}}, "has 'v+'"),
+    "a long pattern": ({"PurgeProtection": {"TagPatterns": ["v" * 65]}}, "1 to 64 letters"),
+    "a text for a number": ({"Concurrency": "4"}, "Concurrency must be a whole number from 1 to 16, without quotes"),
+    "no concurrency": ({"Concurrency": 0}, "Concurrency must be a whole number from 1 to 16"),
+    "too much concurrency": ({"Concurrency": 17}, "Concurrency must be a whole number from 1 to 16"),
+    "a text for days": ({"PurgeProtection": {"PulledWithinDays": "30"}}, "a whole number from 1 to 3,650"),
+    "no days": ({"PurgeProtection": {"PulledWithinDays": 0}}, "a whole number from 1 to 3,650"),
+    "days before": ({"PurgeProtection": {"PulledWithinDays": -1}}, "a whole number from 1 to 3,650"),
+    "days beyond": ({"PurgeProtection": {"PulledWithinDays": 3651}}, "a whole number from 1 to 3,650"),
+    "a fraction of days": ({"PurgeProtection": {"PulledWithinDays": 1.5}}, "a whole number from 1 to 3,650"),
+    "null": ({"PurgeProtection": None}, "PurgeProtection must be an object"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_malformed_configuration_is_refused_with_a_reason(case: str) -> None:
+    raw, reason = BAD[case]
+    with pytest.raises(ValueError) as refused:
+        configuration.read(raw)
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize("raw", [None, {}])
+def test_none_is_the_default(raw: object) -> None:
+    assert configuration.read(raw) == Configuration()
+
+
+def test_everything_is_read() -> None:
+    raw = {
+        "DeletionProtection": True,
+        "PurgeProtection": {"TagPatterns": ["v*", "*"], "PulledWithinDays": 30},
+        "Concurrency": 16,
+    }
+    assert configuration.read(raw) == Configuration(True, ("v*", "*"), 30, 16)
+
+
+PATTERNS = strategies.sampled_from(["v*", "off", "", "a+", "x" * 65, 3])
+PLAUSIBLE = strategies.fixed_dictionaries(
+    {},
+    optional={
+        "DeletionProtection": strategies.sampled_from([True, False, "true", None]),
+        "Concurrency": strategies.sampled_from([1, 16, 0, 17, "8", 2.5, True]),
+        "PurgeProtection": strategies.fixed_dictionaries(
+            {},
+            optional={
+                "TagPatterns": strategies.lists(
+                    strategies.sampled_from(["v*", "off", "", "a+", "x" * 65, 3]), max_size=12
+                )
+                | strategies.text(),
+                "PulledWithinDays": strategies.sampled_from([1, 3650, 0, 3651, "30", 1.5, None]),
+                "Other": strategies.just(1),
+            },
+        )
+        | strategies.none(),
+        "Surprise": strategies.just({}),
+    },
+)
+
+
+@given(PLAUSIBLE)
+def test_what_the_schema_refuses_is_refused_and_nothing_else_but_duplicates(raw: dict[str, object]) -> None:
+    allowed = jsonschema.Draft7Validator(SCHEMA).is_valid(raw)
+    patterns = (
+        (raw.get("PurgeProtection") or {}).get("TagPatterns") if isinstance(raw.get("PurgeProtection"), dict) else None
+    )  # type: ignore[attr-defined]
+    duplicates = isinstance(patterns, list) and len(set(patterns)) < len(patterns)
+    try:
+        configuration.read(raw)
+        taken = True
+    except ValueError:
+        taken = False
+    assert taken == (allowed and not duplicates)
