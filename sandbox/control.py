@@ -1,0 +1,99 @@
+"""A client for the sandbox's control endpoint: what tests and the demo may do that a user of AWS cannot."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+PATH = "/_sandbox/"
+
+
+class ControlError(RuntimeError):
+    """The sandbox refused a command; the text says why."""
+
+
+class Control:
+    """Each method is one command. `account` and `region` default to the sandbox's own."""
+
+    def __init__(self, url: str, timeout: float = 120) -> None:
+        """`timeout` in seconds: seeding 100,000 images takes a while."""
+        self._address = urlsplit(url)
+        self._timeout = timeout
+
+    def send(self, command: str, **arguments: Any) -> Any:
+        """Run a command by its name; arguments that are None are left out. Raises ControlError where it is refused."""
+        body = json.dumps({name: value for name, value in arguments.items() if value is not None})
+        connection = http.client.HTTPConnection(self._address.netloc, timeout=self._timeout)
+        try:
+            connection.request("POST", PATH + command, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise ControlError(answer.get("message", f"{command} failed"))
+        return answer
+
+    # --- images
+
+    def seed(self, repository: str, *steps: tuple[str, dict[str, Any]], **place: Any) -> dict[str, Any]:
+        """Put images into a repository, which is created where it is missing, by steps of the strict ECR's builder.
+
+        >>> control.seed("app", ("with_images", {"count": 250}), ("with_multi_arch", {"count": 3}))
+        """
+        listed = [{"method": method, "arguments": arguments} for method, arguments in steps]
+        answer: dict[str, Any] = self.send("seed", repository=repository, steps=listed, **place)
+        return answer
+
+    def repositories(self, **place: Any) -> list[str]:
+        """The names of all repositories."""
+        names: list[str] = self.send("repositories", **place)
+        return names
+
+    def repository(self, name: str, **place: Any) -> dict[str, Any] | None:
+        """`tags`, `images` (how many, of any status) and more of one repository; None where there is none."""
+        found: dict[str, Any] | None = self.send("repository", name=name, **place)
+        return found
+
+    def calls(self, reset: bool = False, **place: Any) -> dict[str, int]:
+        """How often each ECR operation was called; `reset` starts the count anew afterwards."""
+        counts: dict[str, int] = self.send("calls", reset=reset, **place)
+        return counts
+
+    def set_faults(self, *steps: tuple[str, dict[str, Any]], **place: Any) -> None:
+        """Call methods of the strict ECR's `faults`, one after the other."""
+        self.send("set_faults", steps=[{"method": method, "arguments": each} for method, each in steps], **place)
+
+    def clear_faults(self, **place: Any) -> None:
+        self.send("clear_faults", **place)
+
+    # --- handlers
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """Change settings of the driver (sandbox.driver.settings.Settings), and return all of them."""
+        settings: dict[str, Any] = self.send("settings", changes=changes)
+        return settings
+
+    def reset_settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = self.send("settings", changes={}, reset=True)
+        return settings
+
+    def invocations(self, reset: bool = False, **matching: Any) -> list[dict[str, Any]]:
+        """The calls of handlers so far, oldest first, whose fields equal `matching`, e.g. `action="DELETE"`."""
+        found: list[dict[str, Any]] = self.send("invocations", reset=reset, matching=matching)
+        return found
+
+    def serve_functions(self, package: str) -> None:
+        """Answer Lambda's Invoke for TypeFunction and TestEntrypoint with the handlers in the zip at `package`."""
+        self.send("serve_functions", package=package)
+
+    def handler_log(self) -> str:
+        """What the handlers' processes wrote to stdout and stderr."""
+        text: str = self.send("handler_log")
+        return text
+
+    def shut_down(self) -> None:
+        """Stop the sandbox."""
+        self.send("shut_down")

@@ -1,0 +1,1 @@
+"""Calls the handlers of a registered type as CloudFormation does."""

@@ -1,0 +1,39 @@
+"""How an operation fails, in the service's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# CloudFormation repeats a call that failed with one of these; all others end the operation.
+# https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract-errors.html
+RETRIABLE = frozenset({"NetworkFailure", "ResourceConflict", "ServiceInternalError", "Throttling"})
+
+
+class OperationError(Exception):
+    """The text is what a stack event shows as the reason."""
+
+    def __init__(self, reason: str, code: str, message: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.message = message
+
+
+class HandlerError(OperationError):
+    """The handler answered FAILED, or broke the contract; `model` is what came along."""
+
+    def __init__(self, code: str, message: str, token: str, model: dict[str, Any] | None = None) -> None:
+        super().__init__(
+            f'Resource handler returned message: "{message}" (RequestToken: {token}, HandlerErrorCode: {code})',
+            code,
+            message,
+        )
+        self.model = model
+
+
+class InvalidPropertiesError(OperationError):
+    """The properties do not fit the schema: no handler was called."""
+
+    def __init__(self, name: str, problems: str) -> None:
+        super().__init__(
+            f"Properties validation failed for resource {name} with message:\n{problems}", "InvalidRequest", problems
+        )

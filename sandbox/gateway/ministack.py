@@ -1,0 +1,197 @@
+"""All names of ministack that the sandbox uses. They are private: the version is pinned, and a test guards them."""
+
+from __future__ import annotations
+
+import contextvars
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ministack import app as _app
+from ministack.core import lambda_runtime as _lambda_runtime
+from ministack.core.concurrency import run_reentrant
+from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.services import cloudcontrol as _cloudcontrol
+from ministack.services import cloudformation as _cloudformation
+from ministack.services import ecr as _ecr
+from ministack.services import s3 as _s3
+from ministack.services import sts as _sts
+from ministack.services.cloudformation import changesets as _changesets
+from ministack.services.cloudformation import drift as _drift
+from ministack.services.cloudformation import provisioners as _provisioners
+from ministack.services.cloudformation import stacks as _stacks
+
+VERSION = "1.5.33"
+
+Response = tuple[int, dict[str, str], bytes]
+RequestHandler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Response]]
+
+__all__ = ["get_account_id", "get_region", "request_scope", "run_reentrant"]
+
+asgi_app = _app.app
+
+# Stack tags come with the properties of a type that is in _STACK_TAG_PROPERTY, merged into the property that is named
+# there. For registered types it is this one, which no template can have: so they stay apart from the type's own Tags,
+# a change of them alone is an update, and the ids of the stack and of the resource come along.
+STACK_TAGS = "::StackTags"
+
+# Which stack a delete is for: delete handlers are not told.
+_deleting_stack: contextvars.ContextVar[str | None] = contextvars.ContextVar("deleting_stack", default=None)
+_registered: set[str] = set()
+
+
+def replace_ecr(api: RequestHandler, registry: RequestHandler) -> None:
+    _ecr.handle_request = api
+    _ecr.handle_registry_request = registry
+
+
+def replace_cloud_control(api: RequestHandler) -> None:
+    _cloudcontrol.handle_request = api
+
+
+def wrap_cloudformation(wrap: Callable[[RequestHandler], RequestHandler]) -> None:
+    """Put a handler before CloudFormation's own."""
+    _cloudformation.handle_request = wrap(_cloudformation.handle_request)
+
+
+def add_actions(actions: dict[str, Callable[[dict[str, list[str]]], Response]]) -> None:
+    """Add actions to CloudFormation's API."""
+    _cloudformation._ACTION_HANDLERS.update(actions)
+
+
+def install() -> None:
+    """Teach the stack engine what it must know of registered types. Once a process."""
+    on_thread, sends_back = _stacks._runs_on_worker_thread, _stacks._sends_back_failed_update
+    delete, import_all = _stacks._delete_resource, _changesets._import_resources_async
+
+    def delete_in_stack(kind: str, physical_id: str, properties: Any, stack: Any = None, logical_id: Any = None) -> Any:
+        token = _deleting_stack.set(stack)
+        try:
+            return delete(kind, physical_id, properties, stack, logical_id)
+        finally:
+            _deleting_stack.reset(token)
+
+    async def import_prepared(change_set: dict[str, Any], stack: dict[str, Any], is_new: bool) -> None:
+        # Imports run on the event loop, which a handler needs for its calls to AWS: so ours are done before.
+        await run_reentrant(_prepare_import, change_set, stack)
+        await import_all(change_set, stack, is_new)
+
+    _stacks._runs_on_worker_thread = lambda kind: kind in _registered or on_thread(kind)
+    _stacks._sends_back_failed_update = lambda kind: kind in _registered or sends_back(kind)
+    _stacks._delete_resource = delete_in_stack
+    _changesets._import_resources_async = import_prepared
+
+
+_import_hooks: dict[str, Callable[[dict[str, str], dict[str, Any], str], None]] = {}
+
+
+def _prepare_import(change_set: dict[str, Any], stack: dict[str, Any]) -> None:
+    for entry in change_set["_resources_to_import"]:
+        hook = _import_hooks.get(entry["ResourceType"])
+        if hook is not None:
+            hook(entry["ResourceIdentifier"], stack, entry["LogicalResourceId"])
+
+
+def add_resource_type(
+    name: str,
+    handlers: dict[str, Any],
+    create_only: tuple[str, ...],
+    drift: tuple[Callable[[str, dict[str, Any]], dict[str, Any] | None], frozenset[str]],
+    before_import: Callable[[dict[str, str], dict[str, Any], str], None] | None = None,
+    takes_tags: bool = True,
+) -> None:
+    """Add a type to the stack engine; its handlers run on threads of their own.
+
+    `drift` is a reader and the properties it reads; `before_import` gets the identifier, the stack, the logical id.
+    """
+    _registered.add(name)
+    _provisioners._RESOURCE_HANDLERS[name] = handlers
+    _provisioners._REPLACING_PROPERTIES[name] = create_only
+    _drift._DRIFT_READERS[name] = drift
+    if takes_tags:
+        _provisioners._STACK_TAG_PROPERTY[name] = (STACK_TAGS, "map")
+    else:
+        _provisioners._STACK_TAG_PROPERTY.pop(name, None)
+    if before_import is not None:
+        _import_hooks[name] = before_import
+
+
+def replace_resource_type(
+    name: str,
+    handlers: dict[str, Any],
+    drift: tuple[Callable[[str, dict[str, Any]], dict[str, Any] | None], frozenset[str]],
+) -> None:
+    """Replace the handlers of a type that ministack has."""
+    _provisioners._RESOURCE_HANDLERS[name] = handlers
+    _drift._DRIFT_READERS[name] = drift
+
+
+def remove_resource_type(name: str) -> None:
+    """Take a registered type away again."""
+    _registered.discard(name)
+    for table in (
+        _provisioners._RESOURCE_HANDLERS,
+        _provisioners._REPLACING_PROPERTIES,
+        _provisioners._STACK_TAG_PROPERTY,
+        _drift._DRIFT_READERS,
+        _import_hooks,
+    ):
+        table.pop(name, None)
+
+
+def physical_name(stack_name: str, logical_id: str) -> str:
+    """A generated name as native types get it."""
+    name: str = _provisioners._physical_name(stack_name, logical_id, lowercase=True, max_len=256)
+    return name
+
+
+def stack_by_name(name: str | None) -> dict[str, Any]:
+    """The stack of this account and Region; empty where there is none."""
+    stack: dict[str, Any] = (_cloudformation._stacks.get(name) or {}) if name else {}
+    return stack
+
+
+def stack_of(physical_id: str, logical_id: str | None) -> dict[str, Any]:
+    """The stack that a delete is for, or that holds a resource; empty where there is none."""
+    name = _deleting_stack.get()
+    if name is not None:
+        return stack_by_name(name)
+    for stack in _cloudformation._stacks.values():
+        for logical, record in stack.get("_resources", {}).items():
+            if record.get("PhysicalResourceId") == physical_id and logical_id in (None, logical):
+                found: dict[str, Any] = stack
+                return found
+    return {}
+
+
+def stack_tags(stack: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags") or []}
+
+
+def read_object(bucket: str, key: str) -> bytes | None:
+    """An object of S3, None where there is none."""
+    content: bytes | None = _s3._get_object_data(bucket, key)
+    return content
+
+
+def new_credentials(role_arn: str, seconds: int = 3600) -> dict[str, str]:
+    """Temporary credentials of a role, in the names that handlers expect. STS knows them."""
+    key, secret, token = f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_urlsafe(96)
+    account, role = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    session = {
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/CloudFormation",
+        "UserId": f"AROA{secrets.token_hex(8).upper()}:CloudFormation",
+        "SecretAccessKey": secret,
+        "SessionToken": token,
+        "Expiration": time.time() + seconds,
+        "AccountId": account,
+        "PrincipalType": "AssumedRole",
+    }
+    _sts.register_session(key, session)
+    return {"accessKeyId": key, "secretAccessKey": secret, "sessionToken": token}
+
+
+def stop_functions() -> None:
+    """End the processes of Lambda functions."""
+    _lambda_runtime.reset()

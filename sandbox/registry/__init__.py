@@ -1,0 +1,1 @@
+"""CloudFormation's registry: types that are registered from an uploaded package."""

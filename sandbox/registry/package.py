@@ -1,0 +1,57 @@
+"""The zip that `cfn submit` uploads: schema.json, .rpdk-config, and ResourceProvider.zip with the code.
+
+It is made by rpdk.core.project.Project.submit and the plugin's package().
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_SCHEMA, _SETTINGS, _CODE = "schema.json", ".rpdk-config", "ResourceProvider.zip"
+
+
+class PackageError(ValueError):
+    """The package can't be registered; the text says why."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """An unpacked package."""
+
+    schema: dict[str, Any]
+    entrypoint: str  # module.function that CloudFormation calls
+    test_entrypoint: str  # module.function that `cfn test` may call
+    code: Path
+
+
+def unpack(content: bytes, folder: Path) -> Package:
+    """Unpack the code to `folder`, which must not exist. Raises PackageError."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as outer:
+            schema, settings = _load(outer, _SCHEMA), _load(outer, _SETTINGS)
+            with zipfile.ZipFile(io.BytesIO(outer.read(_CODE))) as inner:
+                inner.extractall(folder)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise PackageError(f"The package is not what `cfn submit` uploads: {error}") from error
+    missing = [key for key in ("typeName", "properties", "primaryIdentifier") if key not in schema]
+    if missing:
+        raise PackageError(f"The schema lacks {', '.join(missing)}.")
+    entrypoint = settings.get("entrypoint")
+    if not entrypoint:
+        raise PackageError(f"{_SETTINGS} in the package has no entrypoint.")
+    return Package(schema, entrypoint, settings.get("testEntrypoint", ""), folder)
+
+
+def _load(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    try:
+        loaded = json.loads(archive.read(name))
+    except json.JSONDecodeError as error:
+        raise PackageError(f"{name} in the package is not JSON: {error}") from error
+    if not isinstance(loaded, dict):
+        raise PackageError(f"{name} in the package is not an object.")
+    return loaded
