@@ -12,6 +12,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
+_KEPT_FOR_DOWNLOADS = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 
 def exports(url: str, region: str = REGION) -> dict[str, str]:
@@ -27,10 +28,15 @@ def exports(url: str, region: str = REGION) -> dict[str, str]:
 
 
 def for_subprocess(url: str, home: Path, region: str = REGION) -> dict[str, str]:
-    """A whole environment for a command that uses the sandbox: nothing of the user's AWS settings, and no proxy."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    """A whole environment for a command that uses the sandbox, without the user's AWS settings.
+
+    pip, which `cfn submit` runs, keeps its settings and proxies: they are not used for 127.0.0.1.
+    """
+    names = [*_KEPT, *_KEPT_FOR_DOWNLOADS, *(name for name in os.environ if name.startswith("PIP_"))]
+    users_pip = Path.home() / ".config" / "pip" / "pip.conf"
     return {
-        **kept,
+        **({"PIP_CONFIG_FILE": str(users_pip)} if users_pip.exists() else {}),
+        **{name: os.environ[name] for name in names if name in os.environ},
         **exports(url, region),
         "HOME": str(home),
         "TMPDIR": str(home),

@@ -19,7 +19,7 @@ from sandbox.control import PATH
 from sandbox.driver.runtime_api import FunctionError
 from sandbox.gateway import cloudformation, images, ministack
 from sandbox.gateway.cloud import Cloud
-from sandbox.gateway.commands import Commands, Refused
+from sandbox.gateway.commands import Commands, RefusedError
 from sandbox.gateway.types import StackType
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
@@ -60,7 +60,7 @@ class Gateway:
         command = scope["path"].removeprefix(PATH)
         try:
             result = await asyncio.to_thread(self._commands.run, command, json.loads(body or b"{}"))
-        except Refused as error:
+        except RefusedError as error:
             await _answer(send, 400, {"message": str(error)})
             return
         await _answer(send, 200, result)

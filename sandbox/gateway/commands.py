@@ -12,7 +12,7 @@ from sandbox.gateway.cloud import Cloud, Place
 from sandbox.registry.package import PackageError
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A command can't be run; the text says why."""
 
 
@@ -41,14 +41,14 @@ class Commands:
         }
 
     def run(self, name: str, arguments: dict[str, Any]) -> Any:
-        """Run a command. Raises Refused."""
+        """Run a command. Raises RefusedError."""
         command = self._commands.get(name)
         if command is None:
-            raise Refused(f"There is no command {name}. There are: {', '.join(sorted(self._commands))}.")
+            raise RefusedError(f"There is no command {name}. There are: {', '.join(sorted(self._commands))}.")
         try:
             return command(**arguments)
         except (TypeError, ValueError, PackageError, OSError) as error:
-            raise Refused(f"{name}: {error}") from error
+            raise RefusedError(f"{name}: {error}") from error
 
     def health(self) -> dict[str, str]:
         return {"status": "ok", "url": self._cloud.url}

@@ -14,7 +14,7 @@ def resource(event: Json, _context: object) -> Json:
     return _handle(event["action"], event["requestData"], event)
 
 
-def test_entrypoint(event: Json, _context: object) -> Json:
+def test_entrypoint(event: Json, _context: object) -> Json:  # noqa: PT019
     """The entry point for `cfn test`."""
     return _handle(event["action"], {"resourceProperties": event["request"]["desiredResourceState"]}, event)
 
@@ -78,7 +78,7 @@ def _behaviour(text: str, action: str) -> dict[str, str]:
         return {}
     if rest.startswith("answer="):
         return {"answer": rest.removeprefix("answer=")}
-    return dict((part.split("=", 1) + [""])[:2] for part in rest.split(",") if part)
+    return {part.partition("=")[0]: part.partition("=")[2] for part in rest.split(",") if part}
 
 
 def _path(name: str) -> Path:
