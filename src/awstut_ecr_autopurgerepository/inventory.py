@@ -13,6 +13,7 @@ from .configuration import Configuration
 from .errors import invalid_request, service_code
 from .pacing import LAST_START_SECONDS, Pacer, Pool, until_answered
 from .progress import Progress
+from .telemetry import Figures
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -36,6 +37,8 @@ class Slice:
     pacer: Pacer
     pool: Pool
     progress: Progress
+    figures: Figures = field(default_factory=Figures)
+    arn: str | None = None  # of the repository, once it is known
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,14 @@ class Pass:
 
 @dataclass
 class Listing:
-    """Digests of images that are still there, those of indexes apart; of the whole repository, or a part of it."""
+    """Digests of images that are still there, those of indexes apart; of the whole repository, or a part of it.
+
+    ``sizes`` are in bytes, by digest.
+    """
 
     indexes: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
     protected: protection.Protected = field(default_factory=protection.Protected)
     next_token: str | None = None
     whole: bool = False
@@ -62,13 +69,15 @@ class Listing:
 
     def restart(self) -> None:
         """Forget what was listed, as it is listed again from the beginning."""
-        self.indexes, self.others, self.protected, self.whole = [], [], protection.Protected(), True
+        self.indexes, self.others, self.sizes = [], [], {}
+        self.protected, self.whole = protection.Protected(), True
 
     def add(self, images: Sequence[ImageDetailTypeDef], rules: protection.Rules) -> None:
         """Take up a page."""
         for image in images:
             kind = self.indexes if image.get("imageManifestMediaType") in INDEX_TYPES else self.others
             kind.append(image["imageDigest"])
+            self.sizes[image["imageDigest"]] = image.get("imageSizeInBytes", 0)
             words = rules.protecting(image)
             if words:
                 self.protected.add(image, words)

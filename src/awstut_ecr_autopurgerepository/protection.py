@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .configuration import Configuration
 
 LONGEST_MESSAGE = 1_024  # characters of StatusMessage in CloudFormation's RecordHandlerProgress; Cloud Control: 2,048
-_LONGEST_COMMAND = 800  # leaves room for a sentence
+LONGEST_REFUSAL = LONGEST_MESSAGE - 100  # what was deleted before may stand in front of it
+_LONGEST_COMMAND = 700  # leaves room for a sentence
 PULLS_ARE_LATE = timedelta(hours=24)  # ECR records pulls so much later: ImageDetail.lastRecordedPullTime in its API
 MOST_SAMPLES = 10
 _MOST_RULES = 3  # named in a message
@@ -40,7 +41,7 @@ def _with_command(sentence: str, arn: str, tags: Mapping[str, str]) -> str:
     shown = dict(tags)
     while len(command := settings.tag_command(arn, shown)) > _LONGEST_COMMAND and len(shown) > 1:
         shown.popitem()
-    return f"{shortened(sentence, LONGEST_MESSAGE - len(command) - 1)} {command}"
+    return f"{shortened(sentence, LONGEST_REFUSAL - len(command) - 1)} {command}"
 
 
 def shortened(sentence: str, length: int = LONGEST_MESSAGE) -> str:
@@ -72,11 +73,11 @@ def standing_refusal(stored: Stored, arn: str, owner: Owner, configuration: Conf
         reasons.append(f"deletion protection is on in the {_ACCOUNT}")
     if not reasons:
         return None
-    sentence = f"The repository {name_of(arn)} and its images were not touched: {'; '.join(reasons)}."
+    sentence = f"The repository {name_of(arn)} and its images are not touched: {'; '.join(reasons)}."
     if configuration.deletion_protection:
         sentence += f" {_ASK}"
     if not allow:
-        return shortened(sentence)
+        return shortened(sentence, LONGEST_REFUSAL)
     return _with_command(f"{sentence} If it is to be deleted, allow it and delete again:", arn, allow)
 
 
@@ -200,10 +201,10 @@ def protected_refusal(stored: Stored, arn: str, protected: Protected, deleted: i
         sentence += f" {_ASK}"
     allow = [key for key in stored.switched_on if key in _IMAGE_RULES]
     if not allow or all(_ACCOUNT in each for each in protected.words):
-        return shortened(f"{sentence} {_samples(protected, LONGEST_MESSAGE - len(sentence) - 1)}".strip())
+        return shortened(f"{sentence} {_samples(protected, LONGEST_REFUSAL - len(sentence) - 1)}".strip())
     offer = " To let them go, switch the rules off and delete again:"
     unlock = settings.unlocked(stored, allow)
-    room = LONGEST_MESSAGE - len(sentence) - len(offer) - len(settings.tag_command(arn, unlock)) - 2
+    room = LONGEST_REFUSAL - len(sentence) - len(offer) - len(settings.tag_command(arn, unlock)) - 2
     return _with_command(f"{sentence} {_samples(protected, room)}".strip() + offer, arn, unlock)
 
 

@@ -62,7 +62,8 @@ class AutoPurgeResource(Resource):
             reason = failure(error)
             progress = ProgressEvent.failed(reason.code, reason.message)
         progress.message = protection.shortened(progress.message)
-        LOG.info("%s: %s. %s", action.name, progress.status.name, progress.message)
+        if action is not Action.DELETE:  # which logs a line with figures
+            LOG.info("%s: %s. %s", action.name, progress.status.name, progress.message)
         return progress
 
 

@@ -7,6 +7,8 @@ repository itself is the state.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from . import protection, settings
+from . import protection, settings, telemetry
 from .configuration import Configuration
 from .errors import AWS_ERRORS, HandlerError, failure, invalid_request, not_found, service_code
 from .inventory import BATCH_SIZE, Listing, Pass, Slice, list_images, refuse_protected
@@ -35,6 +37,10 @@ MOST_IDLE_PASSES = 3
 MOST_STALE_PASSES = 20
 MOST_SILENT_SLICES = 5
 CALLBACK_DELAY_SECONDS = 1
+_TAG_SECONDS = 1.5  # of the time for starting requests, kept for the tag that shows the progress
+
+LOG = logging.getLogger(__name__)
+LOG.setLevel(logging.INFO)
 
 
 def delete(
@@ -50,15 +56,27 @@ def delete(
     The client must make each request once: repeating is done here, within the deadline.
     """
     name, progress = required_name(request.desiredResourceState), Progress.from_context(context)
-    pacer = Pacer(clock, ends=clock.monotonic() + LAST_START_SECONDS)
+    began = clock.monotonic()
+    pacer = Pacer(clock, ends=began + LAST_START_SECONDS - _TAG_SECONDS)
     work = Slice(ecr, name, owner(request), configuration, pacer, pool, progress)
+    try:
+        event = _one_slice(work, request)
+    except HandlerError as error:
+        _log(work, began, OperationStatus.FAILED, error.message)
+        raise
+    _log(work, began, event.status, event.message)
+    return event
+
+
+def _one_slice(work: Slice, request: ResourceHandlerRequest) -> ProgressEvent:
+    before = work.progress.deleted
     try:
         _make_passes(work)
     except OutOfTimeError:
-        return _to_be_continued(work, request)
+        return _to_be_continued(work, request, work.progress.deleted - before)
     except AWS_ERRORS as error:
         if service_code(error) != "RepositoryNotFoundException":
-            raise _stopped(progress, failure(error)) from error
+            raise _stopped(work.progress, failure(error)) from error
     return ProgressEvent(status=OperationStatus.SUCCESS)
 
 
@@ -85,7 +103,7 @@ def _begin_pass(work: Slice) -> Pass | None:
         if work.progress.created is None:
             raise not_found(work.name)
         return None
-    arn = repository["repositoryArn"]
+    arn = work.arn = repository["repositoryArn"]
     stored = settings.read(until_answered(work.pacer, lambda: tags_of(work.ecr, arn)))
     refusal = protection.standing_refusal(stored, arn, work.requester, work.configuration)
     if refusal:
@@ -142,7 +160,7 @@ def _delete_images(work: Slice, listing: Listing) -> bool:
     before = work.progress.deleted
     for digests in (listing.indexes, listing.others):
         batches = [digests[start : start + BATCH_SIZE] for start in range(0, len(digests), BATCH_SIZE)]
-        side_by_side(work.pacer, work.pool, partial(_delete_batch, work), batches, partial(_count, work))
+        side_by_side(work.pacer, work.pool, partial(_delete_batch, work), batches, partial(_count, work, listing))
     return listing.whole and work.progress.deleted - before == len(listing)
 
 
@@ -152,17 +170,20 @@ def _delete_batch(work: Slice, digests: list[str]) -> BatchDeleteImageResponseTy
     )
 
 
-def _count(work: Slice, answer: BatchDeleteImageResponseTypeDef) -> None:
+def _count(work: Slice, listing: Listing, answer: BatchDeleteImageResponseTypeDef) -> None:
     """Count what an answer says; ECR names a deleted image once for each of its tags."""
-    progress = work.progress
-    deleted = len({each["imageDigest"] for each in answer.get("imageIds", ())})
-    progress.deleted += deleted
-    progress.moved += deleted
+    progress, figures = work.progress, work.figures
+    deleted = {each["imageDigest"] for each in answer.get("imageIds", ())}
+    progress.deleted += len(deleted)
+    progress.moved += len(deleted)
+    figures.images_deleted += len(deleted)
+    figures.bytes_deleted += sum(listing.sizes.get(digest, 0) for digest in deleted)
     for each in answer.get("failures", ()):
         code = each.get("failureCode", "unknown")
         if code == "ImageNotFound":
             progress.moved += 1
         else:
+            figures.images_failed += 1
             progress.count_failure(code, each.get("imageId", {}).get("imageDigest", ""))
 
 
@@ -215,18 +236,21 @@ def _stopped(progress: Progress, reason: HandlerError) -> HandlerError:
     """The same failure, with what was deleted before it."""
     if not progress.deleted:
         return reason
-    counts = f" Before that, {progress.deleted:,} of about {progress.known:,} images were deleted."
-    return HandlerError(reason.code, reason.message + counts)
+    counts = f"{progress.deleted:,} of about {progress.known:,} images were deleted before this. "
+    return HandlerError(reason.code, counts + reason.message)
 
 
-def _to_be_continued(work: Slice, request: ResourceHandlerRequest) -> ProgressEvent:
+def _to_be_continued(work: Slice, request: ResourceHandlerRequest, deleted: int) -> ProgressEvent:
+    """``deleted`` is how many images this slice has deleted."""
     progress, pacer = work.progress, work.pacer
+    _show_progress(work)
     progress.silent = 0 if pacer.answered or pacer.throttled else progress.silent + 1
     if progress.silent >= MOST_SILENT_SLICES and pacer.last_error:
         raise _stopped(progress, failure(pacer.last_error))
     if progress.deleted or progress.checked:
         message = (
-            f"Purged {progress.deleted:,} of about {progress.known:,} images from {work.name}, pass {progress.passes}."
+            f"Purged {progress.deleted:,} of about {progress.known:,} images from {work.name}, pass {progress.passes}, "
+            f"{deleted / LAST_START_SECONDS:,.0f} a second."
         )
     else:
         message = f"Looked at {progress.found:,} images of {work.name}; none is deleted before all were looked at."
@@ -237,3 +261,21 @@ def _to_be_continued(work: Slice, request: ResourceHandlerRequest) -> ProgressEv
         callbackDelaySeconds=CALLBACK_DELAY_SECONDS,
         resourceModel=request.desiredResourceState,
     )
+
+
+def _show_progress(work: Slice) -> None:
+    """Write how far the purge is to a tag of the repository, where its owner can see it. Never a reason to fail."""
+    if work.arn is None or work.pacer.seconds_left() < -_TAG_SECONDS:
+        return
+    now = datetime.fromtimestamp(work.pacer.clock.time(), UTC)
+    progress = work.progress
+    value = f"{progress.deleted}/{progress.known} pass {progress.passes} at {now:%Y-%m-%dT%H:%M:%SZ}"
+    with contextlib.suppress(*AWS_ERRORS):
+        work.ecr.tag_resource(resourceArn=work.arn, tags=[{"Key": settings.PROGRESS, "Value": value}])
+
+
+def _log(work: Slice, began: float, status: OperationStatus, message: str) -> None:
+    work.figures.throttled_calls = work.pacer.throttled
+    work.figures.seconds = work.pacer.clock.monotonic() - began
+    more = {"Deleted": work.progress.deleted, "Known": work.progress.known, "Pass": work.progress.passes}
+    LOG.info(telemetry.line(work.name, work.figures, status.name, message, work.pacer.clock.time(), **more))

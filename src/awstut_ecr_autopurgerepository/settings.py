@@ -23,6 +23,7 @@ PROTECT_TAGS = tuple(PREFIX + name for name in ("protect-tags", "protect-tags-2"
 PROTECT_PULLED_DAYS = PREFIX + "protect-pulled-days"
 RULE_TAGS = (DELETION_PROTECTION, *PROTECT_TAGS, PROTECT_PULLED_DAYS)
 REQUEST = PREFIX + "request"
+PROGRESS = PREFIX + "purge-progress"
 STACK_ID = PREFIX + "stack-id"
 LOGICAL_ID = PREFIX + "logical-id"
 
