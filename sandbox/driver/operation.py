@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import Any
 
 from sandbox.driver.contract import breach, context_bytes
 from sandbox.driver.failures import RETRIABLE, HandlerError
@@ -73,15 +73,15 @@ class Operation:
         for copy in range(1, (1 if reading else settings.copies) + 1):
             entry, event = self._begin(call, number, copy)
             future = self.handlers.start(event, seconds)
-            future.add_done_callback(lambda done, entry=entry: _complete(entry, done))  # type: ignore[misc]
-            try:
-                answer = future.result(seconds)
-            except TimeoutError:
+            if not wait([future], seconds).done:
                 entry["timed_out"] = True  # and runs on: CloudFormation can't stop it
+                future.add_done_callback(lambda done, entry=entry: _complete(entry, done))  # type: ignore[misc]
                 continue
-            except Exception as error:
+            _complete(entry, future)
+            error = future.exception()
+            if error is not None:
                 raise self._failure("InternalFailure", str(error)) from error
-            return self._checked(call, answer)
+            return self._checked(call, future.result())
         raise self._failure("ServiceTimeout", f"{call.action} did not answer within {seconds:g} seconds.")
 
     def _begin(self, call: Call, number: int, copy: int) -> tuple[Json, Json]:
@@ -139,7 +139,7 @@ class Operation:
         return HandlerError(code, message, self.token, (answer or {}).get("resourceModel"))
 
 
-def _complete(entry: Json, done: Any) -> None:
+def _complete(entry: Json, done: Future[Json]) -> None:
     """Note in the journal how a call ended, even if nobody waits for it any more."""
     entry["seconds"] = time.time() - entry["started"]
     error = done.exception()

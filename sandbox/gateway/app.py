@@ -15,6 +15,7 @@ from typing import Any
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
+from sandbox.cloudcontrol import api
 from sandbox.control import PATH
 from sandbox.driver.runtime_api import FunctionError
 from sandbox.gateway import cloudformation, images, ministack
@@ -106,6 +107,7 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     ministack.install()
     images.install(cloud.images)
     cloudformation.install(cloud)
+    api.install(cloud)
     return Gateway(cloud, stop, announce), cloud
 
 

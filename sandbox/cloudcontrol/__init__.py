@@ -1,0 +1,1 @@
+"""Cloud Control API for registered types: the same handlers, without a stack."""
