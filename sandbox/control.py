@@ -62,9 +62,26 @@ class Control:
         counts: dict[str, int] = self.send("calls", reset=reset, **place)
         return counts
 
-    def set_faults(self, *steps: tuple[str, dict[str, Any]], **place: Any) -> None:
-        """Call methods of the strict ECR's `faults`, one after the other."""
-        self.send("set_faults", steps=[{"method": method, "arguments": each} for method, each in steps], **place)
+    def deletions(self, **place: Any) -> list[dict[str, Any]]:
+        """The images that were deleted so far: repository, digest, time, and by_force if they went with it."""
+        found: list[dict[str, Any]] = self.send("deletions", **place)
+        return found
+
+    def set_faults(
+        self,
+        *calls: tuple[str, dict[str, Any]],
+        account: str | None = None,
+        region: str | None = None,
+        **attributes: Any,
+    ) -> None:
+        """Call methods of the strict ECR's `faults`, and set attributes of it.
+
+        >>> control.set_faults(("throttle", {"rate": 5}), latency={"BatchDeleteImage": 0.2}, deny=["ecr:TagResource"])
+        """
+        steps: list[dict[str, Any]] = [{"method": method, "arguments": each} for method, each in calls]
+        if attributes:
+            steps.append({"arguments": attributes})
+        self.send("set_faults", steps=steps, account=account, region=region)
 
     def clear_faults(self, **place: Any) -> None:
         self.send("clear_faults", **place)

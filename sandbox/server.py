@@ -38,7 +38,7 @@ class Sandbox:
     url: str
     home: Path  # an empty folder, gone when the sandbox is stopped
     process_id: int
-    _clients: list[Any] = field(default_factory=list, repr=False)
+    _clients: dict[tuple[str | None, ...], Any] = field(default_factory=dict, repr=False)
 
     @property
     def registry_host(self) -> str:
@@ -63,22 +63,22 @@ class Sandbox:
         return Control(self.url)
 
     def client(self, service: str, region: str = REGION, account: str | None = None, **config: Any) -> Any:
-        """A boto3 client of the sandbox; `config` goes into botocore's Config."""
-        config.setdefault("retries", {"mode": "standard", "total_max_attempts": 1})
-        config.setdefault("proxies", {})
-        client = boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=self.url,
-            region_name=region,
-            aws_access_key_id=account or "sandbox",
-            aws_secret_access_key="sandbox",
-            config=Config(**config),
-        )
-        self._clients.append(client)
-        return client
+        """A boto3 client of the sandbox, made once; `config` goes into botocore's Config."""
+        key = (service, region, account, repr(config))
+        if key not in self._clients:
+            defaults: dict[str, Any] = {"retries": {"mode": "standard", "total_max_attempts": 1}, "proxies": {}}
+            self._clients[key] = boto3.client(  # type: ignore[call-overload]
+                service,
+                endpoint_url=self.url,
+                region_name=region,
+                aws_access_key_id=account or "sandbox",
+                aws_secret_access_key="sandbox",
+                config=Config(**{**defaults, **config}),
+            )
+        return self._clients[key]
 
     def close_clients(self) -> None:
-        for client in self._clients:
+        for client in self._clients.values():
             client.close()
         self._clients.clear()
 

@@ -61,7 +61,7 @@ def _model(schema: Schema, model: Any) -> Iterator[str]:
     if identifier(schema, model) is None:
         yield "the model lacks the primary identifier"
         return
-    problems = schema.problems(schema.coerce(model))
+    problems = schema.problems(schema.coerce(model), in_part=True)
     if problems:
         yield f"the model does not fit the schema ({'; '.join(problems)})"
 

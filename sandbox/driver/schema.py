@@ -45,12 +45,15 @@ class Schema:
 
     @cached_property
     def _validator(self) -> Draft7Validator:
-        rules = {key: self.document[key] for key in _RULES if key in self.document}
-        return Draft7Validator(rules)
+        return Draft7Validator({key: self.document[key] for key in _RULES if key in self.document})
 
-    def problems(self, properties: Mapping[str, Any]) -> list[str]:
-        """What does not fit, in CloudFormation's words; nothing if all is well."""
-        return sorted(_words(self._validator.iter_errors(properties)))
+    def problems(self, properties: Mapping[str, Any], in_part: bool = False) -> list[str]:
+        """What does not fit, in CloudFormation's words; nothing if all is well.
+
+        `in_part`: required properties may be missing, as in what handlers answer.
+        """
+        errors = self._validator.iter_errors(properties)
+        return sorted(_words(each for each in errors if not (in_part and each.validator == "required")))
 
     def given_read_only(self, properties: Mapping[str, Any]) -> list[str]:
         """The read-only properties that were given; those of the identifier are not counted."""

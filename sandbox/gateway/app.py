@@ -18,7 +18,7 @@ from hypercorn.config import Config
 from sandbox.cloudcontrol import api
 from sandbox.control import PATH
 from sandbox.driver.runtime_api import FunctionError
-from sandbox.gateway import cloudformation, images, ministack
+from sandbox.gateway import cloudformation, images, ministack, native_repository
 from sandbox.gateway.cloud import Cloud
 from sandbox.gateway.commands import Commands, RefusedError
 from sandbox.gateway.types import StackType
@@ -106,6 +106,7 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     cloud = Cloud(url, folder, type_changed)
     ministack.install()
     images.install(cloud.images)
+    native_repository.install(cloud.images)
     cloudformation.install(cloud)
     api.install(cloud)
     return Gateway(cloud, stop, announce), cloud

@@ -30,6 +30,7 @@ class Commands:
                 self.repositories,
                 self.repository,
                 self.calls,
+                self.deletions,
                 self.set_faults,
                 self.clear_faults,
                 self.settings,
@@ -47,7 +48,7 @@ class Commands:
             raise RefusedError(f"There is no command {name}. There are: {', '.join(sorted(self._commands))}.")
         try:
             return command(**arguments)
-        except (TypeError, ValueError, PackageError, OSError) as error:
+        except (TypeError, ValueError, AttributeError, PackageError, OSError) as error:
             raise RefusedError(f"{name}: {error}") from error
 
     def health(self) -> dict[str, str]:
@@ -71,6 +72,9 @@ class Commands:
         if reset:
             self._cloud.images.reset_counts(place)
         return counts
+
+    def deletions(self, account: str = ACCOUNT, region: str = REGION) -> list[dict[str, Any]]:
+        return self._cloud.images.deletions((account, region))
 
     def set_faults(self, steps: list[dict[str, Any]], account: str = ACCOUNT, region: str = REGION) -> None:
         self._cloud.images.set_faults((account, region), steps)

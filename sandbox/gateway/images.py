@@ -1,19 +1,134 @@
-"""Images: ministack's own ECR, until the strict one takes its place."""
+"""Our strict ECR in the place of ministack's, one for each account and Region."""
 
+from __future__ import annotations
+
+import asyncio
+import threading
 from typing import Any
 
+from sandbox.ecr import StrictEcr
+from sandbox.ecr.client import serve_json
+from sandbox.gateway import ministack
+
 Place = tuple[str, str]  # account and Region
+Steps = list[dict[str, Any]]  # a method and its arguments, each
 
 
 class Registries:
-    """What tests may do with images."""
+    """The registries by account and Region, and what tests may do with them."""
 
     def __init__(self, host: str) -> None:
-        """`host` is where images are pushed to, for repository addresses."""
+        """`host` is where images are pushed to: repository addresses begin with it."""
+        self._host = host
+        self._registries: dict[Place, StrictEcr] = {}
+        self._lock = threading.Lock()
 
-    def __getattr__(self, name: str) -> Any:
-        raise ValueError(f"{name} is not there yet")
+    def at(self, place: Place) -> StrictEcr:
+        """The registry of an account in a Region."""
+        with self._lock:
+            if place not in self._registries:
+                self._registries[place] = StrictEcr(account=place[0], region=place[1], registry_host=self._host)
+            return self._registries[place]
+
+    def here(self) -> StrictEcr:
+        """The registry of the account and Region of the request at hand."""
+        return self.at((ministack.get_account_id(), ministack.get_region()))
+
+    def of_repository(self, name: str) -> StrictEcr:
+        """For requests that are not signed, and so name no Region: the registry that holds the repository."""
+        here = self.here()
+        with self._lock:
+            others = [each for (account, _), each in self._registries.items() if account == here.account]
+        return here if name in here.repositories else next((each for each in others if name in each.repositories), here)
+
+    def seed(self, place: Place, name: str, steps: Steps) -> None:
+        """Run steps of the builder."""
+        _run(self.at(place).repository(name), steps)
+
+    def set_faults(self, place: Place, steps: Steps) -> None:
+        """Set attributes of the faults (a step without `method` names them), or call their methods."""
+        _run(self.at(place).faults, steps)
+
+    def clear_faults(self, place: Place) -> None:
+        self.at(place).faults.clear()
+
+    def counts(self, place: Place) -> dict[str, int]:
+        return dict(self.at(place).calls)
+
+    def reset_counts(self, place: Place) -> None:
+        self.at(place).reset_calls()
+
+    def deletions(self, place: Place) -> list[dict[str, Any]]:
+        """All images that were deleted so far."""
+        return [vars(each) for each in self.at(place).deletion_log]
+
+    def names(self, place: Place) -> list[str]:
+        return self.at(place).names()
+
+    def describe(self, place: Place, name: str) -> dict[str, Any] | None:
+        """One repository, with its tags and policies, and its images in numbers; None where there is none."""
+        registry = self.at(place)
+        repository = registry.repositories.get(name)
+        if repository is None:
+            return None
+        statuses = [image.status for image in registry.images(name)]
+        return {
+            **repository.description(),
+            "tags": dict(repository.tags),
+            "policy": repository.policy,
+            "lifecycle": repository.lifecycle,
+            "images": len(statuses),
+            "statuses": {status: statuses.count(status) for status in sorted(set(statuses))},
+        }
+
+
+def _run(target: Any, steps: Steps) -> None:
+    for step in steps:
+        arguments = step.get("arguments", {})
+        name = step.get("method")
+        if name is None:
+            for attribute, value in arguments.items():
+                _set(target, attribute, value)
+            continue
+        method = None if name.startswith("_") else getattr(target, name, None)
+        if not callable(method):
+            raise ValueError(f"there is no {name}")
+        method(**arguments)
+
+
+def _set(target: Any, attribute: str, value: Any) -> None:
+    """Set an attribute to what JSON can say of its value: lists stand for sets, and for tuples in mappings."""
+    present = getattr(target, attribute)
+    if isinstance(present, set):
+        value = set(value)
+    elif isinstance(present, dict):
+        value = {key: tuple(each) if isinstance(each, list) else each for key, each in value.items()}
+    setattr(target, attribute, value)
 
 
 def install(registries: Registries) -> None:
-    """Nothing to do yet."""
+    """Answer ECR's API and the registry's own protocol, off the event loop, as faults may make them slow."""
+
+    async def api(
+        _method: str, _path: str, headers: dict[str, str], body: bytes, _query: dict[str, list[str]]
+    ) -> ministack.Response:
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        status, answer = await asyncio.to_thread(serve_json, registries.here(), operation, body)
+        return status, {"Content-Type": "application/x-amz-json-1.1"}, answer
+
+    async def registry(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> ministack.Response:
+        name = path.removeprefix("/v2/").split("/blobs/")[0].split("/manifests/")[0].removesuffix("/tags/list")
+        chosen = registries.of_repository(name)
+        response: ministack.Response = await asyncio.to_thread(
+            chosen.handle_registry,
+            method,
+            path,
+            headers,
+            body,
+            query,  # type: ignore[attr-defined]
+        )
+        return response
+
+    ministack.replace_ecr(api, registry)

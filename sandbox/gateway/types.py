@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from sandbox.driver.model import attributes, identifier
 from sandbox.driver.operation import Operation
 from sandbox.driver.operations import Created
 from sandbox.driver.request import Caller
+from sandbox.driver.schema import find
 from sandbox.gateway import ministack
 from sandbox.gateway.cloud import Cloud
 from sandbox.registry.types import RegistryError, TypeVersion
@@ -131,8 +133,12 @@ def _split(given: Properties) -> tuple[Properties, dict[str, str]]:
 
 
 def _without_read_only(version: TypeVersion, model: Properties) -> Properties:
-    read_only = {path[0] for path in version.schema.read_only if len(path) == 1}
-    return {name: value for name, value in model.items() if name not in read_only}
+    writable = copy.deepcopy(model)
+    for *parents, last in version.schema.read_only:
+        place = find(writable, parents)
+        if isinstance(place, dict):
+            place.pop(last, None)
+    return writable
 
 
 def _without_stack_tags(model: Properties, template: Properties, stack_tags: Mapping[str, str]) -> Properties:
