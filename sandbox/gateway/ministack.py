@@ -6,6 +6,7 @@ import contextvars
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from importlib import metadata
 from typing import Any
 
 from ministack import app as _app
@@ -62,6 +63,9 @@ def add_actions(actions: dict[str, Callable[[dict[str, list[str]]], Response]]) 
 
 def install() -> None:
     """Teach the stack engine what it must know of registered types. Once a process."""
+    found = metadata.version("ministack")
+    if found != VERSION:
+        raise RuntimeError(f"The sandbox is made for ministack {VERSION}, and this is {found}: run `make setup`.")
     on_thread, sends_back = _stacks._runs_on_worker_thread, _stacks._sends_back_failed_update
     delete, import_all = _stacks._delete_resource, _changesets._import_resources_async
 

@@ -6,10 +6,14 @@ Its handlers are one function without any library, so that a package is made, an
 from __future__ import annotations
 
 import json
+import uuid
 import zipfile
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.server import Sandbox
 
 TYPE_NAME = "Test::Stub::Thing"
 
@@ -73,3 +77,14 @@ def _zip(files: dict[str, str | bytes]) -> bytes:
         for name, text in files.items():
             archive.writestr(name, text)
     return content.getvalue()
+
+
+def register(box: Sandbox, package: bytes | None = None, name: str = TYPE_NAME, account: str | None = None) -> Any:
+    """Upload and register a package; returns what DescribeTypeRegistration answers."""
+    s3, cloudformation = box.client("s3", account=account), box.client("cloudformation", account=account)
+    bucket, key = f"uploads-{account or 'stub'}", str(uuid.uuid4())
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key=key, Body=package or make_package())
+    asked = {"Type": "RESOURCE", "TypeName": name, "SchemaHandlerPackage": f"s3://{bucket}/{key}"}
+    token = cloudformation.register_type(**asked)["RegistrationToken"]
+    return cloudformation.describe_type_registration(RegistrationToken=token)

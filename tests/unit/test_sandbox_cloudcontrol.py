@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import TYPE_NAME, make_package
+from sandbox.stub import TYPE_NAME, register
 
 Json = dict[str, Any]
 
@@ -60,10 +60,7 @@ class CloudControl:
 @pytest.fixture(scope="module")
 def control() -> Iterator[CloudControl]:
     with start_sandbox() as box:
-        s3 = box.client("s3")
-        s3.create_bucket(Bucket="uploads")
-        s3.put_object(Bucket="uploads", Key="stub", Body=make_package())
-        box.client("cloudformation").register_type(TypeName=TYPE_NAME, SchemaHandlerPackage="s3://uploads/stub")
+        register(box)
         box.control.settings(callback_delay_cap_seconds=0.2, retry_delay_seconds=0.01)
         yield CloudControl(box, box.client("cloudcontrol"))
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.control import ControlError
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import TYPE_NAME, make_package
+from sandbox.stub import TYPE_NAME, make_package, register
 
 
 @pytest.fixture(scope="module")
@@ -150,10 +150,7 @@ def test_a_function_that_raises(box: Sandbox, tmp_path: Path) -> None:
 
 
 def test_images_can_be_pushed_before_each_delete(box: Sandbox) -> None:
-    s3, cloudformation = box.client("s3"), box.client("cloudformation")
-    s3.create_bucket(Bucket="uploads")
-    s3.put_object(Bucket="uploads", Key="stub", Body=make_package())
-    cloudformation.register_type(TypeName=TYPE_NAME, SchemaHandlerPackage="s3://uploads/stub")
+    register(box)
     box.control.settings(seed_before_delete=[{"method": "with_images", "arguments": {"count": 3}}])
     state = json.dumps({"Name": "seeded", "Size": 1})
     control = box.client("cloudcontrol")

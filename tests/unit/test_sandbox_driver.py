@@ -2,82 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
 from sandbox.driver import operations
-from sandbox.driver.failures import HandlerError, InvalidPropertiesError, OperationError
-from sandbox.driver.journal import Journal
-from sandbox.driver.operation import Driver, Operation
-from sandbox.driver.request import Caller, Json
+from sandbox.driver.failures import HandlerError, OperationError
+from sandbox.driver.request import Json
 from sandbox.driver.schema import Schema
-from sandbox.driver.settings import Settings
 from sandbox.stub import SCHEMA
-
-Answer = Json | Callable[[Json], Json]
-MODEL = {"Name": "app", "Size": 3}
-DONE = {"status": "SUCCESS", "resourceModel": MODEL}
-
-
-def failed(code: str, message: str = "no", **more: Any) -> Json:
-    return {"status": "FAILED", "errorCode": code, "message": message, **more}
-
-
-def in_progress(**more: Any) -> Json:
-    return {"status": "IN_PROGRESS", "resourceModel": MODEL, "callbackDelaySeconds": 5, **more}
-
-
-class Script:
-    """Handlers that answer what the test wrote down, in that order; the last answer is repeated."""
-
-    schema = Schema(SCHEMA)
-    version = "00000001"
-    role_arn = "arn:aws:iam::123456789012:role/execution"
-    log_group = "logs"
-
-    def __init__(self, **answers: list[Answer]) -> None:
-        self.answers = {action: list(given) for action, given in answers.items()}
-        self.events: list[Json] = []
-        self.type_configuration: Json | None = None
-        self.pool = ThreadPoolExecutor(4)
-
-    def configuration(self) -> Json | None:
-        return self.type_configuration
-
-    def start(self, event: Json, _seconds: float) -> Future[Json]:
-        self.events.append(event)
-        answers = self.answers[event["action"]]
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        return self.pool.submit(lambda: answer(event) if callable(answer) else answer)
-
-    def called(self, action: str) -> list[Json]:
-        return [event for event in self.events if event["action"] == action]
-
-
-@dataclass
-class Bench:
-    settings: Settings = field(default_factory=Settings)
-    journal: Journal = field(default_factory=Journal)
-    slept: list[float] = field(default_factory=list)
-    caller: Caller = field(
-        default_factory=lambda: Caller("123456789012", "us-east-1", "arn:stack", "Thing", {"team": "a"}, {"team": "b"})
-    )
-    _keys: Iterator[int] = field(default_factory=itertools.count)
-
-    def credentials(self, role_arn: str) -> Json:
-        return {"accessKeyId": f"{role_arn}-{next(self._keys)}", "secretAccessKey": "s", "sessionToken": "t"}
-
-    def operation(self, script: Script) -> Operation:
-        driver = Driver(self.settings, self.journal, self.credentials, sleep=self.slept.append)
-        return Operation(driver, script, self.caller)
+from sandbox.stub.script import DONE, MODEL, Bench, Script, failed, in_progress
 
 
 @pytest.fixture
@@ -321,73 +258,6 @@ def test_delete_after_already_exists_is_a_switch(bench: Bench, switched_on: bool
     with pytest.raises(OperationError, match="AlreadyExists"):
         operations.create(bench.operation(script), {"Size": 3, "Name": "app"})
     assert len(script.called("DELETE")) == switched_on
-
-
-# --- properties are checked before any handler is called
-
-
-@pytest.mark.parametrize(
-    ("properties", "words"),
-    [
-        ({"Size": 3, "Bad": 1}, "#: extraneous key [Bad] is not permitted"),
-        ({}, "#: required key [Size] not found"),
-        ({"Size": 3, "Name": "UPPER"}, "#/Name: failed validation constraint for keyword [pattern]"),
-        ({"Size": 3, "Colour": "blue"}, "#/Colour: failed validation constraint for keyword [enum]"),
-        ({"Size": "many"}, "#/Size: expected type: Integer, found: String"),
-        ({"Size": None}, "#/Size: expected type: Integer, found: Null"),
-        ({"Size": 3, "Tags": {}}, "#/Tags: expected type: JSONArray, found: JSONObject"),
-        ({"Size": 3, "Tags": [{"Key": "a"}]}, "#/Tags/0: required key [Value] not found"),
-        ({"Size": 3, "Arn": "arn"}, "#: read-only properties [/properties/Arn] can't be given"),
-    ],
-)
-def test_properties_that_do_not_fit(bench: Bench, properties: Json, words: str) -> None:
-    script = Script()
-    with pytest.raises(InvalidPropertiesError) as raised:
-        operations.create(bench.operation(script), properties)
-    assert str(raised.value) == f"Properties validation failed for resource Thing with message:\n{words}"
-    assert not script.events
-
-
-def test_several_problems_are_counted(bench: Bench) -> None:
-    with pytest.raises(InvalidPropertiesError, match="#: 2 schema violations found"):
-        operations.create(bench.operation(Script()), {"Size": 3, "Bad": 1, "Worse": 2})
-
-
-def test_strings_count_as_what_the_schema_asks_for(bench: Bench) -> None:
-    script = Script(CREATE=[DONE], READ=[DONE])
-    operations.create(bench.operation(script), {"Size": "3", "Flag": "True", "Name": "app", "Behaviour": 5})
-    given = script.events[0]["requestData"]["resourceProperties"]
-    assert given == {"Size": "3", "Flag": "true", "Name": "app", "Behaviour": "5"}
-
-
-# --- breaches of the contract
-
-
-@pytest.mark.parametrize(
-    ("action", "answer", "words"),
-    [
-        ("READ", in_progress(), "READ must not answer IN_PROGRESS"),
-        ("LIST", in_progress(), "LIST must not answer IN_PROGRESS"),
-        ("DELETE", DONE, "a DELETE that succeeded must answer without a model"),
-        ("DELETE", {"status": "IN_PROGRESS"}, "the model lacks the primary identifier"),
-        ("READ", {"status": "SUCCESS", "resourceModel": {"Size": 3}}, "the model lacks the primary identifier"),
-        ("READ", {"status": "SUCCESS", "resourceModel": {**MODEL, "Bad": 1}}, "extraneous key"),
-        ("READ", {"status": "FAILED"}, "FAILED came without an error code"),
-        ("READ", {"status": "PERHAPS"}, "the status is 'PERHAPS'"),
-        ("LIST", {"status": "SUCCESS"}, "must answer with a list of models"),
-        ("DELETE", in_progress(callbackContext={"x": "y" * 5000}), "the callback context has 5009 bytes"),
-    ],
-)
-def test_a_breach_of_the_contract_fails(bench: Bench, action: str, answer: Json, words: str) -> None:
-    with pytest.raises(HandlerError, match=words) as raised:
-        bench.operation(Script(**{action: [answer]})).run(action, MODEL)
-    assert raised.value.code == "InternalFailure"
-
-
-def test_an_update_must_not_change_the_identifier(bench: Bench) -> None:
-    moved = {"status": "SUCCESS", "resourceModel": {**MODEL, "Name": "other"}}
-    with pytest.raises(HandlerError, match="must not change the primary identifier"):
-        operations.update(bench.operation(Script(UPDATE=[moved])), "app", {"Size": 2}, {"Size": 3})
 
 
 # --- the journal

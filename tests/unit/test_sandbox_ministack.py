@@ -21,7 +21,6 @@ def test_the_version_is_the_pinned_one() -> None:
     text = (Path(__file__).parents[2] / "requirements-development.in").read_text()
     version = metadata.version("ministack")
     assert f"ministack=={version} " in text
-    assert version == "1.5.33"
 
 
 REQUEST = ["method", "path", "headers", "body", "query_params"]

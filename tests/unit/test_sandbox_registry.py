@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import SCHEMA, TYPE_NAME, make_package
+from sandbox.stub import SCHEMA, TYPE_NAME, make_package, register
 
 BUCKET = "uploads"
 
@@ -35,10 +35,7 @@ class Account:
         return f"s3://{bucket}/{key}"
 
     def register(self, package: bytes | None = None, name: str = TYPE_NAME) -> dict[str, Any]:
-        cloudformation = self.client("cloudformation")
-        address = self.upload(package or make_package())
-        token = cloudformation.register_type(Type="RESOURCE", TypeName=name, SchemaHandlerPackage=address)
-        answer: dict[str, Any] = cloudformation.describe_type_registration(RegistrationToken=token["RegistrationToken"])
+        answer: dict[str, Any] = register(self.box, package, name, self.number)
         return answer
 
 

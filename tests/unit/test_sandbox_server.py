@@ -18,7 +18,7 @@ import pytest
 
 from sandbox.control import ControlError
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import TYPE_NAME, make_package
+from sandbox.stub import register
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "sandbox"]
@@ -55,10 +55,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def use(box: Sandbox) -> list[int]:
     """Register a type, whose handlers then run in a process; return the processes below the sandbox."""
-    s3 = box.client("s3")
-    s3.create_bucket(Bucket="uploads")
-    s3.put_object(Bucket="uploads", Key="stub", Body=make_package())
-    box.client("cloudformation").register_type(TypeName=TYPE_NAME, SchemaHandlerPackage="s3://uploads/stub")
+    register(box)
     return children_of(box.process_id)
 
 
