@@ -24,11 +24,11 @@ def unique_name(prefix: str) -> str:
 def one_resource(
     kind: str,
     properties: Json | None,
-    attributes: tuple[str, ...] = (),
+    gettable: tuple[str, ...] = (),
     logical_id: str = "Repository",
     **policies: Any,
 ) -> Json:
-    """A template with one resource. Its outputs are Ref and each of `attributes`; `policies` are e.g. DeletionPolicy."""
+    """A template with one resource. Its outputs are Ref and what is `gettable`; `policies` are e.g. DeletionPolicy."""
     resource: Json = {"Type": kind, **policies}
     if properties is not None:
         resource["Properties"] = properties
