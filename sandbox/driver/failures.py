@@ -19,7 +19,7 @@ class OperationError(Exception):
 
 
 class HandlerError(OperationError):
-    """The handler answered FAILED, or broke the contract; `model` is what came along."""
+    """The handler answered FAILED, or broke the contract; `model` came along, or in an answer before."""
 
     def __init__(self, code: str, message: str, token: str, model: dict[str, Any] | None = None) -> None:
         super().__init__(

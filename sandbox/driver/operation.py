@@ -41,6 +41,7 @@ class Operation:
     caller: Caller
     on_progress: Callable[[Json], None] = lambda _answer: None
     token: str = field(default_factory=lambda: str(uuid.uuid4()))
+    _last_model: Json | None = None  # of an IN_PROGRESS answer: CloudFormation remembers what a create has made
 
     def run(
         self, action: str, desired: Json | None, previous: Json | None = None, next_token: str | None = None
@@ -57,6 +58,7 @@ class Operation:
                 failures += 1
                 self._refuse_or_wait(answer, failures)
                 continue
+            self._last_model = answer["resourceModel"]
             self.on_progress(answer)
             self._wait(answer)
             if time.monotonic() > until:
@@ -136,7 +138,7 @@ class Operation:
         self.driver.sleep(delay if cap is None else min(delay, cap))
 
     def _failure(self, code: str, message: str, answer: Json | None = None) -> HandlerError:
-        return HandlerError(code, message, self.token, (answer or {}).get("resourceModel"))
+        return HandlerError(code, message, self.token, (answer or {}).get("resourceModel") or self._last_model)
 
 
 def _complete(entry: Json, done: Future[Json]) -> None:

@@ -50,7 +50,6 @@ SCHEMA: dict[str, Any] = {
     "readOnlyProperties": ["/properties/Arn", "/properties/Inner/Count"],
     "tagging": {"taggable": True, "tagProperty": "/properties/Tags"},
     "typeConfiguration": {
-        "type": "object",
         "properties": {"Limit": {"type": "integer"}},
         "additionalProperties": False,
     },

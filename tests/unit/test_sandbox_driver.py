@@ -236,6 +236,13 @@ def test_a_failed_create_with_a_model_is_cleaned_up(bench: Bench) -> None:
     assert delete["bearerToken"] != script.called("CREATE")[0]["bearerToken"]
 
 
+def test_a_failed_create_that_gave_an_identifier_before_is_cleaned_up(bench: Bench) -> None:
+    script = Script(CREATE=[in_progress(), failed("AccessDenied")], DELETE=[{"status": "SUCCESS"}])
+    with pytest.raises(HandlerError, match="AccessDenied"):
+        operations.create(bench.operation(script), {"Size": 3})
+    assert len(script.called("DELETE")) == 1
+
+
 def test_a_failed_create_without_a_model_is_not(bench: Bench) -> None:
     script = Script(CREATE=[failed("AccessDenied")])
     with pytest.raises(HandlerError):
