@@ -33,7 +33,7 @@ class Driver:
 class Operation:
     """Calls of a type's handlers with one request token.
 
-    `on_progress` is told of each IN_PROGRESS answer, and before each call; an exception of its own ends the operation.
+    `on_progress` is told of each IN_PROGRESS answer; an exception of its own ends the operation.
     """
 
     driver: Driver

@@ -18,7 +18,7 @@ import pytest
 
 from sandbox.control import ControlError
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import register
+from sandbox.stub import TYPE_NAME, register
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "sandbox"]
@@ -167,3 +167,17 @@ def test_the_control_endpoint_takes_json_posts_only() -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 405 ")
         with pytest.raises(ControlError, match="There is no command nothing"):
             box.control.send("nothing")
+
+
+def test_stopping_ends_handlers_that_are_at_work(temporary: Path) -> None:
+    with start_sandbox() as box:
+        use(box)
+        state = json.dumps({"Name": "slow", "Size": 1, "Behaviour": "first-sleeps=60"})
+        box.client("cloudcontrol").create_resource(TypeName=TYPE_NAME, DesiredState=state)
+        while not box.control.invocations(action="CREATE"):
+            time.sleep(0.01)
+        processes = [box.process_id, *children_of(box.process_id)]
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
+    assert not [each for each in processes if runs(each)]
+    assert list(temporary.iterdir()) == []
