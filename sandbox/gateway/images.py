@@ -127,7 +127,7 @@ def install(registries: Registries) -> None:
             path,
             headers,
             body,
-            query,  # type: ignore[attr-defined]
+            query,
         )
         return response
 

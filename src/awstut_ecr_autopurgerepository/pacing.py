@@ -65,7 +65,7 @@ class Pacer:
     last_error: Exception | None = None
     _rate: float = _UNLIMITED
     _next_start: float = 0.0
-    _changed: float = 0.0
+    _changed: float = -math.inf
     _failures: int = 0
     _recent: deque[float] = field(default_factory=deque)
 

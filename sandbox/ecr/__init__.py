@@ -1,0 +1,7 @@
+"""A strict ECR in memory: for tests in process, and for the sandbox over HTTP. Development only."""
+
+from sandbox.ecr.clock import Clock, SystemClock, VirtualClock
+from sandbox.ecr.model import EcrError, Image
+from sandbox.ecr.service import StrictEcr
+
+__all__ = ["Clock", "EcrError", "Image", "StrictEcr", "SystemClock", "VirtualClock"]

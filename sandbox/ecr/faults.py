@@ -1,0 +1,118 @@
+"""What can be made to go wrong. Nothing does by itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from sandbox.ecr.clock import Clock
+from sandbox.ecr.model import EcrError
+
+
+@dataclass
+class _Bucket:
+    operations: frozenset[str] | None
+    rate: float
+    burst: float
+    tokens: float
+    filled: float | None = None
+
+    def takes(self, operation: str, now: float) -> bool:
+        """Whether a call gets through; one that does not costs nothing."""
+        if self.operations is not None and operation not in self.operations:
+            return True
+        if self.filled is not None:
+            self.tokens = min(self.burst, self.tokens + max(0.0, now - self.filled) * self.rate)
+        self.filled = now if self.filled is None else max(now, self.filled)
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+@dataclass
+class Faults:
+    """Switches; set an attribute, or call a method, and ``clear`` all.
+
+    ``latency`` is in seconds, by operation or "*"; ``image_failures`` maps a digest to a failure code, its reason, and
+    how often (None: always); ``deny`` are actions such as ecr:DescribeImages.
+    """
+
+    clock: Clock
+    latency: dict[str, float] = field(default_factory=dict)
+    image_failures: dict[str, tuple[str, str, int | None]] = field(default_factory=dict)
+    deny: set[str] = field(default_factory=set)
+    every_nth_fails: dict[str, int] = field(default_factory=dict)
+    _bucket: _Bucket | None = None
+    _next_errors: dict[str, list[EcrError]] = field(default_factory=lambda: defaultdict(list))
+    _drops: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def clear(self) -> None:
+        """All is well again."""
+        self.__init__(self.clock)  # type: ignore[misc]
+
+    def throttle(self, operations: Collection[str] | None = None, rate: float = 5.0, burst: float = 5) -> None:
+        """Let so many calls a second through, of all operations together, or of the given ones."""
+        self._bucket = _Bucket(frozenset(operations) if operations is not None else None, rate, burst, burst)
+
+    def server_errors(self, every_nth: int, operations: Collection[str] = ("*",)) -> None:
+        """Answer every nth call of each of these operations with a 500."""
+        self.every_nth_fails.update(dict.fromkeys(operations, every_nth))
+
+    def fail_next(self, operation: str, code: str, message: str, status: int = 400, times: int = 1) -> None:
+        """Answer the next calls of an operation with an error."""
+        self._next_errors[operation] += [EcrError(code, message, status)] * times
+
+    def drop_before(self, operation: str, times: int = 1) -> None:
+        """Drop the connection of the next calls before any work is done."""
+        self._drops[operation] += ["before"] * times
+
+    def drop_after(self, operation: str, times: int = 1) -> None:
+        """Drop the connection of the next calls when the work is done: the answer is lost."""
+        self._drops[operation] += ["after"] * times
+
+    def slow(self, operation: str, times: int = 1) -> None:
+        """Let the next calls do their work, and answer too late."""
+        self._drops[operation] += ["slow"] * times
+
+    # What the service asks:
+
+    def seconds(self, operation: str) -> float:
+        """How long a call takes."""
+        return self.latency.get(operation, self.latency.get("*", 0.0))
+
+    def take_drop(self, operation: str) -> str | None:
+        """What becomes of this call's connection."""
+        return self._drops[operation].pop(0) if self._drops[operation] else None
+
+    def image_failure(self, digest: str) -> tuple[str, str] | None:
+        """Why this image can't be deleted now."""
+        if digest not in self.image_failures:
+            return None
+        code, reason, times = self.image_failures[digest]
+        if times is None:
+            return code, reason
+        if times <= 1:
+            del self.image_failures[digest]
+        else:
+            self.image_failures[digest] = code, reason, times - 1
+        return (code, reason) if times > 0 else None
+
+    def check(self, operation: str, caller: str, resource: str) -> None:
+        """Raise what this call is answered with instead of being worked on."""
+        if f"ecr:{operation}" in self.deny:
+            raise EcrError(
+                "AccessDeniedException",
+                f"User: {caller} is not authorized to perform: ecr:{operation} on resource: {resource} because no "
+                f"identity-based policy allows the ecr:{operation} action",
+            )
+        if self._bucket and not self._bucket.takes(operation, self.clock.time()):
+            raise EcrError("ThrottlingException", "Rate exceeded")
+        if self._next_errors[operation]:
+            raise self._next_errors[operation].pop(0)
+        nth = self.every_nth_fails.get(operation, self.every_nth_fails.get("*"))
+        self._counts[operation] += 1
+        if nth and self._counts[operation] % nth == 0:
+            raise EcrError("ServerException", "Service Unavailable", 500)

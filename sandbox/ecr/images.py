@@ -1,0 +1,224 @@
+"""Operations on images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sandbox.ecr import paging
+from sandbox.ecr.model import TAG, EcrError, Image, Repository, invalid
+
+if TYPE_CHECKING:
+    from sandbox.ecr.service import StrictEcr
+
+Parameters = dict[str, Any]
+
+LARGEST_BATCH = 100
+_BAD_DIGEST = "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"
+_BAD_TAG = "Invalid request parameters: image tag should satisfy the regex '[a-zA-Z0-9-_.]+'"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def _filtered(repository: Repository, parameters: Parameters, scope: str) -> Iterator[Image]:
+    """Images from where the page begins, of the status and with or without tags as asked for."""
+    chosen = parameters.get("filter", {})
+    status = chosen.get("imageStatus", "ACTIVE")
+    tagged = chosen.get("tagStatus", "ANY")
+    after = paging.place(scope, parameters)
+    for image in repository.images.after(int(after) if after else 0):
+        if status not in ("ANY", image.status):
+            continue
+        if tagged == "ANY" or (tagged == "TAGGED") == bool(image.tags):
+            yield image
+
+
+def list_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    """One row for each tag; one for an image without tags."""
+    repository = ecr.find(parameters)
+    size = paging.page_size(parameters)
+    scope = f"list-images {repository.arn}"
+    after = paging.place(scope, parameters)
+    sequence, _, row = after.partition("/") if after else ("1", "", "-1")
+    images = repository.images.after(int(sequence) - 1)
+    status = parameters.get("filter", {}).get("imageStatus", "ACTIVE")
+    tagged = parameters.get("filter", {}).get("tagStatus", "ANY")
+
+    def rows() -> Iterator[tuple[str, Parameters]]:
+        for image in images:
+            if status not in ("ANY", image.status) or not (tagged == "ANY" or (tagged == "TAGGED") == bool(image.tags)):
+                continue
+            ids = [{"imageDigest": image.digest, "imageTag": tag} for tag in image.tags] or [
+                {"imageDigest": image.digest}
+            ]
+            for number, each in enumerate(ids):
+                if image.sequence > int(sequence) or number > int(row):
+                    yield f"{image.sequence}/{number}", each
+
+    page, token = paging.cut(rows(), size, scope, lambda each: each[0])
+    answer: Parameters = {"imageIds": [each for _, each in page]}
+    return {**answer, "nextToken": token} if token else answer
+
+
+def describe_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    """One record for each image."""
+    repository = ecr.find(parameters)
+    if "imageIds" in parameters:
+        if "nextToken" in parameters or "maxResults" in parameters:
+            raise invalid("nextToken and maxResults cannot be used with imageIds")
+        found = [_named(repository, each) for each in parameters["imageIds"]]
+        return {"imageDetails": [image.detail(ecr.account, repository.name) for image in found]}
+    size = paging.page_size(parameters)
+    scope = f"describe-images {repository.arn}"
+    page, token = paging.cut(_filtered(repository, parameters, scope), size, scope, lambda image: str(image.sequence))
+    answer: Parameters = {"imageDetails": [image.detail(ecr.account, repository.name) for image in page]}
+    return {**answer, "nextToken": token} if token else answer
+
+
+def _named(repository: Repository, image_id: dict[str, str]) -> Image:
+    image, code, reason = _look_up(repository, image_id)
+    if image is None:
+        raise EcrError(
+            "ImageNotFoundException" if code == "ImageNotFound" else "InvalidParameterException",
+            f"The image with imageId {image_id} does not exist in the repository '{repository.name}': {reason}",
+        )
+    return image
+
+
+def _look_up(repository: Repository, image_id: dict[str, str]) -> tuple[Image | None, str, str]:
+    """The image that an id means, or a failure code and its reason."""
+    digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
+    if digest is None and tag is None:
+        return None, "MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null"
+    if digest is not None and not _DIGEST.fullmatch(digest):
+        return (
+            None,
+            "InvalidImageDigest",
+            _BAD_DIGEST,
+        )
+    if tag is not None and not TAG.fullmatch(tag):
+        return (
+            None,
+            "InvalidImageTag",
+            _BAD_TAG,
+        )
+    image = repository.images.by_digest(digest) if digest else repository.images.by_tag(str(tag))
+    if image is None:
+        return None, "ImageNotFound", "Requested image not found"
+    if digest and tag and tag not in image.tags:
+        return None, "ImageTagDoesNotMatchDigest", "Invalid request parameters: image tag does not map to the digest"
+    return image, "", ""
+
+
+def batch_delete_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    """Delete by digest (the image with all its tags) or by tag (the tag; with the last one, the image).
+
+    References are judged as they were when the call came in: a child is refused though its index goes in the same call.
+    """
+    repository = ecr.find(parameters)
+    ids = parameters["imageIds"]
+    if not 1 <= len(ids) <= LARGEST_BATCH:
+        raise invalid(
+            "Invalid parameter at 'imageIds' failed to satisfy constraint: 'Member must have length at most "
+            f"{LARGEST_BATCH}' and at least 1"
+        )
+    referenced = {
+        image.digest
+        for image in (_look_up(repository, each)[0] for each in ids)
+        if image and repository.images.is_referenced(image.digest)
+    }
+    deleted: list[dict[str, str]] = []
+    failures: list[dict[str, Any]] = []
+    for each in ids:
+        failure = _delete_one(ecr, repository, each, referenced, deleted)
+        if failure:
+            failures.append({"imageId": each, "failureCode": failure[0], "failureReason": failure[1]})
+    return {"imageIds": deleted, "failures": failures}
+
+
+def _delete_one(
+    ecr: StrictEcr,
+    repository: Repository,
+    image_id: dict[str, str],
+    referenced: set[str],
+    deleted: list[dict[str, str]],
+) -> tuple[str, str] | None:
+    image, code, reason = _look_up(repository, image_id)
+    if image is None:
+        already = any(each.get("imageDigest") == image_id.get("imageDigest") for each in deleted)
+        return None if already and "imageTag" in image_id else (code, reason)
+    tag = image_id.get("imageTag")
+    if tag is not None and len(image.tags) > 1:
+        repository.images.untag(tag)
+        deleted.append({"imageDigest": image.digest, "imageTag": tag})
+        return None
+    fault = ecr.faults.image_failure(image.digest)
+    if fault:
+        return fault
+    if image.digest in referenced:
+        return "ImageReferencedByManifestList", (
+            "Requested image referenced by manifest list: one or more manifest lists or indexes refer to it"
+        )
+    deleted.extend({"imageDigest": image.digest, "imageTag": each} for each in image.tags)
+    if not image.tags:
+        deleted.append({"imageDigest": image.digest})
+    repository.images.remove(image)
+    ecr.note_deletion(repository, image, by_force=False)
+    return None
+
+
+def batch_get_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    """Manifests; it counts as a pull."""
+    repository = ecr.find(parameters)
+    if not 1 <= len(parameters["imageIds"]) <= LARGEST_BATCH:
+        raise invalid("Invalid parameter at 'imageIds'")
+    images, failures = [], []
+    for each in parameters["imageIds"]:
+        image, code, reason = _look_up(repository, each)
+        if image is None or image.status != "ACTIVE":
+            failures.append({"imageId": each, "failureCode": code or "ImageNotFound", "failureReason": reason})
+            continue
+        image.last_recorded_pull_time = ecr.clock.time()
+        tag = {"imageTag": each["imageTag"]} if "imageTag" in each else {}
+        images.append(
+            {
+                "registryId": ecr.account,
+                "repositoryName": repository.name,
+                "imageId": {"imageDigest": image.digest, **tag},
+                "imageManifest": image.manifest.decode(),
+                "imageManifestMediaType": image.media_type,
+            }
+        )
+    return {"images": images, "failures": failures}
+
+
+def update_image_storage_class(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    """Archive an image, or begin to restore it: until ``finish_restoring`` it is ACTIVATING."""
+    repository = ecr.find(parameters)
+    image = _named(repository, parameters["imageId"])
+    target = parameters["targetStorageClass"]
+    if target == "ARCHIVE" and image.status == "ACTIVE":
+        image.status, image.last_archived_at = "ARCHIVED", ecr.clock.time()
+    elif target == "STANDARD" and image.status == "ARCHIVED":
+        image.status = "ACTIVATING"
+    else:
+        raise EcrError("ImageStorageClassUpdateNotSupportedException", f"The image is {image.status}.")
+    return {
+        "registryId": ecr.account,
+        "repositoryName": repository.name,
+        "imageId": parameters["imageId"],
+        "imageStatus": image.status,
+    }
+
+
+def get_authorization_token(ecr: StrictEcr, _parameters: Parameters) -> Parameters:
+    """A token for docker login: AWS:password."""
+    return {
+        "authorizationData": [
+            {
+                "authorizationToken": "QVdTOnBhc3N3b3Jk",
+                "expiresAt": ecr.clock.time() + 12 * 3_600,
+                "proxyEndpoint": f"http://{ecr.registry_host}",
+            }
+        ]
+    }

@@ -1,0 +1,183 @@
+"""What ECR holds: repositories, and images in constant time each."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sortedcontainers import SortedDict
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+INDEXES = frozenset({INDEX, DOCKER_LIST})
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,299}")
+
+
+class EcrError(Exception):
+    """An error as the service answers it."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+def invalid(message: str) -> EcrError:
+    """What ECR says of a parameter that it does not take."""
+    return EcrError("InvalidParameterException", message)
+
+
+def digest_of(content: bytes) -> str:
+    """The digest of a manifest or layer."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+@dataclass
+class Image:
+    """One manifest. Times are in seconds since 1970, sizes in bytes."""
+
+    digest: str
+    sequence: int
+    media_type: str
+    manifest: bytes
+    pushed_at: float
+    size: int = 0
+    tags: list[str] = field(default_factory=list)
+    status: str = "ACTIVE"
+    children: tuple[str, ...] = ()
+    subject: str | None = None
+    artifact_type: str | None = None
+    last_recorded_pull_time: float | None = None
+    last_archived_at: float | None = None
+    last_activated_at: float | None = None
+
+    def detail(self, registry_id: str, repository: str) -> dict[str, Any]:
+        """As DescribeImages answers it."""
+        detail: dict[str, Any] = {
+            "registryId": registry_id,
+            "repositoryName": repository,
+            "imageDigest": self.digest,
+            "imageTags": list(self.tags) or None,
+            "imageSizeInBytes": self.size,
+            "imagePushedAt": self.pushed_at,
+            "imageManifestMediaType": self.media_type,
+            "artifactMediaType": self.artifact_type,
+            "subjectManifestDigest": self.subject,
+            "imageStatus": self.status,
+            "lastRecordedPullTime": self.last_recorded_pull_time,
+            "lastArchivedAt": self.last_archived_at,
+            "lastActivatedAt": self.last_activated_at,
+        }
+        return {key: value for key, value in detail.items() if value is not None}
+
+
+class Images:
+    """The images of a repository, in the order in which they were pushed."""
+
+    def __init__(self) -> None:
+        self._by_sequence: SortedDict = SortedDict()
+        self._by_digest: dict[str, Image] = {}
+        self._by_tag: dict[str, Image] = {}
+        self._references: Counter[str] = Counter()  # by how many indexes a digest is referenced
+        self._next = 1
+
+    def __len__(self) -> int:
+        return len(self._by_digest)
+
+    def __iter__(self) -> Iterator[Image]:
+        return iter(self._by_sequence.values())
+
+    def after(self, sequence: int) -> Iterator[Image]:
+        """Images that were pushed after that one."""
+        return (self._by_sequence[key] for key in self._by_sequence.irange(minimum=sequence, inclusive=(False, True)))
+
+    def by_digest(self, digest: str) -> Image | None:
+        """The image with a digest."""
+        return self._by_digest.get(digest)
+
+    def by_tag(self, tag: str) -> Image | None:
+        """The image that bears a tag."""
+        return self._by_tag.get(tag)
+
+    def is_referenced(self, digest: str) -> bool:
+        """Whether an index that is still there references it."""
+        return self._references[digest] > 0
+
+    def next_sequence(self) -> int:
+        """The number of the next image to be pushed."""
+        return self._next
+
+    def add(self, image: Image) -> None:
+        """Take up an image that isn't there yet."""
+        image.sequence = self._next
+        self._next += 1
+        self._by_sequence[image.sequence] = image
+        self._by_digest[image.digest] = image
+        self._references.update(image.children)
+        for tag in image.tags:
+            self._by_tag[tag] = image
+
+    def tag(self, image: Image, tag: str) -> None:
+        """Put a tag on an image; the image that bore it loses it."""
+        before = self._by_tag.get(tag)
+        if before is image:
+            return
+        if before:
+            before.tags.remove(tag)
+        image.tags.append(tag)
+        self._by_tag[tag] = image
+
+    def untag(self, tag: str) -> None:
+        """Take a tag off its image."""
+        self._by_tag.pop(tag).tags.remove(tag)
+
+    def remove(self, image: Image) -> None:
+        """Forget an image with all its tags."""
+        del self._by_sequence[image.sequence]
+        del self._by_digest[image.digest]
+        self._references.subtract(image.children)
+        for tag in image.tags:
+            del self._by_tag[tag]
+
+
+@dataclass
+class Repository:
+    """A repository. ``created_at`` is in seconds since 1970, to the millisecond."""
+
+    name: str
+    arn: str
+    uri: str
+    registry_id: str
+    created_at: float
+    encryption: dict[str, str]
+    mutability: str = "MUTABLE"
+    exclusion_filters: list[dict[str, str]] = field(default_factory=list)
+    scan_on_push: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    policy: str | None = None
+    lifecycle: str | None = None
+    images: Images = field(default_factory=Images)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    uploads: dict[str, bytes] = field(default_factory=dict)  # begun, and not complete
+
+    def description(self) -> dict[str, Any]:
+        """As DescribeRepositories answers it."""
+        filters = {"imageTagMutabilityExclusionFilters": self.exclusion_filters} if self.exclusion_filters else {}
+        return {
+            "repositoryArn": self.arn,
+            "registryId": self.registry_id,
+            "repositoryName": self.name,
+            "repositoryUri": self.uri,
+            "createdAt": self.created_at,
+            "imageTagMutability": self.mutability,
+            "imageScanningConfiguration": {"scanOnPush": self.scan_on_push},
+            "encryptionConfiguration": self.encryption,
+            **filters,
+        }

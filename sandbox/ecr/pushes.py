@@ -1,0 +1,100 @@
+"""What a push is checked for: by PutImage, and by the registry's own protocol."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from typing import TYPE_CHECKING, Any
+
+from sandbox.ecr.model import INDEXES, MANIFEST, TAG, EcrError, Image, Repository, digest_of, invalid
+
+if TYPE_CHECKING:
+    from sandbox.ecr.service import StrictEcr
+
+Parameters = dict[str, Any]
+
+
+def put_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    """Push a manifest, with a tag or without."""
+    repository = ecr.find(parameters)
+    ecr.check_policy(repository, "ecr:PutImage")
+    content = parameters["imageManifest"].encode()
+    digest, tag = digest_of(content), parameters.get("imageTag")
+    if parameters.get("imageDigest", digest) != digest:
+        raise EcrError(
+            "ImageDigestDoesNotMatchException", "The specified image digest does not match the digest of the manifest."
+        )
+    image = store_manifest(ecr, repository, content, parameters.get("imageManifestMediaType"), tag)
+    image_id = {"imageDigest": image.digest, **({"imageTag": tag} if tag else {})}
+    return {
+        "image": {
+            "registryId": ecr.account,
+            "repositoryName": repository.name,
+            "imageId": image_id,
+            "imageManifest": parameters["imageManifest"],
+            "imageManifestMediaType": image.media_type,
+        }
+    }
+
+
+def store_manifest(
+    ecr: StrictEcr, repository: Repository, content: bytes, media_type: str | None, tag: str | None
+) -> Image:
+    """Check a manifest as ECR does, and keep it. Raises EcrError."""
+    try:
+        manifest = json.loads(content)
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise invalid("Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'")
+    if tag is not None and not TAG.fullmatch(tag):
+        raise invalid(f"Invalid parameter at 'imageTag': {tag}")
+    digest = digest_of(content)
+    images = repository.images
+    bearer = images.by_tag(tag) if tag else None
+    if bearer and bearer.digest == digest:
+        raise EcrError("ImageAlreadyExistsException", f"Image with digest '{digest}' and tag '{tag}' already exists")
+    if bearer and tag and _is_immutable(repository, tag):
+        raise EcrError(
+            "ImageTagAlreadyExistsException",
+            f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten "
+            "because the tag is immutable.",
+        )
+    known = images.by_digest(digest)
+    if known and tag is None:
+        raise EcrError("ImageAlreadyExistsException", f"Image with digest '{digest}' already exists")
+    if known is None:
+        known = _new_image(ecr, repository, manifest, content, media_type)
+        images.add(known)
+    if tag:
+        images.tag(known, tag)
+    return known
+
+
+def _new_image(
+    ecr: StrictEcr, repository: Repository, manifest: dict[str, Any], content: bytes, media_type: str | None
+) -> Image:
+    kind = manifest.get("mediaType") or media_type or MANIFEST
+    children = tuple(each["digest"] for each in manifest.get("manifests", ())) if kind in INDEXES else ()
+    missing = [digest for digest in children if repository.images.by_digest(digest) is None]
+    if missing:
+        raise EcrError(
+            "ReferencedImagesNotFoundException", f"The referenced images were not found: {', '.join(missing)}"
+        )
+    sizes = [each.get("size", 0) for each in manifest.get("layers", ())]
+    return Image(
+        digest=digest_of(content),
+        sequence=0,
+        media_type=kind,
+        manifest=content,
+        pushed_at=round(ecr.clock.time(), 3),
+        size=sum(sizes) + len(content),
+        children=children,
+        subject=manifest.get("subject", {}).get("digest"),
+        artifact_type=manifest.get("artifactType") or manifest.get("config", {}).get("mediaType"),
+    )
+
+
+def _is_immutable(repository: Repository, tag: str) -> bool:
+    excluded = any(fnmatch.fnmatchcase(tag, each["filter"]) for each in repository.exclusion_filters)
+    return repository.mutability.startswith("IMMUTABLE") != excluded

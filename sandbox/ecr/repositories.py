@@ -1,0 +1,250 @@
+"""Operations on repositories, their tags and policies."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from sandbox.ecr import paging
+from sandbox.ecr.model import EcrError, Repository, invalid
+
+if TYPE_CHECKING:
+    from sandbox.ecr.service import StrictEcr
+
+Parameters = dict[str, Any]
+
+_NAME = re.compile(r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+_TAG_TEXT = re.compile(r"[\w\s+\-=.:/@]*", re.UNICODE)
+_FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+_EXCLUDING = {"MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"}
+MOST_TAGS = 50
+LONGEST_POLICY = 10_240
+
+
+def create_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    name = parameters["repositoryName"]
+    if not 2 <= len(name) <= 256 or not _NAME.fullmatch(name):
+        raise invalid(
+            "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular expression "
+            "'(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''"
+        )
+    tags = _checked_tags({}, parameters.get("tags", []))
+    mutability = _mutability(parameters)
+    encryption = _encryption(ecr, parameters.get("encryptionConfiguration"))
+    if name in ecr.repositories:
+        raise EcrError(
+            "RepositoryAlreadyExistsException",
+            f"The repository with name '{name}' already exists in the registry with id '{ecr.account}'",
+        )
+    repository = ecr.make_repository(name, encryption)
+    repository.tags = tags
+    repository.mutability, repository.exclusion_filters = mutability
+    repository.scan_on_push = parameters.get("imageScanningConfiguration", {}).get("scanOnPush", False)
+    return {"repository": repository.description()}
+
+
+def _encryption(ecr: StrictEcr, wanted: dict[str, str] | None) -> dict[str, str]:
+    if wanted is None or wanted["encryptionType"] == "AES256":
+        if wanted and "kmsKey" in wanted:
+            raise invalid("KMS key can not be specified when encryption type is AES256")
+        return {"encryptionType": "AES256"}
+    key = wanted.get("kmsKey", "alias/aws/ecr")
+    if key not in ecr.kms_keys:
+        raise EcrError(
+            "KmsException",
+            f"KMS exception: com.amazonaws.services.kms.model.NotFoundException: Key '{key}' does not exist",
+        )
+    return {"encryptionType": wanted["encryptionType"], "kmsKey": ecr.kms_keys[key]}
+
+
+def _mutability(parameters: Parameters) -> tuple[str, list[dict[str, str]]]:
+    mutability = parameters.get("imageTagMutability", "MUTABLE")
+    filters = parameters.get("imageTagMutabilityExclusionFilters", [])
+    if (mutability in _EXCLUDING) != bool(filters):
+        raise invalid(
+            "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint: 'filters "
+            "go with MUTABLE_WITH_EXCLUSION and IMMUTABLE_WITH_EXCLUSION, and only with them'"
+        )
+    if len(filters) > 5 or any(
+        not _FILTER.fullmatch(each["filter"]) or each["filter"].count("*") > 2 for each in filters
+    ):
+        raise invalid(
+            "Invalid parameter at 'imageTagMutabilityExclusionFilters': at most 5, of at most two wildcards each"
+        )
+    return mutability, filters
+
+
+def describe_repositories(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    if "repositoryNames" in parameters:
+        found = [ecr.find({"repositoryName": name}) for name in parameters["repositoryNames"]]
+        return {"repositories": [each.description() for each in found]}
+    size = paging.page_size(parameters)
+    after = paging.place("repositories", parameters)
+    names = ecr.repositories.irange(minimum=after, inclusive=(False, True)) if after else iter(ecr.repositories)
+    page, token = paging.cut(names, size, "repositories", str)
+    answer: Parameters = {"repositories": [ecr.repositories[name].description() for name in page]}
+    return {**answer, "nextToken": token} if token else answer
+
+
+def delete_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    repository = ecr.find(parameters)
+    if len(repository.images) and not parameters.get("force", False):
+        raise EcrError(
+            "RepositoryNotEmptyException",
+            f"The repository with name '{repository.name}' in registry with id '{ecr.account}' cannot be deleted "
+            "because it still contains images",
+        )
+    for image in repository.images:
+        ecr.note_deletion(repository, image, by_force=True)
+    del ecr.repositories[repository.name]
+    return {"repository": repository.description()}
+
+
+def put_image_tag_mutability(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    repository = ecr.find(parameters)
+    repository.mutability, repository.exclusion_filters = _mutability(parameters)
+    filters = (
+        {"imageTagMutabilityExclusionFilters": repository.exclusion_filters} if repository.exclusion_filters else {}
+    )
+    return {**_names(repository), "imageTagMutability": repository.mutability, **filters}
+
+
+def put_image_scanning_configuration(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    repository = ecr.find(parameters)
+    repository.scan_on_push = parameters["imageScanningConfiguration"].get("scanOnPush", False)
+    return {**_names(repository), "imageScanningConfiguration": {"scanOnPush": repository.scan_on_push}}
+
+
+def _names(repository: Repository) -> Parameters:
+    return {"registryId": repository.registry_id, "repositoryName": repository.name}
+
+
+# Tags
+
+
+def list_tags_for_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    tags = ecr.find_by_arn(parameters).tags
+    return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+def tag_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    repository = ecr.find_by_arn(parameters)
+    repository.tags = _checked_tags(repository.tags, parameters["tags"])
+    return {}
+
+
+def untag_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    repository = ecr.find_by_arn(parameters)
+    if any(key.lower().startswith("aws:") for key in parameters["tagKeys"]):
+        raise EcrError("InvalidTagParameterException", "aws: prefixed tag key names are not allowed for external use.")
+    repository.tags = {key: value for key, value in repository.tags.items() if key not in parameters["tagKeys"]}
+    return {}
+
+
+def _checked_tags(before: dict[str, str], tags: list[dict[str, str]]) -> dict[str, str]:
+    keys = [tag["Key"] for tag in tags]
+    if len(set(keys)) < len(keys):
+        raise EcrError(
+            "InvalidTagParameterException", "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        )
+    for tag in tags:
+        if tag["Key"].lower().startswith("aws:"):
+            raise EcrError(
+                "InvalidTagParameterException", "aws: prefixed tag key names are not allowed for external use."
+            )
+        if not 1 <= len(tag["Key"]) <= 128 or not _TAG_TEXT.fullmatch(tag["Key"]):
+            raise EcrError("InvalidTagParameterException", f"The tag key '{tag['Key']}' is not valid.")
+        if len(tag["Value"]) > 256 or not _TAG_TEXT.fullmatch(tag["Value"]):
+            raise EcrError("InvalidTagParameterException", f"The value of the tag '{tag['Key']}' is not valid.")
+    after = before | {tag["Key"]: tag["Value"] for tag in tags}
+    if sum(not key.startswith("aws:") for key in after) > MOST_TAGS:
+        raise EcrError("TooManyTagsException", f"The number of tags exceeds the maximum of {MOST_TAGS}.")
+    return after
+
+
+# Policies
+
+
+def _json_object(text: str, message: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise invalid(message)
+    return value
+
+
+def set_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    repository = ecr.find(parameters)
+    message = "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
+    statements = _json_object(parameters["policyText"], message).get("Statement")
+    statements = [statements] if isinstance(statements, dict) else statements
+    complete = (
+        isinstance(statements, list)
+        and statements
+        and all(
+            isinstance(each, dict)
+            and each.get("Effect") in ("Allow", "Deny")
+            and ("Action" in each or "NotAction" in each)
+            and ("Principal" in each or "NotPrincipal" in each)
+            for each in statements
+        )
+    )
+    if not complete or len(parameters["policyText"]) > LONGEST_POLICY:
+        raise invalid(message)
+    repository.policy = parameters["policyText"]
+    return {**_names(repository), "policyText": repository.policy}
+
+
+def get_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    repository = ecr.find(parameters)
+    if repository.policy is None:
+        raise EcrError(
+            "RepositoryPolicyNotFoundException",
+            f"Repository policy does not exist for the repository with name '{repository.name}' in the registry with "
+            f"id '{ecr.account}'",
+        )
+    return {**_names(repository), "policyText": repository.policy}
+
+
+def delete_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    answer = get_repository_policy(ecr, parameters)
+    ecr.find(parameters).policy = None
+    return answer
+
+
+def put_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    repository = ecr.find(parameters)
+    text = parameters["lifecyclePolicyText"]
+    message = (
+        "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy validation failure'"
+    )
+    rules = _json_object(text, message).get("rules")
+    complete = (
+        isinstance(rules, list)
+        and rules
+        and all(isinstance(rule, dict) and {"rulePriority", "selection", "action"} <= rule.keys() for rule in rules)
+    )
+    if not complete or not 100 <= len(text) <= 30_720:
+        raise invalid(message)
+    repository.lifecycle = text
+    return {**_names(repository), "lifecyclePolicyText": text}
+
+
+def get_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    repository = ecr.find(parameters)
+    if repository.lifecycle is None:
+        raise EcrError(
+            "LifecyclePolicyNotFoundException",
+            f"Lifecycle policy does not exist for the repository with name '{repository.name}' in the registry with "
+            f"id '{ecr.account}'",
+        )
+    return {**_names(repository), "lifecyclePolicyText": repository.lifecycle}
+
+
+def delete_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+    answer = get_lifecycle_policy(ecr, parameters)
+    ecr.find(parameters).lifecycle = None
+    return answer

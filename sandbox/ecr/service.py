@@ -1,0 +1,251 @@
+"""The strict ECR: one registry, of one account in one Region, in memory."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sortedcontainers import SortedDict
+
+from sandbox.ecr import images, pushes, registry, repositories
+from sandbox.ecr.builder import RepositoryBuilder
+from sandbox.ecr.client import connect, make_client
+from sandbox.ecr.clock import Clock, SystemClock
+from sandbox.ecr.faults import Faults
+from sandbox.ecr.model import EcrError, Image, Repository
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
+Parameters = dict[str, Any]
+Operation = Callable[["StrictEcr", Parameters], Parameters]
+
+OPERATIONS: dict[str, Operation] = {
+    "BatchDeleteImage": images.batch_delete_image,
+    "BatchGetImage": images.batch_get_image,
+    "CreateRepository": repositories.create_repository,
+    "DeleteLifecyclePolicy": repositories.delete_lifecycle_policy,
+    "DeleteRepository": repositories.delete_repository,
+    "DeleteRepositoryPolicy": repositories.delete_repository_policy,
+    "DescribeImages": images.describe_images,
+    "DescribeRepositories": repositories.describe_repositories,
+    "GetAuthorizationToken": images.get_authorization_token,
+    "GetLifecyclePolicy": repositories.get_lifecycle_policy,
+    "GetRepositoryPolicy": repositories.get_repository_policy,
+    "ListImages": images.list_images,
+    "ListTagsForResource": repositories.list_tags_for_resource,
+    "PutImage": pushes.put_image,
+    "PutImageScanningConfiguration": repositories.put_image_scanning_configuration,
+    "PutImageTagMutability": repositories.put_image_tag_mutability,
+    "PutLifecyclePolicy": repositories.put_lifecycle_policy,
+    "SetRepositoryPolicy": repositories.set_repository_policy,
+    "TagResource": repositories.tag_resource,
+    "UntagResource": repositories.untag_resource,
+    "UpdateImageStorageClass": images.update_image_storage_class,
+}
+
+
+@dataclass
+class Call:
+    """A call that came in over a client or over HTTP. Times are of the clock's time of day."""
+
+    operation: str
+    parameters: Parameters
+    started: float
+    ended: float
+    error: str | None
+
+
+@dataclass
+class Deletion:
+    """An image that was deleted; ``by_force`` if it went with its repository."""
+
+    repository: str
+    digest: str
+    time: float
+    by_force: bool
+
+
+@dataclass
+class _Hook:
+    operation: str
+    function: Callable[[Parameters], object]
+    nth: int | None
+    seen: int = 0
+
+
+@dataclass
+class _Hooks:
+    before: list[_Hook] = field(default_factory=list)
+    after: list[_Hook] = field(default_factory=list)
+
+
+class StrictEcr:
+    """Enforces what the service enforces, where emulators are lenient: pages, batches, references, statuses, names."""
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        account: str = "123456789012",
+        region: str = "eu-west-1",
+        registry_host: str | None = None,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.account = account
+        self.region = region
+        self.registry_host = registry_host or f"{account}.dkr.ecr.{region}.amazonaws.com"
+        self.caller = f"arn:aws:sts::{account}:assumed-role/sandbox/user"
+        self.kms_keys = {"alias/aws/ecr": f"arn:aws:kms:{region}:{account}:key/00000000-0000-4000-8000-000000000000"}
+        self.kms_keys |= {arn: arn for arn in self.kms_keys.values()}
+        self.repositories: SortedDict = SortedDict()
+        self.faults = Faults(self.clock)
+        self.calls: Counter[str] = Counter()
+        self.call_log: list[Call] = []
+        self.deletion_log: list[Deletion] = []
+        self._hooks = _Hooks()
+        self._lock = threading.RLock()
+        self._newest = 0.0
+
+    # For tests
+
+    def repository(self, name: str, **chosen: Any) -> RepositoryBuilder:
+        """A builder for a repository, which is made if it isn't there. Counts no calls and meets no faults."""
+        with self._lock:
+            return RepositoryBuilder(self, name, **chosen)
+
+    def names(self) -> list[str]:
+        """The names of all repositories."""
+        return list(self.repositories)
+
+    def holds(self, name: str) -> int | None:
+        """How many images a repository holds, of every status; None if there is no such repository."""
+        return len(self.repositories[name].images) if name in self.repositories else None
+
+    def images(self, name: str) -> list[Image]:
+        """The images of a repository; none if there is no such repository."""
+        return list(self.repositories[name].images) if name in self.repositories else []
+
+    def before(self, operation: str, function: Callable[[Parameters], object], nth: int | None = 1) -> None:
+        """Call a function just before the nth call of an operation is worked on; None: each."""
+        self._hooks.before.append(_Hook(operation, function, nth))
+
+    def after(self, operation: str, function: Callable[[Parameters], object], nth: int | None = 1) -> None:
+        """Call a function just after the nth call of an operation was worked on; None: each."""
+        self._hooks.after.append(_Hook(operation, function, nth))
+
+    def reset_calls(self) -> None:
+        """Count from nothing."""
+        self.calls.clear()
+        self.call_log.clear()
+
+    def client(self, **chosen: Any) -> ECRClient:
+        """A real boto3 client that is answered here, in process. Takes what boto3's client takes, config above all."""
+        return make_client(self, **chosen)
+
+    def connect(self, client: ECRClient) -> None:
+        """Answer a client that was made elsewhere."""
+        connect(self, client)
+
+    def count(self, operation: str, parameters: Parameters) -> None:
+        """Count a call that came in another way than over the JSON API."""
+        self.calls[operation] += 1
+        self.call_log.append(Call(operation, parameters, self.clock.time(), self.clock.time(), None))
+
+    # For callers
+
+    def handle_registry(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, list[str]]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Answer a request of the registry's own protocol, /v2/."""
+        with self._lock:
+            return registry.handle(self, method, path, headers, body, query)
+
+    def call(self, operation: str, parameters: Parameters) -> Parameters:
+        """Do an operation, without faults, hooks and counts. Raises EcrError."""
+        if operation not in OPERATIONS:
+            raise EcrError("UnknownOperationException", f"{operation} is not known here.", 404)
+        with self._lock:
+            return OPERATIONS[operation](self, parameters)
+
+    def serve(self, operation: str, parameters: Parameters) -> Parameters:
+        """Do an operation for a client, with all that can go wrong. Raises EcrError."""
+        started = self.clock.time()
+        self.clock.sleep(self.faults.seconds(operation))
+        error: str | None = None
+        try:
+            with self._lock:
+                self.calls[operation] += 1
+                self.faults.check(operation, self.caller, self._resource(parameters))
+                self._run(self._hooks.before, operation, parameters)
+                answer = self.call(operation, parameters)
+                self._run(self._hooks.after, operation, parameters)
+                return answer
+        except EcrError as raised:
+            error = raised.code
+            raise
+        finally:
+            self.call_log.append(Call(operation, parameters, started, self.clock.time(), error))
+
+    def _run(self, hooks: list[_Hook], operation: str, parameters: Parameters) -> None:
+        for hook in hooks:
+            if hook.operation == operation:
+                hook.seen += 1
+                if hook.nth in (None, hook.seen):
+                    hook.function(parameters)
+
+    def _resource(self, parameters: Parameters) -> str:
+        name = parameters.get("repositoryName") or next(iter(parameters.get("repositoryNames", ())), "*")
+        return str(parameters.get("resourceArn", self.arn(name)))
+
+    # For the operations
+
+    def arn(self, name: str) -> str:
+        """The ARN of a repository."""
+        return f"arn:aws:ecr:{self.region}:{self.account}:repository/{name}"
+
+    def make_repository(self, name: str, encryption: dict[str, str]) -> Repository:
+        """A new repository; no two are created at the same millisecond."""
+        self._newest = max(round(self.clock.time(), 3), round(self._newest + 0.001, 3))
+        uri = f"{self.registry_host}/{name}"
+        repository = Repository(name, self.arn(name), uri, self.account, self._newest, encryption)
+        self.repositories[name] = repository
+        return repository
+
+    def find(self, parameters: Parameters) -> Repository:
+        """The repository that a call names."""
+        name = parameters["repositoryName"]
+        repository: Repository | None = self.repositories.get(name)
+        if repository is None or parameters.get("registryId", self.account) != self.account:
+            raise EcrError(
+                "RepositoryNotFoundException",
+                f"The repository with name '{name}' does not exist in the registry with id '{self.account}'",
+            )
+        return repository
+
+    def find_by_arn(self, parameters: Parameters) -> Repository:
+        """The repository whose ARN a call names."""
+        arn = parameters["resourceArn"]
+        prefix, _, name = arn.partition(":repository/")
+        if not name or f"{prefix}:repository/" != self.arn(""):
+            raise EcrError("InvalidParameterException", f"Invalid parameter at 'resourceArn': {arn}")
+        return self.find({"repositoryName": name})
+
+    def check_policy(self, repository: Repository, action: str) -> None:
+        """Raise AccessDenied if the repository's policy denies an action to everybody."""
+        statements = json.loads(repository.policy)["Statement"] if repository.policy else []
+        for each in [statements] if isinstance(statements, dict) else statements:
+            actions = each.get("Action", [])
+            if each["Effect"] == "Deny" and action in ([actions] if isinstance(actions, str) else actions):
+                raise EcrError(
+                    "AccessDeniedException",
+                    f"User: {self.caller} is not authorized to perform: {action} on resource: {repository.arn} with an "
+                    "explicit deny in a resource-based policy",
+                )
+
+    def note_deletion(self, repository: Repository, image: Image, *, by_force: bool) -> None:
+        """Remember that an image is gone."""
+        self.deletion_log.append(Deletion(repository.name, image.digest, self.clock.time(), by_force))

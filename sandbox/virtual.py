@@ -1,0 +1,41 @@
+"""Side by side in virtual time: a pool whose tasks run one after the other and still take their time together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.ecr import VirtualClock
+
+
+class VirtualPool:
+    """Each task starts at the moment it is submitted, and is done when its own sleeps are over.
+
+    The clock is turned back after each task to where it was, and goes on to the end of the first that is done.
+    """
+
+    def __init__(self, size: int, clock: VirtualClock) -> None:
+        self.size = size
+        self._clock = clock
+        self._ends: dict[Future[Any], float] = {}
+
+    def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Run a task now; its future is done later."""
+        started = self._clock.monotonic()
+        future: Future[Any] = Future()
+        try:
+            future.set_result(task(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        ended = self._clock.monotonic()
+        self._clock.advance(started - ended)
+        self._ends[future] = ended
+        return future
+
+    def first_done(self, futures: set[Future[Any]]) -> set[Future[Any]]:
+        """The future that is done first; the clock is at its end, or later."""
+        first = min(futures, key=self._ends.__getitem__)
+        self._clock.advance(max(0.0, self._ends.pop(first) - self._clock.monotonic()))
+        return {first}

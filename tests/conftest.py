@@ -1,0 +1,172 @@
+"""Fixtures for tests on the strict ECR: in process, without a socket, in virtual time."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from cloudformation_cli_python_lib import OperationStatus, ProgressEvent
+
+from awstut_ecr_autopurgerepository import handlers, purge, translate
+from awstut_ecr_autopurgerepository.configuration import DEFAULT_CONCURRENCY, Configuration
+from awstut_ecr_autopurgerepository.errors import HandlerError
+from awstut_ecr_autopurgerepository.models import ResourceHandlerRequest
+from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.virtual import VirtualPool
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/shop/6f2c1a50-c8a1-11f0-9e1b-0a58a9feac02"
+OWNED = {"awstut:auto-purge": "on", "awstut:stack-id": STACK, "awstut:logical-id": "Repository"}
+MARKED = {"awstut:auto-purge": "on"}
+CREDENTIALS = {"accessKeyId": "key", "secretAccessKey": "secret", "sessionToken": "token"}
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def ecr(clock: VirtualClock) -> StrictEcr:
+    return StrictEcr(clock=clock, account=ACCOUNT, region=REGION)
+
+
+@dataclass
+class Wire:
+    """Calls the handlers as CloudFormation does: the production entry point, JSON in, JSON out."""
+
+    ecr: StrictEcr
+    stack_id: str | None = STACK
+    logical_id: str | None = "Repository"
+    stack_tags: dict[str, str] = field(default_factory=dict)
+
+    def event(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        data = {
+            "resourceProperties": properties,
+            "previousResourceProperties": more.get("previous"),
+            "logicalResourceId": self.logical_id,
+            "stackTags": more.get("stack_tags", self.stack_tags),
+            "previousStackTags": more.get("previous_stack_tags", self.stack_tags),
+            "callerCredentials": CREDENTIALS,
+        }
+        event = {
+            "action": action,
+            "awsAccountId": ACCOUNT,
+            "region": REGION,
+            "bearerToken": more.get("token", "token-1"),
+            "resourceType": handlers.TYPE_NAME,
+            "stackId": self.stack_id,
+            "nextToken": more.get("next_token"),
+            "callbackContext": more.get("context"),
+            "requestData": {key: value for key, value in data.items() if value is not None},
+        }
+        return {key: value for key, value in event.items() if value is not None}
+
+    def call(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        event = json.loads(json.dumps(self.event(action, properties, **more)))
+        return json.loads(json.dumps(handlers.resource(event, None)))
+
+    def succeed(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        answer = self.call(action, properties, **more)
+        assert answer["status"] == "SUCCESS", answer
+        return answer.get("resourceModel") or {}
+
+    def fail(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> tuple[str, str]:
+        answer = self.call(action, properties, **more)
+        assert answer["status"] == "FAILED", answer
+        assert "resourceModel" not in answer
+        return answer["errorCode"], answer["message"]
+
+
+@pytest.fixture
+def wire(ecr: StrictEcr, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    def client(service: str, config: Config | None = None) -> Any:
+        assert service == "ecr"
+        return ecr.client(config=config)
+
+    monkeypatch.setattr(
+        "cloudformation_cli_python_lib.resource._get_boto_session",
+        lambda credentials, region=None: SimpleNamespace(client=client) if credentials else None,
+    )
+    return Wire(ecr)
+
+
+@dataclass
+class Purge:
+    """Deletes a repository as CloudFormation does, slice after slice, in virtual time."""
+
+    ecr: StrictEcr
+    clock: VirtualClock
+    concurrency: int = DEFAULT_CONCURRENCY
+    configuration: Configuration = field(default_factory=Configuration)
+    events: list[ProgressEvent] = field(default_factory=list)
+    slice_seconds: list[float] = field(default_factory=list)
+
+    def request(self, name: str, stack_id: str | None, logical_id: str | None) -> ResourceHandlerRequest:
+        return ResourceHandlerRequest(
+            clientRequestToken="token-9",
+            desiredResourceState=translate.model(RepositoryName=name),
+            previousResourceState=None,
+            desiredResourceTags=None,
+            previousResourceTags=None,
+            systemTags=None,
+            previousSystemTags=None,
+            awsAccountId=ACCOUNT,
+            logicalResourceIdentifier=logical_id,
+            typeConfiguration=None,
+            nextToken=None,
+            stackId=stack_id,
+            region=REGION,
+            awsPartition="aws",
+        )
+
+    def slices(
+        self, name: str = "app", stack_id: str | None = None, logical_id: str | None = None
+    ) -> Iterator[ProgressEvent]:
+        """Each slice's answer; the last one is SUCCESS or FAILED."""
+        client = self.ecr.client(config=Config(retries={"mode": "standard", "total_max_attempts": 1}))
+        context: dict[str, Any] = {}
+        while True:
+            started = self.clock.monotonic()
+            pool = VirtualPool(self.concurrency, self.clock)
+            try:
+                event = purge.delete(
+                    client, self.request(name, stack_id, logical_id), self.configuration, context, self.clock, pool
+                )
+            except HandlerError as error:
+                event = ProgressEvent.failed(error.code, error.message)
+            self.slice_seconds.append(self.clock.monotonic() - started)
+            self.events.append(event)
+            yield event
+            if event.status is not OperationStatus.IN_PROGRESS:
+                return
+            context = json.loads(json.dumps(event.callbackContext))
+            self.clock.advance(event.callbackDelaySeconds)
+
+    def __call__(self, name: str = "app", **owner: str | None) -> ProgressEvent:
+        """The last answer."""
+        return list(self.slices(name, **owner))[-1]
+
+
+@pytest.fixture
+def delete(ecr: StrictEcr, clock: VirtualClock) -> Callable[..., ProgressEvent]:
+    return Purge(ecr, clock)
+
+
+def run_command_in(ecr: StrictEcr, message: str) -> None:
+    """Do what the command in a message says, as a shell and the AWS CLI would read it."""
+    command = message[message.index("aws ecr tag-resource") :]
+    words = shlex.split(command)
+    region, arn = (words[words.index(option) + 1] for option in ("--region", "--resource-arn"))
+    assert region == REGION
+    pairs = [re.fullmatch("Key=([^,]+),Value=(.*)", word) for word in words[words.index("--tags") + 1 :]]
+    tags = [{"Key": pair[1], "Value": pair[2]} for pair in pairs if pair]
+    ecr.call("TagResource", {"resourceArn": arn, "tags": tags})

@@ -1,0 +1,153 @@
+"""When the next request may start, and what happens to those that fail for a while."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from awstut_ecr_autopurgerepository.pacing import (
+    CONNECT_SECONDS,
+    HARD_LIMIT_SECONDS,
+    LAST_START_SECONDS,
+    READ_SECONDS,
+    OutOfTimeError,
+    Pacer,
+    ThreadPool,
+    side_by_side,
+    until_answered,
+)
+from sandbox.ecr import VirtualClock
+from sandbox.virtual import VirtualPool
+
+
+def client_error(code: str, status: int = 400) -> ClientError:
+    response = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "BatchDeleteImage")  # type: ignore[arg-type]
+
+
+THROTTLED = client_error("ThrottlingException")
+BROKEN = client_error("ServerException", 500)
+DENIED = client_error("AccessDeniedException")
+
+
+class Service:
+    """Takes a tenth of a second a request, and fails as it is told."""
+
+    def __init__(self, clock: Any, errors: list[Exception] | None = None) -> None:
+        self.clock = clock
+        self.errors = errors or []
+        self.starts: list[float] = []
+
+    def __call__(self, item: Any = None) -> Any:
+        self.starts.append(self.clock.monotonic())
+        self.clock.sleep(0.1)
+        if self.errors:
+            raise self.errors.pop(0)
+        return item
+
+
+@pytest.fixture
+def pacer(clock: VirtualClock) -> Pacer:
+    return Pacer(clock, ends=clock.monotonic() + LAST_START_SECONDS, jitter=lambda: 0.5)
+
+
+def test_a_request_that_starts_last_still_ends_within_the_limit() -> None:
+    assert LAST_START_SECONDS + CONNECT_SECONDS + READ_SECONDS <= HARD_LIMIT_SECONDS < 60
+
+
+def test_requests_start_at_once_while_nothing_is_throttled(clock: VirtualClock, pacer: Pacer) -> None:
+    service = Service(clock)
+    for _ in range(100):
+        until_answered(pacer, service)
+    assert service.starts[-1] - service.starts[0] == pytest.approx(9.9)
+
+
+@pytest.mark.parametrize("error", [THROTTLED, BROKEN])
+def test_a_request_that_may_succeed_later_is_made_again(clock: VirtualClock, pacer: Pacer, error: Exception) -> None:
+    service = Service(clock, [error, error])
+    assert until_answered(pacer, lambda: service("answer")) == "answer"
+    assert len(service.starts) == 3
+
+
+def test_a_request_that_never_succeeds_is_not_made_again(clock: VirtualClock, pacer: Pacer) -> None:
+    service = Service(clock, [DENIED])
+    with pytest.raises(ClientError, match="AccessDenied"):
+        until_answered(pacer, service)
+    assert len(service.starts) == 1
+
+
+@pytest.mark.parametrize("error", [THROTTLED, BROKEN])
+def test_no_request_starts_after_the_end(clock: VirtualClock, pacer: Pacer, error: Exception) -> None:
+    service = Service(clock, [error] * 10_000)
+    with pytest.raises(OutOfTimeError):
+        until_answered(pacer, service)
+    assert max(service.starts) <= pacer.ends
+    assert len(service.starts) < 60
+
+
+def test_the_last_error_is_kept(clock: VirtualClock, pacer: Pacer) -> None:
+    with pytest.raises(OutOfTimeError):
+        until_answered(pacer, Service(clock, [BROKEN] * 1_000))
+    assert pacer.last_error is BROKEN
+
+
+def test_no_more_requests_than_the_pool_has_places(clock: VirtualClock, pacer: Pacer) -> None:
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    def request(_: int) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.005)
+        with lock:
+            running -= 1
+
+    real = Pacer(time, ends=time.monotonic() + 30)
+    with ThreadPool(4) as pool:
+        side_by_side(real, pool, request, list(range(40)), lambda _: None)
+    assert most == 4
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+
+
+def test_side_by_side_takes_the_time_of_one_eighth(clock: VirtualClock, pacer: Pacer) -> None:
+    began = clock.monotonic()
+    side_by_side(pacer, VirtualPool(8, clock), Service(clock), list(range(80)), lambda _: None)
+    assert clock.monotonic() - began == pytest.approx(1.0)
+
+
+def test_each_item_is_answered_once_whatever_fails_for_a_while(clock: VirtualClock, pacer: Pacer) -> None:
+    service = Service(clock, [THROTTLED, BROKEN, THROTTLED, THROTTLED, BROKEN])
+    answers: list[int] = []
+    side_by_side(pacer, VirtualPool(4, clock), service, list(range(30)), answers.append)
+    assert sorted(answers) == list(range(30))
+    assert pacer.throttled == 3
+
+
+def test_requests_in_flight_are_counted_when_one_fails_for_good(clock: VirtualClock, pacer: Pacer) -> None:
+    service = Service(clock, [DENIED])
+    answers: list[int] = []
+    with pytest.raises(ClientError, match="AccessDenied"):
+        side_by_side(pacer, VirtualPool(4, clock), service, list(range(30)), answers.append)
+    assert len(service.starts) == len(answers) + 1 < 10
+
+
+def test_out_of_time_is_raised_when_requests_in_flight_are_counted(clock: VirtualClock) -> None:
+    pacer = Pacer(clock, ends=clock.monotonic() + 1)
+    service = Service(clock)
+    answers: list[int] = []
+    with pytest.raises(OutOfTimeError):
+        side_by_side(pacer, VirtualPool(4, clock), service, list(range(1_000)), answers.append)
+    assert len(answers) == len(service.starts) == 44
+
+
+def test_pauses_are_kept(clock: VirtualClock, pacer: Pacer) -> None:
+    began = clock.monotonic()
+    pacer.pause(2)
+    until_answered(pacer, lambda: None)
+    assert clock.monotonic() - began == pytest.approx(2)

@@ -1,0 +1,77 @@
+"""Settings and the tags that hold them."""
+
+from __future__ import annotations
+
+import shlex
+
+from hypothesis import given, strategies
+
+from awstut_ecr_autopurgerepository import settings
+from awstut_ecr_autopurgerepository.settings import Owner, Settings
+from tests.conftest import STACK
+
+ANY_SETTINGS = strategies.builds(Settings, strategies.booleans(), strategies.booleans())
+
+
+@given(ANY_SETTINGS)
+def test_what_is_written_reads_back(chosen: Settings) -> None:
+    stored = settings.read(settings.write(chosen))
+    assert stored.marked
+    assert stored.settings == chosen
+    assert stored.unreadable == ()
+
+
+@given(ANY_SETTINGS, strategies.data())
+def test_no_tag_that_is_taken_away_opens_a_repository(chosen: Settings, data: strategies.DataObject) -> None:
+    tags = settings.write(chosen)
+    key = data.draw(strategies.sampled_from(sorted(tags)))
+    del tags[key]
+    stored = settings.read(tags)
+    assert not stored.marked or stored.unreadable == (key,)
+
+
+@given(ANY_SETTINGS, strategies.data(), strategies.text(alphabet="onf -x@", max_size=8))
+def test_no_nonsense_in_a_tag_opens_a_repository(chosen: Settings, data: strategies.DataObject, nonsense: str) -> None:
+    tags = settings.write(chosen)
+    key = data.draw(strategies.sampled_from(sorted(tags)))
+    if key == settings.MARK and (nonsense.split() or [""])[0] in ("on", "off"):
+        return
+    if nonsense in ("on", "off"):
+        return
+    assert settings.read({**tags, key: nonsense}).unreadable == (key,)
+
+
+@given(ANY_SETTINGS, ANY_SETTINGS, ANY_SETTINGS)
+def test_an_update_changes_only_the_settings_that_it_changes(
+    live: Settings, previous: Settings, desired: Settings
+) -> None:
+    merged = settings.merge(settings.read(settings.write(live)), previous, desired)
+    for name in ("empty_on_delete", "deletion_protection"):
+        changed = getattr(previous, name) != getattr(desired, name)
+        assert getattr(merged, name) == getattr(desired if changed else live, name)
+
+
+@given(ANY_SETTINGS)
+def test_the_tags_of_users_and_ours_fit_with_two_places_to_spare(chosen: Settings) -> None:
+    ours = {**settings.write(chosen), settings.REQUEST: "x", **settings.owner_tags(Owner(STACK, "Repository"))}
+    assert len(ours) + settings.places_left(chosen) + settings.SPARE == settings.LIMIT
+
+
+def test_an_unmarked_repository_has_no_settings() -> None:
+    stored = settings.read({"team": "shop"})
+    assert not stored.marked
+    assert stored.owner == Owner()
+
+
+def test_the_longest_stack_id_fits_into_a_tag() -> None:
+    longest = STACK.replace("/shop/", f"/{'s' * 128}/").replace("eu-west-1", "ap-southeast-4")
+    assert len(settings.owner_tags(Owner(longest, "L" * 255))[settings.STACK_ID]) <= 256
+
+
+def test_a_command_survives_the_shell() -> None:
+    arn = "arn:aws:ecr:eu-west-1:123456789012:repository/app"
+    command = settings.tag_command(arn, {"awstut:auto-purge": "on deletion-protection", "a": "b"})
+    assert shlex.split(command) == [
+        "aws", "ecr", "tag-resource", "--region", "eu-west-1", "--resource-arn", arn, "--tags",
+        "Key=awstut:auto-purge,Value=on deletion-protection", "Key=a,Value=b",
+    ]  # fmt: skip
