@@ -9,7 +9,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock
-from tests.conftest import MARKED, OWNED, STACK, Purge, run_command_in
+from tests.strict import MARKED, OWNED, STACK, Purge, run_command_in
 
 CONTENTS = {
     "nothing": lambda builder: builder,

@@ -9,7 +9,7 @@ import pytest
 
 from awstut_ecr_autopurgerepository.translate import repository_name
 from sandbox.ecr import EcrError, StrictEcr
-from tests.conftest import ACCOUNT, REGION, STACK, Wire
+from tests.strict import ACCOUNT, REGION, STACK, Wire
 
 POLICY = {
     "Version": "2012-10-17",

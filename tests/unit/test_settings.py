@@ -8,7 +8,7 @@ from hypothesis import given, strategies
 
 from awstut_ecr_autopurgerepository import settings
 from awstut_ecr_autopurgerepository.settings import Owner, Settings
-from tests.conftest import STACK
+from tests.strict import STACK
 
 ANY_SETTINGS = strategies.builds(Settings, strategies.booleans(), strategies.booleans())
 

@@ -1,4 +1,7 @@
-"""Fixtures for tests on the strict ECR: in process, without a socket, in virtual time."""
+"""Fixtures for tests on the strict ECR: in process, without a socket, in virtual time.
+
+They are not in tests/conftest.py, as `cfn test` would load that, and it knows nothing of src/.
+"""
 
 from __future__ import annotations
 
