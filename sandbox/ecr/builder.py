@@ -70,17 +70,23 @@ class RepositoryBuilder:
         return self
 
     def with_multi_arch(
-        self, count: int, *, architectures: int = 2, tag: str = "build-{n}", per_architecture_tags: bool = False
+        self,
+        count: int,
+        *,
+        architectures: int = 2,
+        tag: str = "build-{n}",
+        per_architecture_tags: bool = False,
+        **chosen: Any,
     ) -> RepositoryBuilder:
         """Indexes with a tag, of images that have one only if asked for."""
         for _ in range(count):
             number = self._repository.images.next_sequence()
             name = tag.format(n=number)
             children = tuple(
-                self.push((f"{name}-{architecture}",) if per_architecture_tags else ())
+                self.push((f"{name}-{architecture}",) if per_architecture_tags else (), **chosen)
                 for architecture in range(architectures)
             )
-            self.push((name,), children=children)
+            self.push((name,), children=children, **chosen)
         return self
 
     def with_repushed_latest(self, times: int) -> RepositoryBuilder:

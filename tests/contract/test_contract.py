@@ -1,0 +1,76 @@
+"""The cfn CLI's own contract tests, on the handlers from the built package: none fails, none is skipped."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.build import ROOT, build_package
+from sandbox.server import Sandbox, start_sandbox
+
+TESTS = 15  # of the CLI's suite, for a type with tags
+INPUT_SETS = 2
+CLOSING_LINE = re.compile(r"^=+ (.*) in [\d.]+s.*=+$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_package(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with start_sandbox() as box:
+        yield box
+
+
+def run(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str], *options: str) -> None:
+    """Run `cfn test`, show its closing lines, and see that every test passed."""
+    command = [sys.executable, "-m", "sandbox.contract", "--package", str(package), "--sandbox", box.url, *options]
+    done = subprocess.run(
+        command, cwd=ROOT, env=box.environment | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    lines = CLOSING_LINE.findall(done.stdout)
+    with capsys.disabled():
+        print("\n" + "\n".join(f"cfn test: {line}" for line in lines))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(lines) == INPUT_SETS
+    for line in lines:
+        assert f"{TESTS} passed" in line
+        assert not re.search("failed|skipped|error", line)
+
+
+def test_the_contract_tests_pass(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(box, package, capsys)
+    assert box.control.repositories() == []
+
+
+def test_the_contract_tests_pass_with_images_in_each_repository(
+    box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [
+        {"method": "with_images", "arguments": {"count": 250, "pushed_days_ago": 400}},
+        {"method": "with_multi_arch", "arguments": {"count": 3, "pushed_days_ago": 400}},
+    ]
+    box.control.settings(seed_before_delete=steps)
+    run(box, package, capsys)
+    assert box.control.repositories() == []
+    assert len(box.control.deletions()) > 1_000
+    assert not any(each["by_force"] for each in box.control.deletions())
+
+
+def test_the_contract_tests_pass_with_a_type_configuration(
+    box: Sandbox, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration = tmp_path / "configuration.json"
+    configuration.write_text(
+        json.dumps({"DeletionProtection": False, "PurgeProtection": {"TagPatterns": ["v*"]}, "Concurrency": 4})
+    )
+    run(box, package, capsys, "--typeconfig", str(configuration))
+    assert box.control.repositories() == []
