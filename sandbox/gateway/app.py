@@ -50,6 +50,7 @@ class Gateway:
             if invoked and invoked[1] in self._cloud.functions:
                 await self._invoke(invoked[1], receive, send)
                 return
+            send = _dropping(send)
         await ministack.asgi_app(scope, receive, send)
 
     async def _control(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,6 +79,20 @@ class Gateway:
             await _answer(send, 200, failure, (b"x-amz-function-error", b"Unhandled"))
             return
         await _answer(send, 200, answer)
+
+
+def _dropping(send: Send) -> Send:
+    """Where ECR's faults ask for it, promise a body and never send it: the client sees a connection that was lost."""
+
+    async def send_or_drop(message: dict[str, Any]) -> None:
+        if message["type"] != "http.response.start":
+            await send(message)
+        elif any(name == images.DROP_HEADER.encode() for name, _ in message["headers"]):
+            await send({**message, "headers": [(b"content-length", b"1")]})
+        else:
+            await send(message)
+
+    return send_or_drop
 
 
 async def _body(receive: Receive) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 from sandbox.ecr import StrictEcr
@@ -11,6 +12,10 @@ from sandbox.ecr.client import serve_json
 from sandbox.gateway import ministack
 
 Place = tuple[str, str]  # account and Region
+DROP_HEADER = "x-sandbox-drop"
+DROPPED: ministack.Response = (200, {DROP_HEADER: "1"}, b"")
+_SLOW_SECONDS = 15  # longer than the read timeout of the handlers' clients
+
 Steps = list[dict[str, Any]]  # a method and its arguments, each
 
 
@@ -106,6 +111,19 @@ def _set(target: Any, attribute: str, value: Any) -> None:
     setattr(target, attribute, value)
 
 
+def _serve(registry: StrictEcr, operation: str, body: bytes) -> ministack.Response:
+    """Answer a call; the gateway drops the connection where the faults ask for it."""
+    drop = registry.faults.take_drop(operation)
+    if drop == "before":
+        return DROPPED
+    status, answer = serve_json(registry, operation, body)
+    if drop == "after":
+        return DROPPED
+    if drop == "slow":
+        time.sleep(_SLOW_SECONDS)
+    return status, {"Content-Type": "application/x-amz-json-1.1"}, answer
+
+
 def install(registries: Registries) -> None:
     """Answer ECR's API and the registry's own protocol, off the event loop, as faults may make them slow."""
 
@@ -113,22 +131,13 @@ def install(registries: Registries) -> None:
         _method: str, _path: str, headers: dict[str, str], body: bytes, _query: dict[str, list[str]]
     ) -> ministack.Response:
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
-        status, answer = await asyncio.to_thread(serve_json, registries.here(), operation, body)
-        return status, {"Content-Type": "application/x-amz-json-1.1"}, answer
+        return await asyncio.to_thread(_serve, registries.here(), operation, body)
 
     async def registry(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
     ) -> ministack.Response:
         name = path.removeprefix("/v2/").split("/blobs/")[0].split("/manifests/")[0].removesuffix("/tags/list")
         chosen = registries.of_repository(name)
-        response: ministack.Response = await asyncio.to_thread(
-            chosen.handle_registry,
-            method,
-            path,
-            headers,
-            body,
-            query,
-        )
-        return response
+        return await asyncio.to_thread(chosen.handle_registry, method, path, headers, body, query)
 
     ministack.replace_ecr(api, registry)

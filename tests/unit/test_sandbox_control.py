@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sandbox.control import ControlError
+from sandbox.demo.images import write_layout
 from sandbox.server import Sandbox, start_sandbox
 from sandbox.stub import TYPE_NAME, make_package, register
 
@@ -176,3 +179,40 @@ def wait_for(control: Any, name: str) -> Iterator[None]:
         else:
             yield
             return
+
+
+@pytest.mark.parametrize("drop", ["drop_before", "drop_after"])
+def test_a_connection_that_is_dropped(box: Sandbox, drop: str) -> None:
+    box.control.set_faults((drop, {"operation": "CreateRepository"}))
+    with pytest.raises(ConnectionClosedError):
+        box.client("ecr").create_repository(repositoryName="app")
+    assert box.control.repositories() == (["app"] if drop == "drop_after" else [])
+
+
+def test_images_are_pushed_by_the_registrys_own_protocol(box: Sandbox, tmp_path: Path) -> None:
+    box.client("ecr").create_repository(repositoryName="team/app")
+    write_layout(tmp_path / "layout", "1.0")
+    target = f"docker://{box.registry_host}/team/app:latest"
+    options = ["--insecure-policy", "copy", "--quiet", "--all", "--dest-tls-verify=false"]
+    command = ["skopeo", *options, f"oci:{tmp_path}/layout:1.0", target]
+    subprocess.run(command, check=True, env=box.environment)
+    assert images_in(box, "team/app") == 3
+    back = ["skopeo", "--insecure-policy", "copy", "--quiet", "--all", "--src-tls-verify=false"]
+    subprocess.run([*back, target, f"oci:{tmp_path}/back:1.0"], check=True, env=box.environment)
+
+
+def test_a_push_finds_the_region_of_its_repository(box: Sandbox) -> None:
+    place = {"region": "eu-west-1"}
+    box.client("ecr", **place).create_repository(repositoryName="elsewhere")
+    connection = HTTPConnection(box.registry_host)
+    connection.request("POST", "/v2/elsewhere/blobs/uploads/")
+    assert connection.getresponse().status == 202
+    connection.close()
+    box.client("ecr", **place).delete_repository(repositoryName="elsewhere")
+
+
+def images_in(box: Sandbox, name: str) -> int:
+    found = box.control.repository(name)
+    assert found is not None
+    count: int = found["images"]
+    return count
