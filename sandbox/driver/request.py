@@ -82,6 +82,6 @@ def make_event(handlers: Handlers, caller: Caller, token: str, call: Call, crede
             "previousStackTags": None if caller.previous_stack_tags is None else dict(caller.previous_stack_tags),
             "systemTags": None,  # aws:cloudformation:* tags never reach the handlers of a registered type
             "previousSystemTags": None,
-            "typeConfiguration": as_strings(handlers.configuration()),
+            "typeConfiguration": handlers.configuration(),  # as it was set: it is JSON text, not part of a template
         },
     }

@@ -67,7 +67,7 @@ def test_type_configuration_comes_along(bench: Bench) -> None:
     script = Script(READ=[DONE])
     script.type_configuration = {"Limit": 3}
     operations.read(bench.operation(script), "app")
-    assert script.events[0]["requestData"]["typeConfiguration"] == {"Limit": "3"}
+    assert script.events[0]["requestData"]["typeConfiguration"] == {"Limit": 3}
 
 
 def test_update_gives_previous_properties_and_the_identifier(bench: Bench) -> None:

@@ -1,0 +1,380 @@
+"""The type in stacks, through CloudFormation in the sandbox; the handlers run from what `cfn submit` uploaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sandbox.server import Sandbox
+from sandbox.stack import Stack
+
+Json = dict[str, Any]
+Template = Callable[..., Json]
+IMAGES = (("with_images", {"count": 250}), ("with_multi_arch", {"count": 3}), ("with_archived", {"count": 5}))
+
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Sid": "pull", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}],
+}
+LIFECYCLE = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "keep the newest",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 500},
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+)
+
+
+def holds(box: Sandbox, name: str) -> int | None:
+    found = box.control.repository(name)
+    return None if found is None else found["images"]
+
+
+def run_command_in(box: Sandbox, message: str) -> None:
+    """Type the command in a message as it stands, with the AWS CLI."""
+    match = re.search(r"aws ecr tag-resource .*?(?=\" \(RequestToken|$)", message)
+    assert match, message
+    command = match[0].replace('\\"', '"')
+    done = subprocess.run(command, shell=True, env=box.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_create_and_delete_with_images(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:
+    assert stack.create(template({"RepositoryName": repository_name})) == "CREATE_COMPLETE"
+    box.control.seed(repository_name, *IMAGES)
+    assert holds(box, repository_name) == 250 + 9 + 5
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert holds(box, repository_name) is None
+    mine = [each for each in box.control.deletions() if each["repository"] == repository_name]
+    assert len(mine) == 264
+    assert not any(each["by_force"] for each in mine)
+
+
+def test_ref_and_attributes(stack: Stack, template: Template, repository_name: str) -> None:
+    stack.create(template({"RepositoryName": repository_name}))
+    outputs = stack.outputs
+    account = outputs["RegistryId"]
+    assert re.fullmatch("[0-9]{12}", account)
+    assert outputs["Ref"] == repository_name
+    assert outputs["Arn"] == f"arn:aws:ecr:us-east-1:{account}:repository/{repository_name}"
+    assert outputs["RepositoryUri"].endswith(f"/{repository_name}")
+    stack.delete()
+
+
+def test_a_name_is_made_where_none_is_given(box: Sandbox, stack: Stack, template: Template) -> None:
+    assert stack.create(template()) == "CREATE_COMPLETE"
+    name = stack.outputs["Ref"]
+    assert re.fullmatch(rf"{stack.name}-repository-[0-9a-f]{{12}}", name)
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert holds(box, name) is None
+
+
+CHANGES: dict[str, tuple[Json, Json]] = {
+    "ImageScanningConfiguration": ({}, {"ImageScanningConfiguration": {"ScanOnPush": True}}),
+    "ImageTagMutability": ({}, {"ImageTagMutability": "IMMUTABLE"}),
+    "ImageTagMutabilityExclusionFilters": (
+        {},
+        {
+            "ImageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+            "ImageTagMutabilityExclusionFilters": [
+                {
+                    "ImageTagMutabilityExclusionFilterType": "WILDCARD",
+                    "ImageTagMutabilityExclusionFilterValue": "dev-*",
+                }
+            ],
+        },
+    ),
+    "LifecyclePolicy": ({}, {"LifecyclePolicy": {"LifecyclePolicyText": LIFECYCLE}}),
+    "RepositoryPolicyText": ({}, {"RepositoryPolicyText": POLICY}),
+    "Tags": ({"Tags": [{"Key": "a", "Value": "1"}]}, {"Tags": [{"Key": "b", "Value": "2"}]}),
+    "EmptyOnDelete": ({"EmptyOnDelete": False}, {"EmptyOnDelete": True}),
+    "DeletionProtection": ({"DeletionProtection": True}, {"DeletionProtection": False}),
+    "PurgeProtection": (
+        {"PurgeProtection": {"TagPatterns": ["v*"], "PulledWithinDays": 30}},
+        {"PurgeProtection": {"TagPatterns": ["release-*"]}},
+    ),
+}
+
+
+def test_every_property_that_can_change_is_tested(box: Sandbox) -> None:
+    answer = box.client("cloudformation").describe_type(Type="RESOURCE", TypeName="Awstut::ECR::AutoPurgeRepository")
+    schema = json.loads(answer["Schema"])
+    fixed = {path.split("/")[2] for path in schema["readOnlyProperties"] + schema["createOnlyProperties"]}
+    assert set(CHANGES) == set(schema["properties"]) - fixed
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_update_without_replacement(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, name: str
+) -> None:
+    before, after = ({"RepositoryName": repository_name} | each for each in CHANGES[name])
+    assert stack.create(template(before)) == "CREATE_COMPLETE"
+    box.control.seed(repository_name, ("with_images", {"count": 2, "tag": "image-{n}", "pushed_days_ago": 400}))
+    assert stack.update(template(after)) == "UPDATE_COMPLETE"
+    model = read(box, repository_name)
+    assert {key: model.get(key) for key in after} == after
+    assert holds(box, repository_name) == 2
+    assert not stack.calls("DELETE")
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def read(box: Sandbox, name: str) -> Json:
+    answer = box.client("cloudcontrol").get_resource(TypeName="Awstut::ECR::AutoPurgeRepository", Identifier=name)
+    model: Json = json.loads(answer["ResourceDescription"]["Properties"])
+    return model
+
+
+def test_a_new_name_replaces_the_repository_and_purges_the_old_one(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str
+) -> None:
+    stack.create(template({"RepositoryName": repository_name}))
+    box.control.seed(repository_name, *IMAGES)
+    assert stack.update(template({"RepositoryName": f"{repository_name}-new"})) == "UPDATE_COMPLETE"
+    assert holds(box, repository_name) is None
+    assert holds(box, f"{repository_name}-new") == 0
+    assert stack.outputs["Ref"] == f"{repository_name}-new"
+    stack.delete()
+
+
+@pytest.mark.parametrize(
+    ("before", "together"),
+    [
+        ({"DeletionProtection": False}, {"DeletionProtection": True}),
+        ({"EmptyOnDelete": True}, {"EmptyOnDelete": False}),
+    ],
+)
+def test_protection_in_the_same_update_as_a_new_name_comes_too_late(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, before: Json, together: Json
+) -> None:
+    stack.create(template({"RepositoryName": repository_name, **before}))
+    box.control.seed(repository_name, *IMAGES)
+    stack.update(template({"RepositoryName": f"{repository_name}-new", **together}))
+    assert holds(box, repository_name) is None
+    if "DeletionProtection" in together:
+        stack.update(template({"RepositoryName": f"{repository_name}-new", **before}))
+    stack.delete()
+
+
+def test_protection_that_was_applied_before_keeps_the_old_repository(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str
+) -> None:
+    stack.create(template({"RepositoryName": repository_name, "DeletionProtection": True}))
+    box.control.seed(repository_name, *IMAGES)
+    stack.update(template({"RepositoryName": f"{repository_name}-new"}))
+    assert holds(box, repository_name) == 264
+    stack.delete()
+
+
+def test_a_create_that_fails_leaves_nothing(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str
+) -> None:
+    broken = {"RepositoryName": repository_name, "RepositoryPolicyText": {"Version": "2012-10-17"}}
+    assert stack.create(template(broken)) == "ROLLBACK_COMPLETE"
+    assert "ecr:SetRepositoryPolicy failed" in stack.reason("CREATE_FAILED")
+    assert holds(box, repository_name) is None
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+@pytest.mark.parametrize("images", [0, 3])
+@pytest.mark.parametrize("maker", ["another stack", "another resource", "hand"])
+def test_a_name_that_is_taken_leaves_the_repository_that_was_there(
+    box: Sandbox,
+    make_stack: Callable[[], Stack],
+    template: Template,
+    repository_name: str,
+    maker: str,
+    images: int,
+) -> None:
+    """CloudFormation may call delete after the create that failed: users have seen it."""
+    box.control.settings(delete_after_already_exists=True)
+    wanted = template({"RepositoryName": repository_name})
+    first, second = make_stack(), make_stack()
+    if maker == "hand":
+        box.client("ecr").create_repository(repositoryName=repository_name)
+    else:
+        first.create(wanted)
+    if images:
+        box.control.seed(repository_name, ("with_images", {"count": images}))
+    tags = box.control.repository(repository_name)["tags"]  # type: ignore[index]
+    if maker == "another resource":
+        twice = {"Resources": {**wanted["Resources"], "Second": wanted["Resources"]["Repository"]}}
+        assert first.update(twice) == "UPDATE_ROLLBACK_COMPLETE"
+        assert any("already exists, and was left as it is" in reason for _, reason in first.events("Second"))
+    else:
+        assert second.create(wanted) == "ROLLBACK_COMPLETE"
+        assert "already exists, and was left as it is" in second.reason("CREATE_FAILED")
+        assert second.calls("DELETE")
+        second.delete()
+    assert holds(box, repository_name) == images
+    assert box.control.repository(repository_name)["tags"] == tags  # type: ignore[index]
+    if maker != "hand":
+        assert first.delete() == "DELETE_COMPLETE"
+
+
+REFUSALS: dict[str, tuple[Json, str]] = {
+    "emptying is off": ({"EmptyOnDelete": False}, "holds 264 images, and EmptyOnDelete is false"),
+    "deletion protection": ({"DeletionProtection": True}, "its deletion protection is on"),
+    "protected tags": ({"PurgeProtection": {"TagPatterns": ["build-*"]}}, "3 images protected by tag pattern build-*"),
+    "lately pulled": ({"PurgeProtection": {"PulledWithinDays": 30}}, "1 image protected by pulled within 30 days"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_delete_that_is_refused_names_the_command_that_allows_it(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, case: str
+) -> None:
+    properties, reason = REFUSALS[case]
+    stack.create(template({"RepositoryName": repository_name, **properties}))
+    box.control.seed(repository_name, *IMAGES)
+    if case == "lately pulled":
+        box.control.seed(repository_name, ("with_images", {"count": 1, "pulled_days_ago": 1}))
+    images = holds(box, repository_name)
+    assert stack.delete() == "DELETE_FAILED"
+    message = stack.reason("DELETE_FAILED")
+    assert reason in message
+    assert holds(box, repository_name) == images
+    run_command_in(box, message)
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert holds(box, repository_name) is None
+
+
+def test_a_repository_that_belongs_to_another_stack_by_its_tags_is_taken_over_by_command(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str
+) -> None:
+    stack.create(template({"RepositoryName": repository_name}))
+    arn = stack.outputs["Arn"]
+    tag = {"Key": "awstut:stack-id", "Value": stack.stack_id.replace(stack.name, "elsewhere")}
+    box.client("ecr").tag_resource(resourceArn=arn, tags=[tag])
+    assert stack.delete() == "DELETE_FAILED"
+    message = stack.reason("DELETE_FAILED")
+    assert "belongs to the resource Repository of the stack elsewhere" in message
+    run_command_in(box, message)
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_retain_keeps_the_repository(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:
+    stack.create(template({"RepositoryName": repository_name}, DeletionPolicy="Retain"))
+    box.control.seed(repository_name, *IMAGES)
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert holds(box, repository_name) == 264
+
+
+def test_a_failed_delete_can_retain_the_repository(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str
+) -> None:
+    stack.create(template({"RepositoryName": repository_name, "DeletionProtection": True}))
+    assert stack.delete() == "DELETE_FAILED"
+    assert stack.delete(RetainResources=["Repository"]) == "DELETE_COMPLETE"
+    assert holds(box, repository_name) == 0
+
+
+def test_stack_tags_reach_the_repository_and_follow_the_stack(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str
+) -> None:
+    wanted = template({"RepositoryName": repository_name, "Tags": [{"Key": "own", "Value": "1"}]})
+    stack.create(wanted, tags={"cost": "42", "old": "x"})
+    assert user_tags(box, repository_name) == {"own": "1", "cost": "42", "old": "x"}
+    stack.update(wanted, tags={"cost": "43"})
+    assert user_tags(box, repository_name) == {"own": "1", "cost": "43"}
+    stack.delete()
+
+
+def user_tags(box: Sandbox, name: str) -> dict[str, str]:
+    tags = box.control.repository(name)["tags"]  # type: ignore[index]
+    return {key: value for key, value in tags.items() if not key.startswith(("awstut:", "aws:"))}
+
+
+def test_two_stacks_at_once(
+    box: Sandbox, make_stack: Callable[[], Stack], template: Template, repository_name: str
+) -> None:
+    stacks = [make_stack(), make_stack()]
+    names = [f"{repository_name}-{number}" for number in range(2)]
+    for each, name in zip(stacks, names, strict=True):
+        each.create(template({"RepositoryName": name}), wait=False)
+    assert [each.wait() for each in stacks] == ["CREATE_COMPLETE"] * 2
+    for name in names:
+        box.control.seed(name, *IMAGES)
+    for each in stacks:
+        each.delete(wait=False)
+    assert [each.wait() for each in stacks] == ["DELETE_COMPLETE"] * 2
+    assert [holds(box, name) for name in names] == [None, None]
+
+
+def test_drift_is_detected(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:
+    wanted = {
+        "RepositoryName": repository_name,
+        "ImageTagMutability": "MUTABLE",
+        "EmptyOnDelete": True,
+        "PurgeProtection": {"TagPatterns": ["v*"]},
+    }
+    stack.create(template(wanted))
+    assert stack.detect_drift() == "IN_SYNC"
+    client = box.client("ecr")
+    client.put_image_tag_mutability(repositoryName=repository_name, imageTagMutability="IMMUTABLE")
+    tags = [{"Key": "awstut:auto-purge", "Value": "off protect-tags"}, {"Key": "awstut:protect-tags", "Value": "w@"}]
+    client.tag_resource(resourceArn=stack.outputs["Arn"], tags=tags)
+    assert stack.detect_drift() == "DRIFTED"
+    changed = {each["PropertyPath"].split("/")[1] for each in stack.drifts()}
+    assert changed == {"ImageTagMutability", "EmptyOnDelete", "PurgeProtection"}
+    stack.delete()
+
+
+def test_a_throttled_delete_goes_on_in_a_second_slice(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str
+) -> None:
+    """In real time, through the runtime of Lambda: it takes about a minute."""
+    stack.create(template({"RepositoryName": repository_name}))
+    box.control.seed(repository_name, ("with_images", {"count": 24_000}))
+    box.control.set_faults(("throttle", {"operations": ["BatchDeleteImage"], "rate": 5.0, "burst": 5}))
+    stack.delete(wait=False)
+    seen = set()
+    while stack.status == "DELETE_IN_PROGRESS":
+        found = box.control.repository(repository_name)
+        seen.add((found or {}).get("tags", {}).get("awstut:purge-progress"))
+        time.sleep(0.5)
+    assert stack.status == "DELETE_COMPLETE"
+    calls = stack.calls("DELETE")
+    assert [call["status"] for call in calls] == ["IN_PROGRESS", "SUCCESS"]
+    assert max(call["seconds"] for call in calls) < 55
+    progress = sorted(each for each in seen if each)
+    assert len(progress) == 1
+    assert re.fullmatch(r"[0-9]+/24000 pass 1 at [0-9-]+T[0-9:]+Z", progress[0])
+    assert holds(box, repository_name) is None
+
+
+BAD: dict[str, tuple[Json, str]] = {
+    "an unknown property": ({"RepositryName": "app"}, "RepositryName"),
+    "a name that is not valid": ({"RepositoryName": "App"}, "RepositoryName"),
+    "a read-only property": ({"Arn": "arn:aws:ecr:us-east-1:123456789012:repository/app"}, "Arn"),
+    "a lifecycle policy that is too short": ({"LifecyclePolicy": {"LifecyclePolicyText": "{}"}}, "LifecyclePolicyText"),
+    "a number of days that is too small": ({"PurgeProtection": {"PulledWithinDays": 0}}, "PulledWithinDays"),
+    "an empty list of patterns": ({"PurgeProtection": {"TagPatterns": []}}, "TagPatterns"),
+    "the pattern off": ({"PurgeProtection": {"TagPatterns": ["off"]}}, "TagPatterns"),
+    "a reserved tag": ({"Tags": [{"Key": "awstut:auto-purge", "Value": "off"}]}, "are reserved"),
+    "a tag twice": ({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}, "the key a twice"),
+    "a KMS key that does not exist": (
+        {"EncryptionConfiguration": {"EncryptionType": "KMS", "KmsKey": "alias/missing"}},
+        "could not use the KMS key",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_fails_with_a_reason(box: Sandbox, stack: Stack, template: Template, case: str) -> None:
+    properties, reason = BAD[case]
+    before = box.control.repositories()
+    assert stack.create(template(properties)) == "ROLLBACK_COMPLETE"
+    assert reason in stack.reason("CREATE_FAILED")
+    assert box.control.repositories() == before
+    stack.delete()
