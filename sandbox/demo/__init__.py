@@ -1,0 +1,1 @@
+"""The demo: what a user does with the type, from `cfn submit` to a deleted stack, against the sandbox."""

@@ -1,0 +1,52 @@
+"""`python -m sandbox.demo`: the main job on the sandbox. Exits with 1 if anything is not as expected."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from rich.console import Console
+
+from sandbox.demo.place import copied_project, environment
+from sandbox.demo.shell import Shell, UnexpectedError, expect
+from sandbox.demo.story import REGION, Story
+from sandbox.server import Sandbox, start_sandbox
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    began = time.monotonic()
+    try:
+        with copied_project() as project:
+            with start_sandbox() as box:
+                _tell(Shell(console, project, environment(project, box.exports)), box)
+            expect(not _is_running(box.process_id), "the sandbox is still running")
+        expect(not project.exists(), "the demo left files behind")
+    except UnexpectedError as error:
+        console.print(f"\n[bold red]Not as expected:[/bold red] {error}")
+        return 1
+    seconds = time.monotonic() - began
+    console.print(f"\n[bold green]All as expected[/bold green], in {seconds:.0f} seconds; nothing is left.")
+    return 0
+
+
+def _tell(shell: Shell, box: Sandbox) -> None:
+    shell.say(f"A local AWS answers at {box.url}. Each command below can be typed with these exports (make sandbox):")
+    for name, value in box.exports.items():
+        shell.say(f"[dim]export {name}={value}[/dim]")
+    client = box.client("cloudformation", region=REGION)
+    Story(shell, client, box.registry_host, box.control.calls).tell()
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The two halves of the demo: with our type, and as the tutorials do it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from sandbox.demo.push import Registry, push_builds, push_many
+from sandbox.demo.shell import Shell, expect
+from sandbox.demo.stacks import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
+REGION = "us-east-1"
+IN_BULK = 2_500
+ARCHIVED = 3
+PAGE = 100  # images on a page of ListImages, where the caller asks for no other number
+
+CallCounts = dict[str, int]
+
+
+class Story:
+    """What both halves share: where commands run, and how the sandbox is asked what happened."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        cloudformation: CloudFormationClient,
+        registry_host: str,
+        count_calls: Callable[[], CallCounts],
+    ) -> None:
+        """`count_calls` returns the number of ECR calls so far, by the name of the operation."""
+        self.shell = shell
+        self.cloudformation = cloudformation
+        self.registry_host = registry_host
+        self.count_calls = count_calls
+
+    def tell(self) -> None:
+        self.submit()
+        self.with_our_type("team/app")
+        self.as_in_tutorials("team/tutorial-app")
+
+    def submit(self) -> None:
+        self.shell.heading("1. Register the type, by the unmodified CloudFormation CLI")
+        self.shell.run("cfn", "submit", "--set-default", "--region", REGION)
+        command = ("aws", "cloudformation", "describe-type", "--type", "RESOURCE", "--type-name", TYPE_NAME)
+        said = self.shell.run(*command, "--query", "[TypeName,DefaultVersionId,ProvisioningType]", "--output", "json")
+        expect(json.loads(said)[0] == TYPE_NAME, "the type is not registered")
+
+    def with_our_type(self, repository: str) -> None:
+        self.shell.heading("2. Create a stack with a repository, and push images")
+        stack = Stack.create(self.shell, self.cloudformation, "app", "examples/repository.yaml", repository)
+        outputs = stack.outputs()
+        expect(outputs["Name"] == repository, f"Ref is {outputs['Name']}, not {repository}")
+        expect(outputs["Arn"].endswith(f":repository/{repository}"), f"Arn is {outputs['Arn']}")
+        expect(outputs["Uri"].endswith(f"/{repository}"), f"RepositoryUri is {outputs['Uri']}")
+        expect(outputs["RegistryId"] == outputs["Arn"].split(":")[4], f"RegistryId is {outputs['RegistryId']}")
+        images = self.fill(repository)
+        self.refused(stack, repository, outputs["Arn"])
+
+        self.shell.heading("4. Delete the stack")
+        before, events = self.count_calls(), stack.event_count()
+        status = stack.delete()
+        stack.show_events(since=events)
+        expect(status == "DELETE_COMPLETE", f"the stack is {status}")
+        calls = self.calls_since(before)
+        self.show_calls(calls)
+        expect(not self.repository_exists(repository), "the repository is still there")
+        deleting = calls.get("BatchDeleteImage", 0)
+        self.shell.say(
+            f"[green]All {images:,} images and the repository are gone[/green], "
+            f"in {sum(calls.values())} ECR calls, of which {deleting} deleted images; without force."
+        )
+
+    def refused(self, stack: Stack, repository: str, arn: str) -> None:
+        """An operator protects some images; the delete refuses, and says how to allow it."""
+        self.shell.heading("3. Protect the releases, and try to delete the stack")
+        images, events = self.count_images(repository), stack.event_count()
+        tag = "Key=awstut:protect-tags,Value=1.@"  # a tag's value may not hold *
+        self.shell.run("aws", "ecr", "tag-resource", "--resource-arn", arn, "--tags", tag)
+        expect(stack.delete() == "DELETE_FAILED", "the delete of protected images was not refused")
+        shown = stack.show_events(since=events + 1)
+        message = next(each["ResourceStatusReason"] for each in shown if each["ResourceStatus"] == "DELETE_FAILED")
+        expect("tag pattern 1.*" in message, f"the refusal does not name the rule: {message}")
+        expect(self.count_images(repository) == images, "an image was deleted though one is protected")
+        self.shell.say("[green]Refused before the first image was touched.[/green] The message names the command:")
+        command = message[message.index("aws ecr tag-resource") :].partition('" (RequestToken')[0]
+        self.shell.run(*shlex.split(command))
+
+    def as_in_tutorials(self, repository: str) -> None:
+        self.shell.heading("5. The same images, with AWS::ECR::Repository and the custom resource of the tutorials")
+        stack = Stack.create(self.shell, self.cloudformation, "tutorial", "sandbox/demo/tutorial.yaml", repository)
+        images = self.fill(repository)
+
+        self.shell.heading("6. Delete that stack")
+        events, before = stack.event_count(), self.count_calls()
+        status = stack.delete()
+        stack.show_events(since=events)
+        self.show_calls(self.calls_since(before))
+        expect(status == "DELETE_FAILED", f"the stack of the tutorial is {status}; it should have failed")
+        left = self.count_images(repository)
+        expect(0 < left < images, f"{left} of {images} images are left")
+        self.explain(images, left)
+        self.clean_up(stack, repository)
+
+    def fill(self, repository: str) -> int:
+        """Push images of each kind to `repository` and return how many it then holds."""
+        registry = Registry(self.registry_host, repository)
+        expected = push_builds(self.shell, registry) + IN_BULK
+        tags = push_many(self.shell, registry, IN_BULK)
+        for tag in tags[:ARCHIVED]:
+            self.shell.run(
+                *("aws", "ecr", "update-image-storage-class", "--repository-name", repository),
+                *("--image-id", f"imageTag={tag}", "--target-storage-class", "ARCHIVE"),
+                show_output=False,
+            )
+        held = self.count_images(repository)
+        expect(held == expected, f"the repository holds {held} images, not {expected}")
+        self.shell.say(
+            f"{repository} holds {held:,} images: tagged, untagged, multi-architecture, and {ARCHIVED} archived."
+        )
+        return held
+
+    def count_images(self, repository: str) -> int:
+        command = ("aws", "ecr", "describe-images", "--repository-name", repository, "--filter", "imageStatus=ANY")
+        return int(self.shell.run(*command, "--query", "length(imageDetails)", "--output", "json"))
+
+    def repository_exists(self, repository: str) -> bool:
+        said = self.shell.run("aws", "ecr", "describe-repositories", "--query", "repositories[].repositoryName")
+        return repository in json.loads(said)
+
+    def calls_since(self, before: CallCounts) -> CallCounts:
+        now = self.count_calls()
+        return {name: count - before.get(name, 0) for name, count in now.items() if count > before.get(name, 0)}
+
+    def show_calls(self, calls: CallCounts) -> None:
+        table = Table(box=None, header_style="bold", title="ECR calls during the delete", title_justify="left")
+        table.add_column("Operation")
+        table.add_column("Calls", justify="right")
+        for name, count in sorted(calls.items()):
+            table.add_row(name, str(count))
+        self.shell.console.print(table)
+
+    def explain(self, images: int, left: int) -> None:
+        self.shell.say(
+            f"[red]The stack cannot be deleted: {left:,} of {images:,} images are left.[/red] The custom resource "
+            f"listed one page of {PAGE}, deleted that batch, and reported success. It never saw the next pages, nor "
+            "the archived images, which are not in the list; and it never looked at the answer, in which ECR names the "
+            "images that it refused to delete because an index still references them."
+        )
+
+    def clean_up(self, stack: Stack, repository: str) -> None:
+        self.shell.say("What is left to do by hand:")
+        command = ("aws", "ecr", "delete-repository", "--repository-name", repository, "--force")
+        self.shell.run(*command, show_output=False)
+        status = stack.delete()
+        expect(status == "DELETE_COMPLETE", f"the stack of the tutorial is {status} after the clean-up")
+        self.shell.say("The stack of the tutorial is deleted now.")
