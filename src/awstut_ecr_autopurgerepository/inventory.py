@@ -120,8 +120,9 @@ def _is_enough(work: Slice, listing: Listing) -> bool:
 def refuse_protected(work: Slice, this: Pass, listing: Listing) -> None:
     """Raise HandlerError if one of the listed images may not go: then none goes."""
     if listing.protected.count:
-        deleted = work.progress.deleted
-        raise invalid_request(protection.protected_refusal(this.stored, this.arn, listing.protected, deleted))
+        deleted, known = work.progress.deleted, work.progress.known
+        refusal = protection.protected_refusal(this.stored, this.arn, listing.protected, deleted, known)
+        raise invalid_request(refusal)
 
 
 def _page(work: Slice, token: str | None) -> DescribeImagesResponseTypeDef | None:

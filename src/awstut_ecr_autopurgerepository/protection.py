@@ -187,12 +187,12 @@ class Protected:
         return ", ".join(self.words[:_MOST_RULES]) + (f" and {more} more" if more > 0 else "")
 
 
-def protected_refusal(stored: Stored, arn: str, protected: Protected, deleted: int) -> str:
+def protected_refusal(stored: Stored, arn: str, protected: Protected, deleted: int, known: int) -> str:
     """Why no further image is deleted.
 
-    ``deleted`` is how many had gone before, when protected images arrived during the purge.
+    ``deleted`` is how many of the ``known`` had gone before, when protected images arrived during the purge.
     """
-    before = f"{_images(deleted)} had been deleted before" if deleted else "no image was deleted"
+    before = f"{deleted:,} of about {known:,} images had been deleted before" if deleted else "no image was deleted"
     sentence = (
         f"The repository {name_of(arn)} was not deleted, and {before}: {protected.number()} protected by "
         f"{protected.rules()}."

@@ -113,7 +113,7 @@ def refusal(
     chosen = protection.rules(stored, configuration, NOW)
     for each in images:
         found.add(each, str(chosen.protecting(each)))
-    return protection.protected_refusal(stored, ARN, found, deleted)
+    return protection.protected_refusal(stored, ARN, found, deleted, 2_000)
 
 
 def test_a_refusal_names_rule_source_number_first_images_and_command() -> None:
@@ -137,7 +137,7 @@ def test_a_refusal_by_the_account_names_who_can_change_it_and_no_tag() -> None:
 
 def test_a_refusal_in_the_middle_says_what_was_deleted() -> None:
     stored = settings.read(settings.write(Settings(patterns=("v*",))))
-    assert "and 1,200 images had been deleted before: 1 image protected" in refusal(
+    assert "and 1,200 of about 2,000 images had been deleted before: 1 image protected" in refusal(
         stored, [image("v1")], deleted=1_200
     )
 
@@ -163,7 +163,7 @@ def longest_messages() -> list[str]:
     on = Configuration(deletion_protection=True)
     stripped = settings.read({"awstut:auto-purge": settings.mark(True, settings.RULE_TAGS)})
     return [
-        protection.protected_refusal(stored, LONGEST_ARN, found, 100_000),
+        protection.protected_refusal(stored, LONGEST_ARN, found, 99_000, 100_000),
         protection.not_empty_refusal(stored, LONGEST_ARN, 100_000),
         str(protection.standing_refusal(stored, LONGEST_ARN, mine, on)),
         str(protection.standing_refusal(stripped, LONGEST_ARN, mine, on)),

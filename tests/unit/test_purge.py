@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
 
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
@@ -107,6 +109,44 @@ def test_delete_throttled_to_5_a_second_stays_within_the_limit_and_goes_on(
     assert counts[0] > 10_000
     assert events[0].message.startswith(f"Purged {counts[0]:,} of about 40,000 images from app")
     assert events[0].resourceModel.RepositoryName == "app"
+
+
+def test_delete_shows_its_progress_in_a_tag_once_a_slice(ecr: StrictEcr, delete: Purge) -> None:
+    ecr.repository("app", tags=MARKED).with_images(40_000)
+    ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=5.0, burst=5)
+    slices = delete.slices()
+    next(slices)
+    deleted = 40_000 - (ecr.holds("app") or 0)
+    tags = {tag.parameters["tags"][0]["Value"] for tag in ecr.call_log if tag.operation == "TagResource"}
+    assert len(tags) == 1
+    assert re.fullmatch(rf"{deleted}/40000 pass 1 at [0-9-]+T[0-9:]+Z", tags.pop())
+
+
+@pytest.mark.parametrize("error", ["AccessDeniedException", "ServerException"])
+def test_delete_goes_on_where_it_may_not_show_its_progress(ecr: StrictEcr, delete: Purge, error: str) -> None:
+    ecr.repository("app", tags=MARKED).with_images(40_000)
+    ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=5.0, burst=5)
+    ecr.faults.fail_next("TagResource", error, "no", 400, times=99)
+    assert delete().status is OperationStatus.SUCCESS
+    assert len(delete.events) > 1
+
+
+def test_delete_logs_one_line_of_figures_for_each_slice(
+    ecr: StrictEcr, delete: Purge, caplog: pytest.LogCaptureFixture
+) -> None:
+    ecr.repository("app", tags=MARKED).with_images(40_000, size=1_000)
+    ecr.faults.latency = {"*": 0.1}
+    ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=5.0, burst=5)
+    delete()
+    lines = [json.loads(record.message) for record in caplog.records if record.name.endswith(".purge")]
+    assert len(lines) == len(delete.events)
+    assert [line["Status"] for line in lines] == [event.status.name for event in delete.events]
+    assert sum(line["ImagesDeleted"] for line in lines) == 40_000
+    assert sum(line["BytesDeleted"] for line in lines) == 40_000_000
+    assert sum(line["ThrottledCalls"] for line in lines) > 0
+    [directive] = lines[0]["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"] for metric in directive["Metrics"]} <= lines[0].keys()
+    assert directive["Dimensions"] == [["Repository"]]
 
 
 def test_delete_throttled_on_every_call_loses_little_of_what_the_throttle_allows(

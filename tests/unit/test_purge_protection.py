@@ -83,7 +83,7 @@ def test_a_protected_image_that_arrives_in_the_middle_stops_the_purge(ecr: Stric
     ecr.before("BatchDeleteImage", lambda _: builder.with_tagged("release-1"), nth=2)
     event = delete()
     assert event.errorCode is HandlerErrorCode.InvalidRequest
-    assert "500 images had been deleted before: 1 image protected" in event.message
+    assert "500 of about 501 images had been deleted before: 1 image protected" in event.message
     assert [image.tags for image in ecr.images("app")] == [["release-1"]]
 
 
@@ -163,6 +163,11 @@ def test_the_longest_rules_are_stored_and_read_back(wire: Wire, ecr: StrictEcr) 
     assert len(tags) == 48
 
 
+def test_a_number_of_days_may_come_as_text_as_all_numbers_of_a_template_do(wire: Wire) -> None:
+    model = wire.succeed("CREATE", {"RepositoryName": "app", "PurgeProtection": {"PulledWithinDays": "30"}})
+    assert model["PurgeProtection"] == {"PulledWithinDays": 30}
+
+
 def test_rules_can_be_changed_and_removed(wire: Wire, ecr: StrictEcr) -> None:
     longest = {"RepositoryName": "app", "PurgeProtection": LONGEST}
     short = {"RepositoryName": "app", "PurgeProtection": {"TagPatterns": ["v*"]}}
@@ -180,6 +185,7 @@ BAD = {
     "a pattern twice": ({"TagPatterns": ["v*", "v*"]}, "has a pattern twice"),
     "a character that no tag has": ({"TagPatterns": ["v/1"]}, "has 'v/1'"),
     "off": ({"TagPatterns": ["off"]}, "and not off"),
+    "days in words": ({"PulledWithinDays": "thirty"}, "thirty"),
     "no days": ({"PulledWithinDays": 0}, "a whole number from 1 to 3,650"),
     "days before": ({"PulledWithinDays": -1}, "a whole number from 1 to 3,650"),
     "days beyond": ({"PulledWithinDays": 3651}, "a whole number from 1 to 3,650"),

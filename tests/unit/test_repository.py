@@ -278,6 +278,18 @@ def test_a_missing_permission_is_named(wire: Wire, ecr: StrictEcr, action: str, 
     assert ecr.holds("app") == (None if action == "CREATE" else 0 if operation == "DeleteRepository" else 3)
 
 
+@pytest.mark.parametrize("operation", ["DescribeRepositories", "ListTagsForResource"])
+def test_a_missing_permission_to_look_at_a_name_that_is_taken_is_named(
+    wire: Wire, ecr: StrictEcr, operation: str
+) -> None:
+    ecr.repository("app").with_images(3)
+    ecr.faults.deny.add(f"ecr:{operation}")
+    code, message = wire.fail("CREATE", {"RepositoryName": "app"})
+    assert code == "AccessDenied"
+    assert f"ecr:{operation} was denied" in message
+    assert ecr.holds("app") == 3
+
+
 def test_removals_are_named_too_when_they_are_denied(wire: Wire, ecr: StrictEcr) -> None:
     for operation in ("DeleteRepositoryPolicy", "DeleteLifecyclePolicy"):
         previous = {"RepositoryName": operation.lower(), "RepositoryPolicyText": POLICY}
