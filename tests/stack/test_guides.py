@@ -1,0 +1,145 @@
+"""The commands of the guides, typed as they stand, and what they promise."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sandbox.build import ROOT
+from sandbox.server import Sandbox
+from sandbox.stack import Stack
+from tests.stack.test_stacks import IMAGES, Template, holds, read
+
+Json = dict[str, Any]
+TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
+TUTORIAL = ROOT / "sandbox" / "demo" / "tutorial.yaml"
+
+
+def blocks(guide: str, language: str) -> list[str]:
+    """The code blocks of a guide."""
+    text = (ROOT / "guides" / guide).read_text()
+    return [
+        re.sub(rf"^{indent}", "", code, flags=re.MULTILINE)
+        for indent, code in re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def type_in(box: Sandbox, script: str, **variables: str) -> None:
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=box.home,
+        env=box.environment | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+
+
+def test_protection_stop_and_unlock(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:
+    lock, stop_all, unlock = blocks("protection.md", "sh")
+    stack.create(template({"RepositoryName": repository_name}))
+    arn = stack.outputs["Arn"]
+    type_in(box, lock, ARN=arn)
+    assert stack.delete() == "DELETE_FAILED"
+    type_in(box, unlock, ARN=arn)
+    type_in(box, stop_all)
+    assert stack.delete() == "DELETE_FAILED"
+    assert "type configuration" in stack.reason("DELETE_FAILED")
+    type_in(box, stop_all.replace('{"DeletionProtection": true}', "{}"))
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_protection_patterns_do_what_the_table_says() -> None:
+    text = (ROOT / "guides" / "protection.md").read_text().partition("## Patterns")[2].partition("## Pulls")[0]
+    rows = [
+        [re.findall("`([^`]+)`", cell) for cell in line.split("|")[1:4]] for line in text.splitlines() if "`" in line
+    ]
+    rows = [row for row in rows if len(row) == 3]
+    assert len(rows) == 6
+    for [pattern], protected, others in rows:
+        assert all(fnmatch.fnmatchcase(tag, pattern) for tag in protected)
+        assert not any(fnmatch.fnmatchcase(tag, pattern) for tag in others)
+
+
+def import_by_guide(box: Sandbox, new: Stack, repository_name: str) -> None:
+    """Steps 3 to 5 of the guide."""
+    mark, importing = blocks("import.md", "sh")
+    [written] = blocks("import.md", "yaml")
+    described = box.client("ecr").describe_repositories(repositoryNames=[repository_name])["repositories"][0]
+    (box.home / "template.yaml").write_text(
+        written.replace("RepositoryName: app", f"RepositoryName: {repository_name}")
+    )
+    variables = {"ARN": described["repositoryArn"], "NAME": repository_name, "STACK": new.name}
+    type_in(box, mark, **variables)
+    importing, _, wait = importing.rstrip().rpartition("\n")
+    type_in(box, importing, **variables)
+    new.stack_id = box.client("cloudformation").describe_stacks(StackName=new.name)["Stacks"][0]["StackId"]
+    assert new.wait() == "IMPORT_COMPLETE"  # so that the wait of the CLI, which polls every 30 s, ends at once
+    type_in(box, wait, **variables)
+
+
+def delete_by_stack(box: Sandbox, new: Stack, repository_name: str) -> None:
+    """Step 6, and the delete that follows."""
+    resource = {
+        "Type": TYPE_NAME,
+        "Properties": {"RepositoryName": repository_name, "Tags": [{"Key": "a", "Value": "1"}]},
+    }
+    assert new.update({"Resources": {"Repository": resource}}) == "UPDATE_COMPLETE"
+    assert holds(box, repository_name) == 264
+    assert new.delete() == "DELETE_COMPLETE"
+    assert holds(box, repository_name) is None
+
+
+def test_import_from_the_native_type(box: Sandbox, make_stack: Callable[[], Stack], repository_name: str) -> None:
+    old, new = make_stack(), make_stack()
+    native: Json = {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": repository_name}}
+    other: Json = {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": f"{repository_name}-other"}}
+    old.create({"Resources": {"Repository": native, "Other": other}})
+    box.control.seed(repository_name, *IMAGES)
+    before = read(box, repository_name)
+    old.update({"Resources": {"Repository": {**native, "DeletionPolicy": "Retain"}, "Other": other}})
+    old.update({"Resources": {"Other": other}})
+    import_by_guide(box, new, repository_name)
+    assert read(box, repository_name) == before | {"EmptyOnDelete": True, "DeletionProtection": False}
+    delete_by_stack(box, new, repository_name)
+    old.delete()
+
+
+def test_import_from_a_repository_and_a_custom_resource(
+    box: Sandbox, make_stack: Callable[[], Stack], repository_name: str
+) -> None:
+    old, new = make_stack(), make_stack()
+    client = box.client("cloudformation")
+    text = TUTORIAL.read_text()
+    asked = {
+        "StackName": old.name,
+        "Capabilities": ["CAPABILITY_IAM"],
+        "Parameters": [{"ParameterKey": "RepositoryName", "ParameterValue": repository_name}],
+    }
+    old.stack_id = client.create_stack(TemplateBody=text, **asked)["StackId"]
+    assert old.wait() == "CREATE_COMPLETE"
+    box.control.seed(repository_name, *IMAGES)
+    kept = text
+    for kind in ("AWS::ECR::Repository", "Custom::EmptyRepository"):
+        kept = kept.replace(f"Type: {kind}\n", f"Type: {kind}\n    DeletionPolicy: Retain\n")
+    client.update_stack(TemplateBody=kept, **asked)
+    assert old.wait() == "UPDATE_COMPLETE"
+    topic = "Parameters:\n  RepositoryName:\n    Type: String\nResources:\n  Topic:\n    Type: AWS::SNS::Topic\n"
+    client.update_stack(TemplateBody=topic, **asked)
+    assert old.wait() == "UPDATE_COMPLETE"
+    assert holds(box, repository_name) == 264
+    import_by_guide(box, new, repository_name)
+    delete_by_stack(box, new, repository_name)
+    old.delete()
+
+
+@pytest.mark.parametrize("guide", sorted(path.name for path in (ROOT / "guides").glob("*.md")))
+def test_every_guide_starts_from_a_question(guide: str) -> None:
+    first = (ROOT / "guides" / guide).read_text().splitlines()[0]
+    assert re.fullmatch(r"# .*\?", first)
