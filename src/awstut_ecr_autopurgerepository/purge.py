@@ -89,7 +89,9 @@ def _make_passes(work: Slice) -> None:
         if work.progress.checked and not this.stored.settings.empty_on_delete:
             work.progress.check_again()
         listing = list_images(work, this, Listing()) if work.progress.checked else _check(work, this)
-        if listing is not None and _empty(work, listing):
+        if listing is None:
+            continue
+        if not _is_still_there(work) or _empty(work, listing):
             return
 
 
@@ -110,6 +112,15 @@ def _begin_pass(work: Slice) -> Pass | None:
         raise _stopped(work.progress, invalid_request(refusal))
     now = datetime.fromtimestamp(work.pacer.clock.time(), UTC)
     return Pass(arn, stored, protection.rules(stored, work.configuration, now))
+
+
+def _is_still_there(work: Slice) -> bool:
+    """Whether the repository of which the rules were read and the images listed is still the one that began it all.
+
+    It may have been deleted and made anew between the first look and the listing: then what is listed is not ours.
+    """
+    repository = until_answered(work.pacer, lambda: describe(work.ecr, work.name))
+    return repository is not None and _is_the_same(work.progress, repository)
 
 
 def _is_the_same(progress: Progress, repository: RepositoryTypeDef) -> bool:
