@@ -1,0 +1,192 @@
+"""Repositories in the strict ECR, their tags and policies; faults and hooks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from sandbox.ecr import EcrError, StrictEcr, VirtualClock
+
+ONCE = Config(retries={"total_max_attempts": 1})
+
+
+def refused(code: str, function: Callable[..., object], *arguments: Any) -> None:
+    with pytest.raises(EcrError) as error:
+        function(*arguments)
+    assert error.value.code == code
+
+
+@pytest.mark.parametrize("name", ["a", "App", "app-", "-app", "app//x", "app/", "a b", "x" * 257])
+def test_create_repository_refuses_names(ecr: StrictEcr, name: str) -> None:
+    refused("InvalidParameterException", ecr.call, "CreateRepository", {"repositoryName": name})
+
+
+@pytest.mark.parametrize("name", ["ab", "team/app", "a.b_c-d/e__f", "x" * 256])
+def test_create_repository_takes_names(ecr: StrictEcr, name: str) -> None:
+    assert ecr.client().create_repository(repositoryName=name)["repository"]["repositoryName"] == name
+
+
+def test_create_repository_that_exists(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    refused("RepositoryAlreadyExistsException", ecr.call, "CreateRepository", {"repositoryName": "app"})
+
+
+def test_create_repository_again_has_another_creation_time(ecr: StrictEcr) -> None:
+    client = ecr.client()
+    first = client.create_repository(repositoryName="app")["repository"]["createdAt"]
+    client.delete_repository(repositoryName="app")
+    assert client.create_repository(repositoryName="app")["repository"]["createdAt"] > first
+
+
+def test_create_repository_with_a_key_that_does_not_exist(ecr: StrictEcr) -> None:
+    encryption = {"encryptionType": "KMS", "kmsKey": "alias/missing"}
+    request = {"repositoryName": "app", "encryptionConfiguration": encryption}
+    refused("KmsException", ecr.call, "CreateRepository", request)
+    assert ecr.names() == []
+
+
+@pytest.mark.parametrize("operation", ["DeleteRepository", "DescribeImages", "ListImages", "GetRepositoryPolicy"])
+def test_operations_on_a_missing_repository(ecr: StrictEcr, operation: str) -> None:
+    refused("RepositoryNotFoundException", ecr.call, operation, {"repositoryName": "app"})
+
+
+def test_delete_repository_by_force_takes_the_images_along(ecr: StrictEcr) -> None:
+    ecr.repository("app").with_images(3)
+    refused("RepositoryNotEmptyException", ecr.call, "DeleteRepository", {"repositoryName": "app"})
+    ecr.client().delete_repository(repositoryName="app", force=True)
+    assert [each.by_force for each in ecr.deletion_log] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ([{"Key": "aws:x", "Value": "1"}], "InvalidTagParameterException"),
+        ([{"Key": "k" * 129, "Value": "1"}], "InvalidTagParameterException"),
+        ([{"Key": "k", "Value": "v" * 257}], "InvalidTagParameterException"),
+        ([{"Key": "k", "Value": "a*"}], "InvalidTagParameterException"),
+        ([{"Key": "k", "Value": "1"}, {"Key": "k", "Value": "2"}], "InvalidTagParameterException"),
+        ([{"Key": f"k{n}", "Value": "v"} for n in range(51)], "TooManyTagsException"),
+    ],
+)
+def test_tag_resource_refuses(ecr: StrictEcr, tags: list[dict[str, str]], code: str) -> None:
+    ecr.repository("app", tags={"before": "1"})
+    refused(code, ecr.call, "TagResource", {"resourceArn": ecr.arn("app"), "tags": tags})
+    assert ecr.repositories["app"].tags == {"before": "1"}
+
+
+def test_tag_resource_takes_what_is_allowed(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    value = "Aa0 +-=._:/@"
+    ecr.client().tag_resource(resourceArn=ecr.arn("app"), tags=[{"Key": "k" * 128, "Value": value}])
+    assert ecr.repositories["app"].tags == {"k" * 128: value}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"Statement": []}', '{"Statement": [{"Effect": "Allow"}]}'])
+def test_set_repository_policy_refuses(ecr: StrictEcr, text: str) -> None:
+    ecr.repository("app")
+    refused("InvalidParameterException", ecr.call, "SetRepositoryPolicy", {"repositoryName": "app", "policyText": text})
+
+
+def test_set_repository_policy_has_a_limit(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    statement = {"Sid": "x" * 10_240, "Effect": "Allow", "Principal": "*", "Action": "ecr:PutImage"}
+    request = {"repositoryName": "app", "policyText": json.dumps({"Statement": [statement]})}
+    refused("InvalidParameterException", ecr.call, "SetRepositoryPolicy", request)
+
+
+def test_put_image_obeys_an_explicit_deny(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    statement = {"Effect": "Deny", "Principal": "*", "Action": ["ecr:PutImage"]}
+    policy = {"repositoryName": "app", "policyText": json.dumps({"Statement": [statement]})}
+    ecr.call("SetRepositoryPolicy", policy)
+    refused("AccessDeniedException", ecr.call, "PutImage", {"repositoryName": "app", "imageManifest": "{}"})
+
+
+def test_policies_that_are_not_there(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    refused("RepositoryPolicyNotFoundException", ecr.call, "GetRepositoryPolicy", {"repositoryName": "app"})
+    refused("LifecyclePolicyNotFoundException", ecr.call, "DeleteLifecyclePolicy", {"repositoryName": "app"})
+
+
+@pytest.mark.parametrize("mutability", ["MUTABLE", "IMMUTABLE_WITH_EXCLUSION"])
+def test_put_image_tag_mutability_filters_only_with_exclusion(ecr: StrictEcr, mutability: str) -> None:
+    ecr.repository("app")
+    filters = [{"filterType": "WILDCARD", "filter": "a*"}] if mutability == "MUTABLE" else []
+    request = {
+        "repositoryName": "app",
+        "imageTagMutability": mutability,
+        "imageTagMutabilityExclusionFilters": filters,
+    }
+    refused("InvalidParameterException", ecr.call, "PutImageTagMutability", request)
+
+
+# Faults
+
+
+def test_latency_takes_the_clocks_time(ecr: StrictEcr, clock: VirtualClock) -> None:
+    ecr.faults.latency = {"*": 0.5, "DescribeRepositories": 2.0}
+    began = clock.monotonic()
+    ecr.client().describe_repositories()
+    assert clock.monotonic() - began == 2.0
+
+
+def test_throttle_lets_a_burst_and_then_a_rate_through(ecr: StrictEcr, clock: VirtualClock) -> None:
+    ecr.faults.throttle(rate=2.0, burst=3)
+    client = ecr.client(config=ONCE)
+    answered = throttled = 0
+    for _ in range(100):
+        try:
+            client.describe_repositories()
+            answered += 1
+        except client.exceptions.ClientError:
+            throttled += 1
+        clock.advance(0.1)
+    assert answered == 3 + 19
+    assert [call.error for call in ecr.call_log].count("ThrottlingException") == throttled
+
+
+def test_server_errors_every_nth(ecr: StrictEcr) -> None:
+    ecr.faults.server_errors(3)
+    client = ecr.client(config=ONCE)
+    client.describe_repositories()
+    client.describe_repositories()
+    with pytest.raises(ClientError, match="ServerException"):
+        client.describe_repositories()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "names"),
+    [
+        ("drop_before", ConnectionClosedError, []),
+        ("drop_after", ConnectionClosedError, ["app"]),
+        ("slow", ReadTimeoutError, ["app"]),
+    ],
+)
+def test_connections_that_fail(ecr: StrictEcr, fault: str, error: type[Exception], names: list[str]) -> None:
+    getattr(ecr.faults, fault)("CreateRepository")
+    with pytest.raises(error):
+        ecr.client(config=ONCE).create_repository(repositoryName="app")
+    assert ecr.names() == names
+
+
+def test_denied_actions_are_named(ecr: StrictEcr) -> None:
+    ecr.faults.deny.add("ecr:DescribeRepositories")
+    with pytest.raises(
+        ClientError, match="is not authorized to perform: ecr:DescribeRepositories on resource: arn:aws:"
+    ):
+        ecr.client().describe_repositories()
+
+
+def test_hooks_run_before_and_after_the_nth_call(ecr: StrictEcr) -> None:
+    seen: list[str] = []
+    ecr.before("DescribeRepositories", lambda _: seen.append("before the second"), nth=2)
+    ecr.after("DescribeRepositories", lambda _: seen.append("after each"), nth=None)
+    for _ in range(3):
+        ecr.client().describe_repositories()
+    assert seen == ["after each", "before the second", "after each", "after each"]
+    assert ecr.calls == {"DescribeRepositories": 3}
