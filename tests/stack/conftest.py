@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from sandbox.build import copy_project
 from sandbox.server import Sandbox, start_sandbox
 from sandbox.stack import Stack, one_resource, unique_name
+from tests.samples import LIFECYCLE, POLICY
+from tests.stack.support import IMAGES
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 FAST = {"callback_delay_cap_seconds": 0.05, "retry_delay_seconds": 0.05}
@@ -71,3 +74,15 @@ def make_stack(box: Sandbox) -> Callable[[], Stack]:
 def stack(make_stack: Callable[[], Stack]) -> Stack:
     """A stack that is not created yet."""
     return make_stack()
+
+
+@pytest.fixture
+def by_hand(box: Sandbox, repository_name: str) -> str:
+    """A repository that somebody made, with images, policies and tags of its own; returns its ARN."""
+    client = box.client("ecr")
+    tags = [{"Key": "owner", "Value": "somebody"}]
+    arn: str = client.create_repository(repositoryName=repository_name, tags=tags)["repository"]["repositoryArn"]
+    client.set_repository_policy(repositoryName=repository_name, policyText=json.dumps(POLICY))
+    client.put_lifecycle_policy(repositoryName=repository_name, lifecyclePolicyText=LIFECYCLE)
+    box.control.seed(repository_name, *IMAGES)
+    return arn

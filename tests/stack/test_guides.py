@@ -13,7 +13,7 @@ import pytest
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
-from tests.stack.test_stacks import IMAGES, Template, holds, read
+from tests.stack.support import IMAGES, Template, holds, read
 
 Json = dict[str, Any]
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings, strategies
 
 from awstut_ecr_autopurgerepository.configuration import Configuration
 from sandbox.ecr import Image, StrictEcr, VirtualClock
+from tests.samples import put_tag, tags_of
 from tests.strict import MARKED, Purge, Wire, run_command_in
-from tests.unit.test_repository import put_tag, tags_of
 
 DAY = 86_400
 STATUSES = ["ACTIVE", "ARCHIVED", "ACTIVATING"]

@@ -1,0 +1,67 @@
+"""A repository with everything set, and what tests look at."""
+
+from __future__ import annotations
+
+import json
+
+from sandbox.ecr import EcrError, StrictEcr
+from tests.strict import ACCOUNT, REGION
+
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "pull",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+        }
+    ],
+}
+OTHER_POLICY = {"Version": "2012-10-17", "Statement": [{**POLICY["Statement"][0], "Sid": "other"}]}
+LIFECYCLE = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "keep the newest",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 500},
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+)
+EVERYTHING = {
+    "RepositoryName": "team/app",
+    "EncryptionConfiguration": {"EncryptionType": "KMS", "KmsKey": "alias/aws/ecr"},
+    "ImageScanningConfiguration": {"ScanOnPush": "true"},
+    "ImageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+    "ImageTagMutabilityExclusionFilters": [
+        {"ImageTagMutabilityExclusionFilterType": "WILDCARD", "ImageTagMutabilityExclusionFilterValue": "dev-*"}
+    ],
+    "LifecyclePolicy": {"LifecyclePolicyText": LIFECYCLE, "RegistryId": ACCOUNT},
+    "RepositoryPolicyText": POLICY,
+    "Tags": [{"Key": "team", "Value": "shop"}],
+    "EmptyOnDelete": "false",
+    "DeletionProtection": "true",
+}
+
+
+def tags_of(ecr: StrictEcr, name: str = "app") -> dict[str, str]:
+    arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+    return {tag["Key"]: tag["Value"] for tag in ecr.call("ListTagsForResource", {"resourceArn": arn})["tags"]}
+
+
+def put_tag(ecr: StrictEcr, key: str, value: str, name: str = "app") -> None:
+    arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+    ecr.call("TagResource", {"resourceArn": arn, "tags": [{"Key": key, "Value": value}]})
+
+
+def policies_of(ecr: StrictEcr, name: str = "app") -> tuple[object, object]:
+    found = []
+    for operation, key in (("GetRepositoryPolicy", "policyText"), ("GetLifecyclePolicy", "lifecyclePolicyText")):
+        try:
+            found.append(json.loads(ecr.call(operation, {"repositoryName": name})[key]))
+        except EcrError:
+            found.append(None)
+    return found[0], found[1]

@@ -1,0 +1,40 @@
+"""What stack tests share: content for repositories, and what is asked of the sandbox."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.server import Sandbox
+
+Json = dict[str, Any]
+Template = Callable[..., Json]
+IMAGES = (("with_images", {"count": 250}), ("with_multi_arch", {"count": 3}), ("with_archived", {"count": 5}))
+
+
+def holds(box: Sandbox, name: str) -> int | None:
+    found = box.control.repository(name)
+    return None if found is None else found["images"]
+
+
+def run_command_in(box: Sandbox, message: str) -> None:
+    """Type the command in a message as it stands, with the AWS CLI."""
+    match = re.search(r"aws ecr tag-resource .*?(?=\" \(RequestToken|$)", message)
+    assert match, message
+    command = match[0].replace('\\"', '"')
+    done = subprocess.run(command, shell=True, env=box.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def read(box: Sandbox, name: str) -> Json:
+    answer = box.client("cloudcontrol").get_resource(TypeName="Awstut::ECR::AutoPurgeRepository", Identifier=name)
+    model: Json = json.loads(answer["ResourceDescription"]["Properties"])
+    return model
+
+
+def user_tags(box: Sandbox, name: str) -> dict[str, str]:
+    tags = box.control.repository(name)["tags"]  # type: ignore[index]
+    return {key: value for key, value in tags.items() if not key.startswith(("awstut:", "aws:"))}

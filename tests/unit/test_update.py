@@ -1,0 +1,209 @@
+"""Updates, over the wire: what differs is changed, and what others put there stays."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sandbox.ecr import StrictEcr
+from tests.samples import EVERYTHING, LIFECYCLE, OTHER_POLICY, POLICY, policies_of, put_tag, tags_of
+from tests.strict import ACCOUNT, REGION, STACK, Wire
+from tests.unit.test_bad_input import BAD
+
+UPDATES = {
+    "mutability": ({}, {"ImageTagMutability": "IMMUTABLE"}, {"PutImageTagMutability": 1}),
+    "mutability with filters": (
+        {"ImageTagMutability": "IMMUTABLE"},
+        {name: EVERYTHING[name] for name in ("ImageTagMutability", "ImageTagMutabilityExclusionFilters")},
+        {"PutImageTagMutability": 1},
+    ),
+    "mutability removed": ({"ImageTagMutability": "IMMUTABLE"}, {}, {"PutImageTagMutability": 1}),
+    "scanning": ({}, {"ImageScanningConfiguration": {"ScanOnPush": True}}, {"PutImageScanningConfiguration": 1}),
+    "scanning removed": (
+        {"ImageScanningConfiguration": {"ScanOnPush": True}},
+        {},
+        {"PutImageScanningConfiguration": 1},
+    ),
+    "a policy": ({"RepositoryPolicyText": POLICY}, {"RepositoryPolicyText": OTHER_POLICY}, {"SetRepositoryPolicy": 1}),
+    "a policy removed": ({"RepositoryPolicyText": POLICY}, {}, {"DeleteRepositoryPolicy": 1}),
+    "a lifecycle policy": (
+        {},
+        {"LifecyclePolicy": {"LifecyclePolicyText": LIFECYCLE}},
+        {"PutLifecyclePolicy": 1},
+    ),
+    "a lifecycle policy removed": (
+        {"LifecyclePolicy": {"LifecyclePolicyText": LIFECYCLE}},
+        {},
+        {"DeleteLifecyclePolicy": 1},
+    ),
+    "tags": (
+        {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]},
+        {"Tags": [{"Key": "a", "Value": "9"}, {"Key": "c", "Value": "3"}]},
+        {"TagResource": 1, "UntagResource": 1},
+    ),
+    "empty on delete": ({}, {"EmptyOnDelete": False}, {"TagResource": 1}),
+    "deletion protection": ({}, {"DeletionProtection": True}, {"TagResource": 1}),
+    "deletion protection removed": ({"DeletionProtection": True}, {}, {"TagResource": 1, "UntagResource": 1}),
+    "nothing": ({"RepositoryPolicyText": POLICY}, {"RepositoryPolicyText": json.dumps(POLICY, indent=1)}, {}),
+}
+READS = {"DescribeRepositories": 1, "ListTagsForResource": 1, "GetRepositoryPolicy": 1, "GetLifecyclePolicy": 1}
+
+
+@pytest.mark.parametrize("case", UPDATES)
+def test_update_changes_what_differs_and_no_more(wire: Wire, ecr: StrictEcr, case: str) -> None:
+    previous, wanted, calls = UPDATES[case]
+    name = {"RepositoryName": "app"}
+    wire.succeed("CREATE", name | previous)
+    ecr.reset_calls()
+    updated = wire.succeed("UPDATE", name | wanted, previous=name | previous)
+    assert dict(ecr.calls) == READS | calls
+    read = wire.succeed("READ", name)
+    assert updated == read
+    wire.succeed("CREATE", {"RepositoryName": "new", **wanted}, token="token-2")
+    assert {**wire.succeed("READ", {"RepositoryName": "new"}), "RepositoryName": "app"} | _identity(read) == read
+
+
+def _identity(model: dict[str, object]) -> dict[str, object]:
+    return {name: model[name] for name in ("Arn", "RepositoryUri")}
+
+
+def test_update_leaves_what_others_put_there(wire: Wire, ecr: StrictEcr) -> None:
+    wire.succeed("CREATE", {"RepositoryName": "app"})
+    ecr.call("SetRepositoryPolicy", {"repositoryName": "app", "policyText": json.dumps(POLICY)})
+    ecr.call("PutLifecyclePolicy", {"repositoryName": "app", "lifecyclePolicyText": LIFECYCLE})
+    put_tag(ecr, "owner", "somebody")
+    wire.succeed(
+        "UPDATE", {"RepositoryName": "app", "ImageTagMutability": "IMMUTABLE"}, previous={"RepositoryName": "app"}
+    )
+    assert policies_of(ecr) == (POLICY, json.loads(LIFECYCLE))
+    assert tags_of(ecr)["owner"] == "somebody"
+
+
+def test_update_of_stack_tags_alone(wire: Wire, ecr: StrictEcr) -> None:
+    name = {"RepositoryName": "app"}
+    wire.succeed("CREATE", name, stack_tags={"cost": "1", "old": "x"})
+    wire.succeed("UPDATE", name, previous=name, stack_tags={"cost": "2"}, previous_stack_tags={"cost": "1", "old": "x"})
+    tags = tags_of(ecr)
+    assert tags["cost"] == "2"
+    assert "old" not in tags
+
+
+def test_update_keeps_protection_that_an_operator_put_on(wire: Wire, ecr: StrictEcr) -> None:
+    name = {"RepositoryName": "app"}
+    wire.succeed("CREATE", name)
+    put_tag(ecr, "awstut:deletion-protection", "on")
+    model = wire.succeed("UPDATE", name | {"ImageTagMutability": "IMMUTABLE"}, previous=name)
+    assert model["DeletionProtection"] is True
+    assert tags_of(ecr)["awstut:auto-purge"] == "on deletion-protection"
+
+
+def test_update_restores_a_rule_that_was_stripped(wire: Wire, ecr: StrictEcr) -> None:
+    name = {"RepositoryName": "app", "DeletionProtection": True}
+    wire.succeed("CREATE", name)
+    arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/app"
+    ecr.call("UntagResource", {"resourceArn": arn, "tagKeys": ["awstut:deletion-protection"]})
+    wire.succeed("UPDATE", name | {"ImageTagMutability": "IMMUTABLE"}, previous=name)
+    assert tags_of(ecr)["awstut:deletion-protection"] == "on"
+
+
+def test_update_from_a_stack_takes_an_unmarked_repository_over(wire: Wire, ecr: StrictEcr) -> None:
+    ecr.repository("app", tags={"owner": "somebody"}).with_images(2)
+    wire.succeed("UPDATE", {"RepositoryName": "app"}, previous={"RepositoryName": "app"})
+    tags = tags_of(ecr)
+    assert tags["awstut:auto-purge"] == "on"
+    assert tags["awstut:stack-id"] == STACK
+    assert tags["owner"] == "somebody"
+
+
+def test_update_from_another_stack_writes_that_stacks_id(wire: Wire, ecr: StrictEcr) -> None:
+    wire.succeed("CREATE", {"RepositoryName": "app"})
+    wire.stack_id = STACK.replace("/shop/", "/moved/")
+    wire.succeed("UPDATE", {"RepositoryName": "app"}, previous={"RepositoryName": "app"})
+    assert tags_of(ecr)["awstut:stack-id"] == wire.stack_id
+
+
+def test_update_without_a_stack_that_patches_a_tag_marks_nothing(wire: Wire, ecr: StrictEcr) -> None:
+    ecr.repository("app").with_images(2)
+    wire.stack_id = wire.logical_id = None
+    read = wire.succeed("READ", {"RepositoryName": "app"})
+    wire.succeed("UPDATE", {**read, "Tags": [{"Key": "a", "Value": "1"}]}, previous=read)
+    assert tags_of(ecr) == {"a": "1"}
+
+
+def test_update_without_a_stack_marks_when_told_by_empty_on_delete(wire: Wire, ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    wire.stack_id = wire.logical_id = None
+    read = wire.succeed("READ", {"RepositoryName": "app"})
+    wire.succeed("UPDATE", {**read, "EmptyOnDelete": True}, previous=read)
+    assert tags_of(ecr) == {"awstut:auto-purge": "on"}
+
+
+def test_update_without_a_stack_does_not_protect_what_is_not_marked(wire: Wire, ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    wire.stack_id = wire.logical_id = None
+    read = wire.succeed("READ", {"RepositoryName": "app"})
+    code, message = wire.fail("UPDATE", {**read, "DeletionProtection": True}, previous=read)
+    assert code == "InvalidRequest"
+    assert "Set EmptyOnDelete too" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("EncryptionConfiguration", {"EncryptionConfiguration": {"EncryptionType": "KMS"}}),
+        ("RepositoryName", {"RepositoryName": "new"}),
+    ],
+)
+def test_update_of_a_create_only_property_is_not_updatable(
+    wire: Wire, ecr: StrictEcr, name: str, change: dict[str, object]
+) -> None:
+    wire.succeed("CREATE", {"RepositoryName": "app"})
+    ecr.repository("new")
+    code, message = wire.fail("UPDATE", {"RepositoryName": "app", **change}, previous={"RepositoryName": "app"})
+    assert code == "NotUpdatable"
+    assert message.startswith(name)
+
+
+def test_update_with_a_policy_that_ecr_refuses_leaves_the_rest_unharmed(wire: Wire, ecr: StrictEcr) -> None:
+    name = {"RepositoryName": "app"}
+    before = wire.succeed("CREATE", name | {"RepositoryPolicyText": POLICY, "Tags": [{"Key": "a", "Value": "1"}]})
+    wanted = name | {"RepositoryPolicyText": {"Version": "1"}, "ImageTagMutability": "IMMUTABLE"}
+    code, message = wire.fail("UPDATE", wanted, previous=before)
+    assert code == "InvalidRequest"
+    assert "ecr:SetRepositoryPolicy failed" in message
+    assert wire.succeed("READ", name) == before
+
+
+@pytest.mark.parametrize("case", ["a key twice", "too many tags", "a policy that is not JSON"])
+def test_update_with_bad_input_changes_nothing(wire: Wire, ecr: StrictEcr, case: str) -> None:
+    properties, reason = BAD[case]
+    name = {"RepositoryName": "app"}
+    before = wire.succeed("CREATE", name)
+    code, message = wire.fail("UPDATE", name | {"ImageTagMutability": "IMMUTABLE"} | properties, previous=name)
+    assert code == "InvalidRequest"
+    assert reason in message
+    assert wire.succeed("READ", name) == before
+
+
+@pytest.mark.parametrize(
+    "context", [{"phase": "purge"}, {"deleted": 3}, {"created": "yesterday"}, {"checked": True, "passes": -1}]
+)
+def test_delete_with_a_callback_context_from_nowhere_deletes_nothing(
+    wire: Wire, ecr: StrictEcr, context: dict[str, object]
+) -> None:
+    wire.succeed("CREATE", {"RepositoryName": "app"})
+    ecr.repository("app").with_images(3)
+    code, message = wire.fail("DELETE", {"RepositoryName": "app"}, context=context)
+    assert code == "InvalidRequest"
+    assert "callback context" in message
+    assert ecr.holds("app") == 3
+
+
+def test_delete_over_the_wire_carries_no_model(wire: Wire, ecr: StrictEcr) -> None:
+    wire.succeed("CREATE", {"RepositoryName": "app"})
+    ecr.repository("app").with_images(250).with_multi_arch(3)
+    answer = wire.call("DELETE", {"RepositoryName": "app"})
+    assert answer["status"] == "SUCCESS"
+    assert "resourceModel" not in answer
+    assert ecr.names() == []
