@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from cloudformation_cli_python_lib import OperationStatus, ProgressEvent
+from hypothesis import HealthCheck, settings
 
 from awstut_ecr_autopurgerepository import handlers, purge, translate
 from awstut_ecr_autopurgerepository.configuration import DEFAULT_CONCURRENCY, Configuration
@@ -29,6 +30,10 @@ REGION = "eu-west-1"
 STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/shop/6f2c1a50-c8a1-11f0-9e1b-0a58a9feac02"
 OWNED = {"awstut:auto-purge": "on", "awstut:stack-id": STACK, "awstut:logical-id": "Repository"}
 MARKED = {"awstut:auto-purge": "on"}
+# A slow machine is no finding.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("unhurried")
+
 CREDENTIALS = {"accessKeyId": "key", "secretAccessKey": "secret", "sessionToken": "token"}
 
 

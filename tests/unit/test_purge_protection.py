@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import given, settings, strategies
 
 from awstut_ecr_autopurgerepository.configuration import Configuration
 from sandbox.ecr import Image, StrictEcr, VirtualClock
@@ -265,7 +265,7 @@ def with_rules(rules: dict[str, Any]) -> dict[str, str]:
     return MARKED | patterns | days
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     images=strategies.lists(IMAGE, max_size=12),
     arrivals=strategies.lists(strategies.tuples(strategies.integers(1, 4), IMAGE), max_size=4),
