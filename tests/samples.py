@@ -44,6 +44,9 @@ EVERYTHING = {
     "Tags": [{"Key": "team", "Value": "shop"}],
     "EmptyOnDelete": "false",
     "DeletionProtection": "true",
+    "PurgeProtection": {"TagPatterns": ["v*", "release-*"], "PulledWithinDays": "30"},
+    "PurgeReport": {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"},
+    "FreezeOnDelete": "true",
 }
 
 

@@ -10,22 +10,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .settings import MOST_DAYS, MOST_PATTERNS, PATTERN
+from .settings import ACCOUNT, BUCKET, MOST_DAYS, MOST_PATTERNS, PATTERN, PREFIX_IN_BUCKET, ReportPlace
 
 DEFAULT_CONCURRENCY = 8
 MOST_CONCURRENCY = 16
+
+_KNOWN = {"DeletionProtection", "PurgeProtection", "PurgeReport", "Concurrency"}
 
 
 @dataclass(frozen=True)
 class Configuration:
     """What an administrator chose. The rules add to those of a repository, and never weaken them.
 
-    ``concurrency`` is how many deletes are in flight at once.
+    ``report`` is used where a repository has no
+    place of its own; ``concurrency`` is how many deletes are in flight at once.
     """
 
     deletion_protection: bool = False
     patterns: tuple[str, ...] = ()
     pulled_within_days: int | None = None
+    report: ReportPlace | None = None
     concurrency: int = DEFAULT_CONCURRENCY
 
 
@@ -36,7 +40,7 @@ def read(raw: object) -> Configuration:
     """
     if raw is None:
         return Configuration()
-    known = _object("the type configuration", raw, {"DeletionProtection", "PurgeProtection", "Concurrency"})
+    known = _object("the type configuration", raw, _KNOWN)
     protection = _object("PurgeProtection", known.get("PurgeProtection", {}), {"TagPatterns", "PulledWithinDays"})
     deletion_protection = known.get("DeletionProtection", False)
     if not isinstance(deletion_protection, bool):
@@ -49,8 +53,31 @@ def read(raw: object) -> Configuration:
         deletion_protection=deletion_protection,
         patterns=tuple(protection.get("TagPatterns", ())),
         pulled_within_days=protection.get("PulledWithinDays"),
+        report=_report(known["PurgeReport"]) if "PurgeReport" in known else None,
         concurrency=_number("Concurrency", known.get("Concurrency", DEFAULT_CONCURRENCY), MOST_CONCURRENCY),
     )
+
+
+def _report(raw: object) -> ReportPlace:
+    place = _object("PurgeReport", raw, {"BucketName", "Prefix", "BucketOwner"})
+    for name, value in place.items():
+        if not isinstance(value, str):
+            raise ValueError(f"PurgeReport.{name} must be a text")
+    return report_place("PurgeReport", place.get("BucketName"), place.get("Prefix"), place.get("BucketOwner"))
+
+
+def report_place(path: str, bucket: str | None, prefix: str | None, owner: str | None) -> ReportPlace:
+    """The place of a report. Raises ValueError, with the reason in words, for names that S3 or a tag would not take."""
+    if bucket is None or not BUCKET.fullmatch(bucket):
+        raise ValueError(f"{path}.BucketName must be the name of a bucket: 3 to 63 lower-case letters, digits, . and -")
+    if prefix is not None and not PREFIX_IN_BUCKET.fullmatch(prefix):
+        raise ValueError(
+            f"{path}.Prefix must be 1 to 128 letters, digits and _ . = - with single slashes between them, "
+            "none at either end"
+        )
+    if owner is not None and not ACCOUNT.fullmatch(owner):
+        raise ValueError(f"{path}.BucketOwner must be the 12 digits of an account, with quotes")
+    return ReportPlace(bucket, prefix or "", owner)
 
 
 def _object(path: str, value: object, known: set[str]) -> Mapping[str, Any]:

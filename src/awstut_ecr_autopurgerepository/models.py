@@ -52,6 +52,8 @@ class ResourceModel(BaseModel):
     EmptyOnDelete: Optional[bool]
     DeletionProtection: Optional[bool]
     PurgeProtection: Optional["_PurgeProtection"]
+    PurgeReport: Optional["_PurgeReport"]
+    FreezeOnDelete: Optional[bool]
     Arn: Optional[str]
     RepositoryUri: Optional[str]
     RegistryId: Optional[str]
@@ -77,6 +79,8 @@ class ResourceModel(BaseModel):
             EmptyOnDelete=json_data.get("EmptyOnDelete"),
             DeletionProtection=json_data.get("DeletionProtection"),
             PurgeProtection=PurgeProtection._deserialize(json_data.get("PurgeProtection")),
+            PurgeReport=PurgeReport._deserialize(json_data.get("PurgeReport")),
+            FreezeOnDelete=json_data.get("FreezeOnDelete"),
             Arn=json_data.get("Arn"),
             RepositoryUri=json_data.get("RepositoryUri"),
             RegistryId=json_data.get("RegistryId"),
@@ -218,9 +222,34 @@ _PurgeProtection = PurgeProtection
 
 
 @dataclass
+class PurgeReport(BaseModel):
+    BucketName: Optional[str]
+    Prefix: Optional[str]
+    BucketOwner: Optional[str]
+
+    @classmethod
+    def _deserialize(
+        cls: Type["_PurgeReport"],
+        json_data: Optional[Mapping[str, Any]],
+    ) -> Optional["_PurgeReport"]:
+        if not json_data:
+            return None
+        return cls(
+            BucketName=json_data.get("BucketName"),
+            Prefix=json_data.get("Prefix"),
+            BucketOwner=json_data.get("BucketOwner"),
+        )
+
+
+# work around possible type aliasing issues when variable has same name as a model
+_PurgeReport = PurgeReport
+
+
+@dataclass
 class TypeConfigurationModel(BaseModel):
     DeletionProtection: Optional[bool]
     PurgeProtection: Optional["_PurgeProtection"]
+    PurgeReport: Optional["_PurgeReport"]
     Concurrency: Optional[int]
 
     @classmethod
@@ -233,6 +262,7 @@ class TypeConfigurationModel(BaseModel):
         return cls(
             DeletionProtection=json_data.get("DeletionProtection"),
             PurgeProtection=PurgeProtection._deserialize(json_data.get("PurgeProtection")),
+            PurgeReport=PurgeReport._deserialize(json_data.get("PurgeReport")),
             Concurrency=json_data.get("Concurrency"),
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from . import settings, translate
+from . import checks, settings, translate
 from .errors import AWS_ERRORS, HandlerError, failure, invalid_request, not_found, service_code
 from .models import ResourceHandlerRequest, ResourceModel
 from .translate import Repository
@@ -41,7 +41,7 @@ def create(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
     that try stopped. If a policy is refused, the new, empty repository is deleted again.
     """
     wanted = request.desiredResourceState or translate.model()
-    translate.check(wanted, request.awsAccountId)
+    checks.check(wanted, request.awsAccountId)
     tags = _all_tags(request, wanted)
     name = wanted.RepositoryName or translate.repository_name(
         request.stackId, request.logicalResourceIdentifier, request.clientRequestToken

@@ -21,7 +21,9 @@ DELETION_PROTECTION = PREFIX + "deletion-protection"
 # Ten patterns of 64 characters need four tags of 256, as none is broken in two.
 PROTECT_TAGS = tuple(PREFIX + name for name in ("protect-tags", "protect-tags-2", "protect-tags-3", "protect-tags-4"))
 PROTECT_PULLED_DAYS = PREFIX + "protect-pulled-days"
-RULE_TAGS = (DELETION_PROTECTION, *PROTECT_TAGS, PROTECT_PULLED_DAYS)
+PURGE_REPORT = PREFIX + "purge-report"
+FREEZE_ON_DELETE = PREFIX + "freeze-on-delete"
+RULE_TAGS = (DELETION_PROTECTION, *PROTECT_TAGS, PROTECT_PULLED_DAYS, PURGE_REPORT, FREEZE_ON_DELETE)
 REQUEST = PREFIX + "request"
 PROGRESS = PREFIX + "purge-progress"
 STACK_ID = PREFIX + "stack-id"
@@ -36,7 +38,25 @@ PATTERN = re.compile(r"[A-Za-z0-9_.*-]{1,64}")
 MOST_PATTERNS = 10
 MOST_DAYS = 3_650
 
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+PREFIX_IN_BUCKET = re.compile(r"(?![^ ]{129})[A-Za-z0-9_.=-]+(?:/[A-Za-z0-9_.=-]+)*")
+ACCOUNT = re.compile(r"[0-9]{12}")
+
+_PLACE = re.compile(rf"s3://({BUCKET.pattern})(?:/({PREFIX_IN_BUCKET.pattern}))?(?: ({ACCOUNT.pattern}))?")
 _SWITCH = {"on": True, "off": False}
+
+
+@dataclass(frozen=True)
+class ReportPlace:
+    """Where a purge report is written. ``owner`` is the bucket's account, or None for the repository's."""
+
+    bucket: str
+    prefix: str = ""
+    owner: str | None = None
+
+    def __str__(self) -> str:
+        folder = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+        return f"{folder} {self.owner}" if self.owner else folder
 
 
 @dataclass(frozen=True)
@@ -44,13 +64,15 @@ class Settings:
     """What the user chose for deletes.
 
     ``patterns`` are of image tags that protect, ``*`` standing for any run of characters; ``pulled_within_days`` is the
-    number of days for which a pull protects, or None.
+    number of days for which a pull protects, or None; ``freeze`` says whether pushes are refused during a purge.
     """
 
     empty_on_delete: bool = True
     deletion_protection: bool = False
     patterns: tuple[str, ...] = ()
     pulled_within_days: int | None = None
+    report: ReportPlace | None = None
+    freeze: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +139,16 @@ class _Reader:
         self.unreadable.append(PROTECT_PULLED_DAYS)
         return None
 
+    def report(self) -> ReportPlace | None:
+        value = self.value(PURGE_REPORT)
+        if value is None or value == "off":
+            return None
+        found = _PLACE.fullmatch(value)
+        if found is None:
+            self.unreadable.append(PURGE_REPORT)
+            return None
+        return ReportPlace(found[1], found[2] or "", found[3])
+
 
 def read(tags: Mapping[str, str]) -> Stored:
     """Read all of a repository's tags."""
@@ -130,6 +162,8 @@ def read(tags: Mapping[str, str]) -> Stored:
         deletion_protection=reader.switch(DELETION_PROTECTION),
         patterns=tuple(dict.fromkeys(reader.patterns())),
         pulled_within_days=reader.days(),
+        report=reader.report(),
+        freeze=reader.switch(FREEZE_ON_DELETE),
     )
     return Stored(
         marked=MARK in tags,
@@ -148,6 +182,10 @@ def write(settings: Settings) -> dict[str, str]:
         rules[DELETION_PROTECTION] = "on"
     if settings.pulled_within_days is not None:
         rules[PROTECT_PULLED_DAYS] = str(settings.pulled_within_days)
+    if settings.report:
+        rules[PURGE_REPORT] = str(settings.report)
+    if settings.freeze:
+        rules[FREEZE_ON_DELETE] = "on"
     return {MARK: mark(settings.empty_on_delete, rules), **rules}
 
 
@@ -185,6 +223,8 @@ def merge(stored: Stored, previous: Settings, desired: Settings) -> Settings:
         "deletion_protection": {DELETION_PROTECTION},
         "patterns": set(PROTECT_TAGS),
         "pulled_within_days": {PROTECT_PULLED_DAYS},
+        "report": {PURGE_REPORT},
+        "freeze": {FREEZE_ON_DELETE},
     }
     merged: dict[str, Any] = {}
     for each in fields(Settings):

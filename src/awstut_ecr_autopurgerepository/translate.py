@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudformation_cli_python_lib.identifier_utils import generate_resource_identifier
 
-from . import configuration, settings
+from . import settings
 from .errors import invalid_request
 from .models import (
     EncryptionConfiguration,
@@ -22,6 +22,7 @@ from .models import (
     ImageTagMutabilityExclusionFilter,
     LifecyclePolicy,
     PurgeProtection,
+    PurgeReport,
     ResourceModel,
     Tag,
 )
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageTagMutabilityExclusionFilterTypeDef, RepositoryTypeDef, TagTypeDef
 
 DEFAULT_MUTABILITY = "MUTABLE"
-_WITH_EXCLUSION = ("MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION")
 _LONGEST_GENERATED_NAME = 128  # ECR takes 256, but the name becomes a part of every image's URI
 
 
@@ -77,6 +77,8 @@ def model_of(repository: Repository, asked: ResourceModel | None = None) -> Reso
         EmptyOnDelete=stored.settings.empty_on_delete if stored.marked else None,
         DeletionProtection=stored.settings.deletion_protection if stored.marked else None,
         PurgeProtection=_protection_model(stored.settings) if stored.marked else None,
+        PurgeReport=_report_model(stored.settings) if stored.marked else None,
+        FreezeOnDelete=stored.settings.freeze if stored.marked else None,
     )
 
 
@@ -84,6 +86,13 @@ def _protection_model(chosen: settings.Settings) -> PurgeProtection | None:
     if not chosen.patterns and chosen.pulled_within_days is None:
         return None
     return PurgeProtection(TagPatterns=list(chosen.patterns) or None, PulledWithinDays=chosen.pulled_within_days)
+
+
+def _report_model(chosen: settings.Settings) -> PurgeReport | None:
+    place = chosen.report
+    if place is None:
+        return None
+    return PurgeReport(BucketName=place.bucket, Prefix=place.prefix or None, BucketOwner=place.owner)
 
 
 def _encryption_model(described: RepositoryTypeDef) -> EncryptionConfiguration:
@@ -118,7 +127,14 @@ def settings_of(wanted: ResourceModel) -> settings.Settings:
         deletion_protection=wanted.DeletionProtection is True,
         patterns=tuple(protection.TagPatterns or ()) if protection else (),
         pulled_within_days=protection.PulledWithinDays if protection else None,
+        report=_place(wanted.PurgeReport),
+        freeze=wanted.FreezeOnDelete is True,
     )
+
+
+def _place(report: PurgeReport | None) -> settings.ReportPlace | None:
+    """The place that a model names, which checks.py has found to be one."""
+    return settings.ReportPlace(str(report.BucketName), report.Prefix or "", report.BucketOwner) if report else None
 
 
 def create_request(wanted: ResourceModel, name: str, tags: Mapping[str, str]) -> dict[str, Any]:
@@ -231,45 +247,6 @@ def parsed(text: str | None) -> Any:
 def same_json(one: str | None, other: str | None) -> bool:
     """Whether two policies say the same, however they are written."""
     return bool(parsed(one) == parsed(other))
-
-
-def check(wanted: ResourceModel, account: str | None) -> None:
-    """Raise HandlerError (InvalidRequest) for what can be seen to be wrong without asking ECR."""
-    _check_policy("RepositoryPolicyText", policy_text(wanted))
-    _check_policy("LifecyclePolicy.LifecyclePolicyText", lifecycle_text(wanted))
-    _check_protection(wanted.PurgeProtection)
-    registry_id = wanted.LifecyclePolicy.RegistryId if wanted.LifecyclePolicy else None
-    if registry_id and account and registry_id != account:
-        raise invalid_request(
-            f"LifecyclePolicy.RegistryId is {registry_id}, but the repository is in account {account}. Leave it out."
-        )
-    if registry_id and not lifecycle_text(wanted):
-        raise invalid_request("LifecyclePolicy has a RegistryId but no LifecyclePolicyText. Add the policy's text.")
-    mutability = wanted.ImageTagMutability or DEFAULT_MUTABILITY
-    if wanted.ImageTagMutabilityExclusionFilters and mutability not in _WITH_EXCLUSION:
-        raise invalid_request(
-            f"ImageTagMutabilityExclusionFilters cannot be used with the ImageTagMutability {mutability}. "
-            f"Set ImageTagMutability to {' or '.join(_WITH_EXCLUSION)}."
-        )
-    if mutability in _WITH_EXCLUSION and not wanted.ImageTagMutabilityExclusionFilters:
-        raise invalid_request(
-            f"The ImageTagMutability {mutability} needs ImageTagMutabilityExclusionFilters. Add them."
-        )
-
-
-def _check_protection(protection: PurgeProtection | None) -> None:
-    try:
-        if protection and protection.TagPatterns is not None:
-            configuration.check_patterns("PurgeProtection.TagPatterns", protection.TagPatterns)
-        if protection and protection.PulledWithinDays is not None:
-            configuration.check_days("PurgeProtection.PulledWithinDays", protection.PulledWithinDays)
-    except ValueError as error:
-        raise invalid_request(f"{error}.") from error
-
-
-def _check_policy(name: str, text: str | None) -> None:
-    if text is not None and not isinstance(parsed(text), dict):
-        raise invalid_request(f"{name} is not a JSON object. Check its quotes, commas and braces.")
 
 
 def repository_name(stack_id: str | None, logical_id: str | None, token: str | None) -> str:

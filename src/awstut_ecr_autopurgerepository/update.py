@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from . import settings, translate
+from . import checks, settings, translate
 from .errors import HandlerError, invalid_request
 from .models import ResourceHandlerRequest, ResourceModel
 from .repository import check_places, fetch, owner, required_name
@@ -14,6 +14,9 @@ from .translate import Repository
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
+
+
+_ON_MARKED_ONLY = ("DeletionProtection", "PurgeProtection", "PurgeReport", "FreezeOnDelete")
 
 
 def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
@@ -25,7 +28,7 @@ def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
     previous = request.previousResourceState or translate.model()
     live = fetch(ecr, required_name(wanted))
     _check_create_only(wanted, request.previousResourceState, live)
-    translate.check(wanted, request.awsAccountId)
+    checks.check(wanted, request.awsAccountId)
     tags = _tags_after(request, wanted, previous, live)
 
     _change_policies(ecr, wanted, live)
@@ -76,9 +79,10 @@ def _marks(
     stored = settings.read(live.tags)
     told = wanted.EmptyOnDelete is not None and previous.EmptyOnDelete is None
     if not (stored.marked or request.stackId or told):
-        if wanted.DeletionProtection is not None:
+        unheeded = [name for name in _ON_MARKED_ONLY if getattr(wanted, name) is not None]
+        if unheeded:
             raise invalid_request(
-                f"DeletionProtection was not set: the repository {live.description['repositoryName']} does not bear "
+                f"Not set: {', '.join(unheeded)}. The repository {live.description['repositoryName']} does not bear "
                 f"the tag {settings.MARK}, so this resource type never deletes it. Set EmptyOnDelete too, to mark it."
             )
         return None

@@ -11,6 +11,7 @@ from hypothesis import given, strategies
 
 from awstut_ecr_autopurgerepository import configuration
 from awstut_ecr_autopurgerepository.configuration import Configuration
+from awstut_ecr_autopurgerepository.settings import ReportPlace
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "awstut-ecr-autopurgerepository-configuration.json").read_text())
 
@@ -35,6 +36,18 @@ BAD = {
     "days before": ({"PurgeProtection": {"PulledWithinDays": -1}}, "a whole number from 1 to 3,650"),
     "days beyond": ({"PurgeProtection": {"PulledWithinDays": 3651}}, "a whole number from 1 to 3,650"),
     "a fraction of days": ({"PurgeProtection": {"PulledWithinDays": 1.5}}, "a whole number from 1 to 3,650"),
+    "a report without a bucket": ({"PurgeReport": {}}, "PurgeReport.BucketName must be the name of a bucket"),
+    "a bucket that is none": ({"PurgeReport": {"BucketName": "My_Bucket"}}, "PurgeReport.BucketName must be the name"),
+    "a prefix with a slash at its end": (
+        {"PurgeReport": {"BucketName": "bucket", "Prefix": "a/"}},
+        "PurgeReport.Prefix",
+    ),
+    "an empty prefix": ({"PurgeReport": {"BucketName": "bucket", "Prefix": ""}}, "PurgeReport.Prefix must be 1 to 128"),
+    "a number for an account": (
+        {"PurgeReport": {"BucketName": "bucket", "BucketOwner": 123456789012}},
+        "PurgeReport.BucketOwner must be a text",
+    ),
+    "a report that is null": ({"PurgeReport": None}, "PurgeReport must be an object"),
     "null": ({"PurgeProtection": None}, "PurgeProtection must be an object"),
 }
 
@@ -56,9 +69,12 @@ def test_everything_is_read() -> None:
     raw = {
         "DeletionProtection": True,
         "PurgeProtection": {"TagPatterns": ["v*", "*"], "PulledWithinDays": 30},
+        "PurgeReport": {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"},
         "Concurrency": 16,
     }
-    assert configuration.read(raw) == Configuration(True, ("v*", "*"), 30, 16)
+    assert configuration.read(raw) == Configuration(
+        True, ("v*", "*"), 30, ReportPlace("audit", "purges/ecr", "210987654321"), 16
+    )
 
 
 PATTERNS = strategies.sampled_from(["v*", "off", "", "a+", "x" * 65, 3])
@@ -79,6 +95,14 @@ PLAUSIBLE = strategies.fixed_dictionaries(
             },
         )
         | strategies.none(),
+        "PurgeReport": strategies.fixed_dictionaries(
+            {},
+            optional={
+                "BucketName": strategies.sampled_from(["audit", "a", "A-b", "a" * 64, 3, None]),
+                "Prefix": strategies.sampled_from(["a", "a/b=c", "/a", "a/", "a//b", "", "a b", "p" * 129, None]),
+                "BucketOwner": strategies.sampled_from(["123456789012", "12", 123456789012, "", None]),
+            },
+        ),
         "Surprise": strategies.just({}),
     },
 )

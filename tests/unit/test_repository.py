@@ -28,11 +28,15 @@ def test_create_with_everything_reads_back_as_it_was_asked_for(wire: Wire, ecr: 
         "ImageScanningConfiguration",
         "EmptyOnDelete",
         "DeletionProtection",
+        "FreezeOnDelete",
+        "PurgeProtection",
     }:
         assert read[name] == EVERYTHING[name], name
     assert read["ImageScanningConfiguration"] == {"ScanOnPush": True}
     assert read["EmptyOnDelete"] is False
     assert read["DeletionProtection"] is True
+    assert read["FreezeOnDelete"] is True
+    assert read["PurgeProtection"] == {"TagPatterns": ["v*", "release-*"], "PulledWithinDays": 30}
 
 
 def test_create_writes_mark_rules_and_owner_in_the_same_call(wire: Wire, ecr: StrictEcr) -> None:
@@ -41,8 +45,12 @@ def test_create_writes_mark_rules_and_owner_in_the_same_call(wire: Wire, ecr: St
     request = tags.pop("awstut:request")
     assert re.fullmatch("[0-9a-f]{16}", request)
     assert tags == {
-        "awstut:auto-purge": "off deletion-protection",
+        "awstut:auto-purge": "off deletion-protection protect-tags protect-pulled-days purge-report freeze-on-delete",
         "awstut:deletion-protection": "on",
+        "awstut:protect-tags": "v@ release-@",
+        "awstut:protect-pulled-days": "30",
+        "awstut:purge-report": "s3://audit/purges/ecr 210987654321",
+        "awstut:freeze-on-delete": "on",
         "awstut:stack-id": STACK,
         "awstut:logical-id": "Repository",
         "cost": "42",

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import shlex
 
+import pytest
 from hypothesis import given, strategies
 
 from awstut_ecr_autopurgerepository import settings
-from awstut_ecr_autopurgerepository.settings import Owner, Settings
+from awstut_ecr_autopurgerepository.settings import Owner, ReportPlace, Settings
 from tests.strict import STACK
 
-ANY_SETTINGS = strategies.builds(Settings, strategies.booleans(), strategies.booleans())
+PREFIXES = strategies.from_regex(r"\A[A-Za-z0-9_.=-]{1,20}(/[A-Za-z0-9_.=-]{1,20}){0,4}\Z")
+ANY_PLACE = strategies.builds(
+    ReportPlace,
+    strategies.from_regex(r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z"),
+    strategies.just("") | PREFIXES,
+    strategies.none() | strategies.from_regex(r"\A[0-9]{12}\Z"),
+)
+ANY_SETTINGS = strategies.builds(
+    Settings,
+    strategies.booleans(),
+    strategies.booleans(),
+    report=strategies.none() | ANY_PLACE,
+    freeze=strategies.booleans(),
+)
+NAMES = ("empty_on_delete", "deletion_protection", "report", "freeze")
 
 
 @given(ANY_SETTINGS)
@@ -46,7 +61,7 @@ def test_an_update_changes_only_the_settings_that_it_changes(
     live: Settings, previous: Settings, desired: Settings
 ) -> None:
     merged = settings.merge(settings.read(settings.write(live)), previous, desired)
-    for name in ("empty_on_delete", "deletion_protection"):
+    for name in NAMES:
         changed = getattr(previous, name) != getattr(desired, name)
         assert getattr(merged, name) == getattr(desired if changed else live, name)
 
@@ -75,3 +90,18 @@ def test_a_command_survives_the_shell() -> None:
         "aws", "ecr", "tag-resource", "--region", "eu-west-1", "--resource-arn", arn, "--tags",
         "Key=awstut:auto-purge,Value=on deletion-protection", "Key=a,Value=b",
     ]  # fmt: skip
+
+
+def test_the_longest_place_of_a_report_fits_into_a_tag() -> None:
+    longest = ReportPlace("b" * 63, "p" * 128, "123456789012")
+    assert len(str(longest)) <= settings.LONGEST_VALUE
+    assert settings.read(settings.write(Settings(report=longest))).settings.report == longest
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["on", "s3://", "s3://Bucket", "s3://bucket/", "s3://bucket//a", "s3://bucket/a b", "s3://bucket/a 12345",
+     "bucket/a", f"s3://bucket/{'p' * 129}", "s3://bucket/a 123456789012 more"],
+)  # fmt: skip
+def test_a_place_that_is_none_is_unreadable(value: str) -> None:
+    assert settings.read({settings.MARK: "on", settings.PURGE_REPORT: value}).unreadable == (settings.PURGE_REPORT,)

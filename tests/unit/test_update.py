@@ -11,6 +11,7 @@ from tests.samples import EVERYTHING, LIFECYCLE, OTHER_POLICY, POLICY, policies_
 from tests.strict import ACCOUNT, REGION, STACK, Wire
 from tests.unit.test_bad_input import BAD
 
+REPORT = {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"}
 UPDATES = {
     "mutability": ({}, {"ImageTagMutability": "IMMUTABLE"}, {"PutImageTagMutability": 1}),
     "mutability with filters": (
@@ -45,6 +46,11 @@ UPDATES = {
     "empty on delete": ({}, {"EmptyOnDelete": False}, {"TagResource": 1}),
     "deletion protection": ({}, {"DeletionProtection": True}, {"TagResource": 1}),
     "deletion protection removed": ({"DeletionProtection": True}, {}, {"TagResource": 1, "UntagResource": 1}),
+    "a report": ({}, {"PurgeReport": REPORT}, {"TagResource": 1}),
+    "another report": ({"PurgeReport": {"BucketName": "old"}}, {"PurgeReport": REPORT}, {"TagResource": 1}),
+    "a report removed": ({"PurgeReport": REPORT}, {}, {"TagResource": 1, "UntagResource": 1}),
+    "freeze on delete": ({}, {"FreezeOnDelete": True}, {"TagResource": 1}),
+    "freeze on delete removed": ({"FreezeOnDelete": True}, {}, {"TagResource": 1, "UntagResource": 1}),
     "nothing": ({"RepositoryPolicyText": POLICY}, {"RepositoryPolicyText": json.dumps(POLICY, indent=1)}, {}),
 }
 READS = {"DescribeRepositories": 1, "ListTagsForResource": 1, "GetRepositoryPolicy": 1, "GetLifecyclePolicy": 1}
@@ -139,11 +145,22 @@ def test_update_without_a_stack_marks_when_told_by_empty_on_delete(wire: Wire, e
     assert tags_of(ecr) == {"awstut:auto-purge": "on"}
 
 
-def test_update_without_a_stack_does_not_protect_what_is_not_marked(wire: Wire, ecr: StrictEcr) -> None:
+@pytest.mark.parametrize(
+    "unheeded",
+    [
+        {"DeletionProtection": True},
+        {"PurgeProtection": {"PulledWithinDays": 3}},
+        {"PurgeReport": REPORT},
+        {"FreezeOnDelete": True},
+    ],
+)
+def test_update_without_a_stack_does_not_protect_what_is_not_marked(
+    wire: Wire, ecr: StrictEcr, unheeded: dict[str, object]
+) -> None:
     ecr.repository("app")
     wire.stack_id = wire.logical_id = None
     read = wire.succeed("READ", {"RepositoryName": "app"})
-    code, message = wire.fail("UPDATE", {**read, "DeletionProtection": True}, previous=read)
+    code, message = wire.fail("UPDATE", {**read, **unheeded}, previous=read)
     assert code == "InvalidRequest"
     assert "Set EmptyOnDelete too" in message
 
