@@ -33,6 +33,7 @@ class Progress:
     moved: int = 0  # in this pass: deleted, or gone by other hands
     least: int | None = None  # the fewest that a whole pass has found
     stale: int = 0  # passes in a row that did not find fewer
+    stale_since: int | None = None  # when the first of them ended, in seconds since 1970
     idle: int = 0  # passes in a row in which nothing moved
     silent: int = 0  # slices in a row in which ECR answered nothing, throttling aside
     failures: dict[str, int] = field(default_factory=dict)  # of this pass, by ECR's failure code
@@ -69,6 +70,14 @@ class Progress:
         if len(self.samples) < _SAMPLES:
             self.samples.append(digest)
 
+    def compare(self, now: int) -> None:
+        """Compare the pass that ends ``now``, in seconds since 1970, with those before it: is less left?"""
+        if self.least is None or self.found < self.least:
+            self.least, self.stale, self.stale_since = self.found, 0, None
+            return
+        self.stale += 1
+        self.stale_since = now if self.stale_since is None else self.stale_since
+
     def begin_pass(self) -> None:
         """Start the next walk over all images."""
         self.passes += 1
@@ -93,7 +102,7 @@ def _fits(name: str, value: object, default: object) -> bool:
     """Whether a context's value is of the type of its default (JSON knows no others)."""
     if name == "token":
         return value is None or isinstance(value, str)
-    if name in ("created", "least"):
+    if name in ("created", "least", "stale_since"):
         return value is None or _is_count(value)
     if name == "failures":
         return isinstance(value, dict) and all(_is_count(each) for each in value.values())

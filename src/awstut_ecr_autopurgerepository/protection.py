@@ -7,6 +7,7 @@ delete on the repository that was there before.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,13 @@ _LONGEST_COMMAND = 700  # leaves room for a sentence
 PULLS_ARE_LATE = timedelta(hours=24)  # ECR records pulls so much later: ImageDetail.lastRecordedPullTime in its API
 MOST_SAMPLES = 10
 _MOST_RULES = 3  # named in a message
+# To be pasted into a repository policy as it stands.
+_DENY_PUSHES = {
+    "Sid": "StopPushes",
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": ["ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"],
+}
 _IMAGE_RULES = (*PROTECT_TAGS, PROTECT_PULLED_DAYS)
 _ACCOUNT = "type configuration of the account"
 _ASK = "An administrator of the account can change it by aws cloudformation set-type-configuration."
@@ -217,6 +225,16 @@ def _samples(protected: Protected, room: int) -> str:
         if len(text) <= room:
             return text
     return ""
+
+
+def filling_up(name: str, passes: int, since: datetime) -> str:
+    """Why a purge gives up: ``since`` that time, so many passes in a row have found no fewer images."""
+    return (
+        f"The repository {name} does not get empty, as images keep arriving: since {since:%Y-%m-%d %H:%M:%S} UTC, "
+        f"{passes} passes in a row have found no fewer. Stop what pushes or replicates to it, and delete again. To "
+        f"refuse all pushes, add this statement to its repository policy: {json.dumps(_DENY_PUSHES)} "
+        "FreezeOnDelete: true does so by itself while a delete runs."
+    )
 
 
 def _images(count: int) -> str:

@@ -217,16 +217,12 @@ def _end_pass(work: Slice) -> None:
     """Judge a pass that did not end with the repository gone. Raises HandlerError when another makes no sense."""
     progress = work.progress
     progress.idle = 0 if progress.moved else progress.idle + 1
-    emptier = progress.least is None or progress.found < progress.least
-    progress.stale = 0 if emptier else progress.stale + 1
-    progress.least = progress.found if progress.least is None else min(progress.least, progress.found)
+    progress.compare(int(work.pacer.clock.time()))
     if progress.idle >= MOST_IDLE_PASSES:
         raise _stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, _stuck(work)))
     if progress.stale >= MOST_STALE_PASSES:
-        reason = (
-            f"The repository {work.name} does not get empty: images keep arriving while it is purged. "
-            "Stop what pushes to it, or replicates to it, and delete again."
-        )
+        since = datetime.fromtimestamp(progress.stale_since or 0, UTC)
+        reason = protection.filling_up(work.name, progress.stale, since)
         raise _stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, reason))
     work.pacer.pause(progress.idle)
     progress.begin_pass()
