@@ -7,8 +7,6 @@ repository itself is the state.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from . import protection, settings, telemetry
+from . import answers, protection, settings
 from .configuration import Configuration
 from .errors import AWS_ERRORS, HandlerError, failure, invalid_request, not_found, service_code
 from .inventory import BATCH_SIZE, Listing, Pass, Slice, list_images, refuse_protected
@@ -35,12 +33,6 @@ if TYPE_CHECKING:
 
 MOST_IDLE_PASSES = 3
 MOST_STALE_PASSES = 20
-MOST_SILENT_SLICES = 5
-CALLBACK_DELAY_SECONDS = 1
-_TAG_SECONDS = 1.5  # of the time for starting requests, kept for the tag that shows the progress
-
-LOG = logging.getLogger(__name__)
-LOG.setLevel(logging.INFO)
 
 
 def delete(
@@ -57,14 +49,14 @@ def delete(
     """
     name, progress = required_name(request.desiredResourceState), Progress.from_context(context)
     began = clock.monotonic()
-    pacer = Pacer(clock, ends=began + LAST_START_SECONDS - _TAG_SECONDS)
+    pacer = Pacer(clock, ends=began + LAST_START_SECONDS - answers.TAG_SECONDS)
     work = Slice(ecr, name, owner(request), configuration, pacer, pool, progress)
     try:
         event = _one_slice(work, request)
     except HandlerError as error:
-        _log(work, began, OperationStatus.FAILED, error.message)
+        answers.log_slice(work, began, OperationStatus.FAILED, error.message)
         raise
-    _log(work, began, event.status, event.message)
+    answers.log_slice(work, began, event.status, event.message)
     return event
 
 
@@ -73,10 +65,10 @@ def _one_slice(work: Slice, request: ResourceHandlerRequest) -> ProgressEvent:
     try:
         _make_passes(work)
     except OutOfTimeError:
-        return _to_be_continued(work, request, work.progress.deleted - before)
+        return answers.to_be_continued(work, request, work.progress.deleted - before)
     except AWS_ERRORS as error:
         if service_code(error) != "RepositoryNotFoundException":
-            raise _stopped(work.progress, failure(error)) from error
+            raise answers.stopped(work.progress, failure(error)) from error
     return ProgressEvent(status=OperationStatus.SUCCESS)
 
 
@@ -109,7 +101,7 @@ def _begin_pass(work: Slice) -> Pass | None:
     stored = settings.read(until_answered(work.pacer, lambda: tags_of(work.ecr, arn)))
     refusal = protection.standing_refusal(stored, arn, work.requester, work.configuration)
     if refusal:
-        raise _stopped(work.progress, invalid_request(refusal))
+        raise answers.stopped(work.progress, invalid_request(refusal))
     now = datetime.fromtimestamp(work.pacer.clock.time(), UTC)
     return Pass(arn, stored, protection.rules(stored, work.configuration, now))
 
@@ -145,7 +137,7 @@ def _check(work: Slice, this: Pass) -> Listing | None:
         raise
     if progress.found and not this.stored.settings.empty_on_delete:
         refusal = protection.not_empty_refusal(this.stored, this.arn, progress.found)
-        raise _stopped(progress, invalid_request(refusal))
+        raise answers.stopped(progress, invalid_request(refusal))
     progress.checked = True
     progress.restart_pass()
     return listing if listing.whole else None
@@ -219,70 +211,10 @@ def _end_pass(work: Slice) -> None:
     progress.idle = 0 if progress.moved else progress.idle + 1
     progress.compare(int(work.pacer.clock.time()))
     if progress.idle >= MOST_IDLE_PASSES:
-        raise _stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, _stuck(work)))
+        raise answers.stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, answers.stuck(work)))
     if progress.stale >= MOST_STALE_PASSES:
         since = datetime.fromtimestamp(progress.stale_since or 0, UTC)
         reason = protection.filling_up(work.name, progress.stale, since)
-        raise _stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, reason))
+        raise answers.stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, reason))
     work.pacer.pause(progress.idle)
     progress.begin_pass()
-
-
-def _stuck(work: Slice) -> str:
-    failures = work.progress.failures
-    if not failures:
-        return f"ECR lists no image in the repository {work.name}, and yet says that it is not empty. Delete it again."
-    counts = ", ".join(f"{code} ({count:,})" for code, count in sorted(failures.items()))
-    return (
-        f"Some images of the repository {work.name} cannot be deleted, for these reasons: {counts}; "
-        f"among them {', '.join(work.progress.samples)}. Remove the cause, and delete again."
-    )
-
-
-def _stopped(progress: Progress, reason: HandlerError) -> HandlerError:
-    """The same failure, with what was deleted before it."""
-    if not progress.deleted:
-        return reason
-    counts = f"{progress.deleted:,} of about {progress.known:,} images were deleted before this. "
-    return HandlerError(reason.code, counts + reason.message)
-
-
-def _to_be_continued(work: Slice, request: ResourceHandlerRequest, deleted: int) -> ProgressEvent:
-    """``deleted`` is how many images this slice has deleted."""
-    progress, pacer = work.progress, work.pacer
-    _show_progress(work)
-    progress.silent = 0 if pacer.answered or pacer.throttled else progress.silent + 1
-    if progress.silent >= MOST_SILENT_SLICES and pacer.last_error:
-        raise _stopped(progress, failure(pacer.last_error))
-    if progress.deleted or progress.checked:
-        message = (
-            f"Purged {progress.deleted:,} of about {progress.known:,} images from {work.name}, pass {progress.passes}, "
-            f"{deleted / LAST_START_SECONDS:,.0f} a second."
-        )
-    else:
-        message = f"Looked at {progress.found:,} images of {work.name}; none is deleted before all were looked at."
-    return ProgressEvent(
-        status=OperationStatus.IN_PROGRESS,
-        message=message,
-        callbackContext=progress.to_context(),
-        callbackDelaySeconds=CALLBACK_DELAY_SECONDS,
-        resourceModel=request.desiredResourceState,
-    )
-
-
-def _show_progress(work: Slice) -> None:
-    """Write how far the purge is to a tag of the repository, where its owner can see it. Never a reason to fail."""
-    if work.arn is None or work.pacer.seconds_left() < -_TAG_SECONDS:
-        return
-    now = datetime.fromtimestamp(work.pacer.clock.time(), UTC)
-    progress = work.progress
-    value = f"{progress.deleted}/{progress.known} pass {progress.passes} at {now:%Y-%m-%dT%H:%M:%SZ}"
-    with contextlib.suppress(*AWS_ERRORS):
-        work.ecr.tag_resource(resourceArn=work.arn, tags=[{"Key": settings.PROGRESS, "Value": value}])
-
-
-def _log(work: Slice, began: float, status: OperationStatus, message: str) -> None:
-    work.figures.throttled_calls = work.pacer.throttled
-    work.figures.seconds = work.pacer.clock.monotonic() - began
-    more = {"Deleted": work.progress.deleted, "Known": work.progress.known, "Pass": work.progress.passes}
-    LOG.info(telemetry.line(work.name, work.figures, status.name, message, work.pacer.clock.time(), **more))

@@ -138,7 +138,7 @@ def test_delete_logs_one_line_of_figures_for_each_slice(
     ecr.faults.latency = {"*": 0.1}
     ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=5.0, burst=5)
     delete()
-    lines = [json.loads(record.message) for record in caplog.records if record.name.endswith(".purge")]
+    lines = [json.loads(record.message) for record in caplog.records if record.name.endswith(".answers")]
     assert len(lines) == len(delete.events)
     assert [line["Status"] for line in lines] == [event.status.name for event in delete.events]
     assert sum(line["ImagesDeleted"] for line in lines) == 40_000

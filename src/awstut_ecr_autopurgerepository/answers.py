@@ -1,0 +1,83 @@
+"""What a call of the delete handler answers: how far it is, why it stopped; and its line in the log."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from datetime import UTC, datetime
+
+from cloudformation_cli_python_lib import OperationStatus, ProgressEvent
+
+from . import settings, telemetry
+from .errors import AWS_ERRORS, HandlerError, failure
+from .inventory import Slice
+from .models import ResourceHandlerRequest
+from .pacing import LAST_START_SECONDS
+from .progress import Progress
+
+MOST_SILENT_SLICES = 5
+CALLBACK_DELAY_SECONDS = 1
+TAG_SECONDS = 1.5  # of the time for starting requests, kept for the tag that shows the progress
+
+LOG = logging.getLogger(__name__)
+LOG.setLevel(logging.INFO)
+
+
+def stuck(work: Slice) -> str:
+    failures = work.progress.failures
+    if not failures:
+        return f"ECR lists no image in the repository {work.name}, and yet says that it is not empty. Delete it again."
+    counts = ", ".join(f"{code} ({count:,})" for code, count in sorted(failures.items()))
+    return (
+        f"Some images of the repository {work.name} cannot be deleted, for these reasons: {counts}; "
+        f"among them {', '.join(work.progress.samples)}. Remove the cause, and delete again."
+    )
+
+
+def stopped(progress: Progress, reason: HandlerError) -> HandlerError:
+    """The same failure, with what was deleted before it."""
+    if not progress.deleted:
+        return reason
+    counts = f"{progress.deleted:,} of about {progress.known:,} images were deleted before this. "
+    return HandlerError(reason.code, counts + reason.message)
+
+
+def to_be_continued(work: Slice, request: ResourceHandlerRequest, deleted: int) -> ProgressEvent:
+    """``deleted`` is how many images this slice has deleted."""
+    progress, pacer = work.progress, work.pacer
+    show_progress(work)
+    progress.silent = 0 if pacer.answered or pacer.throttled else progress.silent + 1
+    if progress.silent >= MOST_SILENT_SLICES and pacer.last_error:
+        raise stopped(progress, failure(pacer.last_error))
+    if progress.deleted or progress.checked:
+        message = (
+            f"Purged {progress.deleted:,} of about {progress.known:,} images from {work.name}, pass {progress.passes}, "
+            f"{deleted / LAST_START_SECONDS:,.0f} a second."
+        )
+    else:
+        message = f"Looked at {progress.found:,} images of {work.name}; none is deleted before all were looked at."
+    return ProgressEvent(
+        status=OperationStatus.IN_PROGRESS,
+        message=message,
+        callbackContext=progress.to_context(),
+        callbackDelaySeconds=CALLBACK_DELAY_SECONDS,
+        resourceModel=request.desiredResourceState,
+    )
+
+
+def show_progress(work: Slice) -> None:
+    """Write how far the purge is to a tag of the repository, where its owner can see it. Never a reason to fail."""
+    if work.arn is None or work.pacer.seconds_left() < -TAG_SECONDS:
+        return
+    now = datetime.fromtimestamp(work.pacer.clock.time(), UTC)
+    progress = work.progress
+    value = f"{progress.deleted}/{progress.known} pass {progress.passes} at {now:%Y-%m-%dT%H:%M:%SZ}"
+    with contextlib.suppress(*AWS_ERRORS):
+        work.ecr.tag_resource(resourceArn=work.arn, tags=[{"Key": settings.PROGRESS, "Value": value}])
+
+
+def log_slice(work: Slice, began: float, status: OperationStatus, message: str) -> None:
+    work.figures.throttled_calls = work.pacer.throttled
+    work.figures.seconds = work.pacer.clock.monotonic() - began
+    more = {"Deleted": work.progress.deleted, "Known": work.progress.known, "Pass": work.progress.passes}
+    LOG.info(telemetry.line(work.name, work.figures, status.name, message, work.pacer.clock.time(), **more))
