@@ -5,6 +5,7 @@ They are not in tests/conftest.py, as `cfn test` would load that, and it knows n
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -23,6 +24,7 @@ from awstut_ecr_autopurgerepository.configuration import DEFAULT_CONCURRENCY, Co
 from awstut_ecr_autopurgerepository.errors import HandlerError
 from awstut_ecr_autopurgerepository.models import ResourceHandlerRequest
 from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.s3 import StrictS3
 from sandbox.virtual import VirtualPool
 
 ACCOUNT = "123456789012"
@@ -45,6 +47,11 @@ def clock() -> VirtualClock:
 @pytest.fixture
 def ecr(clock: VirtualClock) -> StrictEcr:
     return StrictEcr(clock=clock, account=ACCOUNT, region=REGION)
+
+
+@pytest.fixture
+def s3(clock: VirtualClock) -> StrictS3:
+    return StrictS3(clock=clock, account=ACCOUNT, region=REGION)
 
 
 @dataclass
@@ -95,10 +102,10 @@ class Wire:
 
 
 @pytest.fixture
-def wire(ecr: StrictEcr, monkeypatch: pytest.MonkeyPatch) -> Wire:
+def wire(ecr: StrictEcr, s3: StrictS3, monkeypatch: pytest.MonkeyPatch) -> Wire:
     def client(service: str, config: Config | None = None) -> Any:
-        assert service == "ecr"
-        return ecr.client(config=config)
+        services: dict[str, StrictEcr | StrictS3] = {"ecr": ecr, "s3": s3}
+        return services[service].client(config=config)
 
     monkeypatch.setattr(
         "cloudformation_cli_python_lib.resource._get_boto_session",
@@ -115,12 +122,14 @@ class Purge:
     clock: VirtualClock
     concurrency: int = DEFAULT_CONCURRENCY
     configuration: Configuration = field(default_factory=Configuration)
+    s3: StrictS3 = field(default_factory=StrictS3)
+    token: str = "token-9"
     events: list[ProgressEvent] = field(default_factory=list)
     slice_seconds: list[float] = field(default_factory=list)
 
     def request(self, name: str, stack_id: str | None, logical_id: str | None) -> ResourceHandlerRequest:
         return ResourceHandlerRequest(
-            clientRequestToken="token-9",
+            clientRequestToken=self.token,
             desiredResourceState=translate.model(RepositoryName=name),
             previousResourceState=None,
             desiredResourceTags=None,
@@ -137,18 +146,21 @@ class Purge:
         )
 
     def slices(
-        self, name: str = "app", stack_id: str | None = None, logical_id: str | None = None
+        self,
+        name: str = "app",
+        stack_id: str | None = None,
+        logical_id: str | None = None,
+        context: dict[str, Any] | None = None,
     ) -> Iterator[ProgressEvent]:
-        """Each slice's answer; the last one is SUCCESS or FAILED."""
-        client = self.ecr.client(config=Config(retries={"mode": "standard", "total_max_attempts": 1}))
-        context: dict[str, Any] = {}
+        """Each slice's answer; the last one is SUCCESS or FAILED. ``context`` is that of an earlier slice."""
+        once = Config(retries={"mode": "standard", "total_max_attempts": 1})
+        client, make_s3 = self.ecr.client(config=once), functools.cache(lambda: self.s3.client(config=once))
         while True:
             started = self.clock.monotonic()
             pool = VirtualPool(self.concurrency, self.clock)
             try:
-                event = purge.delete(
-                    client, self.request(name, stack_id, logical_id), self.configuration, context, self.clock, pool
-                )
+                request = self.request(name, stack_id, logical_id)
+                event = purge.delete(client, request, self.configuration, context or {}, self.clock, pool, make_s3)
             except HandlerError as error:
                 event = ProgressEvent.failed(error.code, error.message)
             self.slice_seconds.append(self.clock.monotonic() - started)
@@ -165,8 +177,8 @@ class Purge:
 
 
 @pytest.fixture
-def delete(ecr: StrictEcr, clock: VirtualClock) -> Callable[..., ProgressEvent]:
-    return Purge(ecr, clock)
+def delete(ecr: StrictEcr, clock: VirtualClock, s3: StrictS3) -> Callable[..., ProgressEvent]:
+    return Purge(ecr, clock, s3=s3)
 
 
 def run_command_in(ecr: StrictEcr, message: str) -> None:

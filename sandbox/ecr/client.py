@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from sandbox.ecr.model import EcrError
+from sandbox.raw import Raw
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -44,13 +44,6 @@ def connect(ecr: StrictEcr, client: ECRClient) -> None:
     events.register("before-send.ecr.*", answer)
 
 
-class _Raw(io.BytesIO):
-    """A body as botocore reads it."""
-
-    def stream(self, **_: Any) -> Any:
-        yield self.read()
-
-
 def _answer(ecr: StrictEcr, request: AWSPreparedRequest) -> AWSResponse:
     target = request.headers["X-Amz-Target"]
     operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
@@ -63,7 +56,7 @@ def _answer(ecr: StrictEcr, request: AWSPreparedRequest) -> AWSResponse:
     if drop == "slow":
         raise ReadTimeoutError(endpoint_url=request.url)
     headers: Any = {"content-type": "application/x-amz-json-1.1", "x-amzn-requestid": f"request-{len(ecr.call_log)}"}
-    return AWSResponse(request.url, status, headers, _Raw(body))
+    return AWSResponse(request.url, status, headers, Raw(body))
 
 
 def serve_json(ecr: StrictEcr, operation: str, body: Any) -> tuple[int, bytes]:

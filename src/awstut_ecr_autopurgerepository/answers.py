@@ -12,7 +12,6 @@ from . import settings, telemetry
 from .errors import AWS_ERRORS, HandlerError, failure
 from .inventory import Slice
 from .models import ResourceHandlerRequest
-from .pacing import LAST_START_SECONDS
 from .progress import Progress
 
 MOST_SILENT_SLICES = 5
@@ -46,13 +45,14 @@ def to_be_continued(work: Slice, request: ResourceHandlerRequest, deleted: int) 
     """``deleted`` is how many images this slice has deleted."""
     progress, pacer = work.progress, work.pacer
     show_progress(work)
-    progress.silent = 0 if pacer.answered or pacer.throttled else progress.silent + 1
-    if progress.silent >= MOST_SILENT_SLICES and pacer.last_error:
-        raise stopped(progress, failure(pacer.last_error))
+    mute = next((each for each in (pacer, work.reporter.pacer) if each.is_mute()), None)
+    progress.silent = progress.silent + 1 if mute else 0
+    if progress.silent >= MOST_SILENT_SLICES and mute and mute.last_error:
+        raise stopped(progress, failure(mute.last_error, "ECR" if mute is pacer else "S3"))
     if progress.deleted or progress.checked:
         message = (
             f"Purged {progress.deleted:,} of about {progress.known:,} images from {work.name}, pass {progress.passes}, "
-            f"{deleted / LAST_START_SECONDS:,.0f} a second."
+            f"{deleted / max(1.0, pacer.clock.monotonic() - work.began):,.0f} a second."
         )
     else:
         message = f"Looked at {progress.found:,} images of {work.name}; none is deleted before all were looked at."
@@ -76,8 +76,8 @@ def show_progress(work: Slice) -> None:
         work.ecr.tag_resource(resourceArn=work.arn, tags=[{"Key": settings.PROGRESS, "Value": value}])
 
 
-def log_slice(work: Slice, began: float, status: OperationStatus, message: str) -> None:
+def log_slice(work: Slice, status: OperationStatus, message: str) -> None:
     work.figures.throttled_calls = work.pacer.throttled
-    work.figures.seconds = work.pacer.clock.monotonic() - began
+    work.figures.seconds = work.pacer.clock.monotonic() - work.began
     more = {"Deleted": work.progress.deleted, "Known": work.progress.known, "Pass": work.progress.passes}
     LOG.info(telemetry.line(work.name, work.figures, status.name, message, work.pacer.clock.time(), **more))

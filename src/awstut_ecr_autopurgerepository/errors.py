@@ -44,6 +44,7 @@ _SERVICE_CODES = {
     "InternalServerError": HandlerErrorCode.ServiceInternalError,
     "RequestTimeout": HandlerErrorCode.ServiceInternalError,
     "RequestTimeoutException": HandlerErrorCode.ServiceInternalError,
+    "ConditionalRequestConflict": HandlerErrorCode.ServiceInternalError,  # S3: another conditional write at that moment
     "ServerException": HandlerErrorCode.ServiceInternalError,
     "ServiceUnavailable": HandlerErrorCode.ServiceInternalError,
     "ServiceUnavailableException": HandlerErrorCode.ServiceInternalError,
@@ -101,20 +102,20 @@ def is_transient(error: Exception) -> bool:
     return handler_code(error) in TRANSIENT
 
 
-def failure(error: Exception) -> HandlerError:
-    """What to tell the user about an error of ECR or botocore."""
+def failure(error: Exception, service: str = "ECR") -> HandlerError:
+    """What to tell the user about an error of a service, or of botocore."""
     code = handler_code(error)
     if isinstance(error, botocore_exceptions.ParamValidationError):
-        return HandlerError(code, f"ECR does not take such a request: {' '.join(str(error).split())}")
+        return HandlerError(code, f"{service} does not take such a request: {' '.join(str(error).split())}")
     if not isinstance(error, ClientError):
-        return HandlerError(code, f"ECR could not be called: {error}")
-    action = f"ecr:{error.operation_name}"
+        return HandlerError(code, f"{service} could not be called: {error}")
+    action = f"{service.lower()}:{error.operation_name}"
     said = error.response.get("Error", {}).get("Message") or service_code(error) or str(error)
     if code is HandlerErrorCode.AccessDenied:
         return HandlerError(
             code,
             f"{action} was denied. Allow it to the role that runs this resource type (the execution role it was "
-            f"registered with), and look for a Deny in the repository policy. ECR said: {said}",
+            f"registered with), and look for a Deny in the repository policy. {service} said: {said}",
         )
     if service_code(error) == "KmsException":
         return HandlerError(code, f"{action} failed, as ECR could not use the KMS key: {said}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from cloudformation_cli_python_lib import Action, HandlerErrorCode, ProgressEvent, SessionProxy
 
-from . import purge, repository, update
+from . import purge, report, repository, update
 from .configuration import Configuration
 from .errors import HandlerError
 from .models import ResourceHandlerRequest, ResourceModel
@@ -18,6 +19,7 @@ from .provider import AutoPurgeResource
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_s3 import S3Client
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 
@@ -29,14 +31,23 @@ def ecr_client(session: SessionProxy | None, attempts: int = 3, connections: int
     """A client with the caller's credentials. ``attempts`` is how often it makes a request at most."""
     if session is None:
         raise HandlerError(HandlerErrorCode.InvalidCredentials, "The request came without credentials for ECR.")
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+    client: ECRClient = session.client("ecr", config=_config(CONNECT_SECONDS, READ_SECONDS, attempts, connections))
+    return client
+
+
+def s3_client(session: SessionProxy, connections: int) -> S3Client:
+    """A client with the caller's credentials, which makes each request once."""
+    client: S3Client = session.client("s3", config=_config(report.CONNECT_SECONDS, report.READ_SECONDS, 1, connections))
+    return client
+
+
+def _config(connect_seconds: float, read_seconds: float, attempts: int, connections: int) -> Config:
+    return Config(
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    client: ECRClient = session.client("ecr", config=config)
-    return client
 
 
 def configuration_of(request: ResourceHandlerRequest) -> Configuration:
@@ -75,8 +86,9 @@ def delete_handler(
     """Purge and delete a repository. The purge repeats requests itself, as it knows when the call must end."""
     configuration = configuration_of(request)
     client = ecr_client(session, attempts=1, connections=configuration.concurrency)
+    make_s3 = partial(s3_client, cast("SessionProxy", session), configuration.concurrency)
     with ThreadPool(configuration.concurrency) as pool:
-        return purge.delete(client, request, configuration, callback_context, time, pool)
+        return purge.delete(client, request, configuration, callback_context, time, pool, make_s3)
 
 
 @resource.handler(Action.LIST)

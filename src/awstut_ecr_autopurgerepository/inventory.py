@@ -13,6 +13,8 @@ from .configuration import Configuration
 from .errors import invalid_request, service_code
 from .pacing import LAST_START_SECONDS, Pacer, Pool, until_answered
 from .progress import Progress
+from .records import Spool
+from .report import Report, Reporter
 from .telemetry import Figures
 
 if TYPE_CHECKING:
@@ -37,8 +39,10 @@ class Slice:
     pacer: Pacer
     pool: Pool
     progress: Progress
+    reporter: Reporter
+    began: float  # on the clock's monotonic time
     figures: Figures = field(default_factory=Figures)
-    arn: str | None = None  # of the repository, once it is known
+    arn: str | None = None  # of the repository, once it is known, and while it is there
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,18 @@ class Pass:
     arn: str
     stored: settings.Stored
     rules: protection.Rules
+    report: Report | None
+
+    def listing(self) -> Listing:
+        """Where images are listed; with records for the report, if there is one."""
+        return Listing(spool=self.report.spool() if self.report else None)
 
 
 @dataclass
 class Listing:
     """Digests of images that are still there, those of indexes apart; of the whole repository, or a part of it.
 
-    ``sizes`` are in bytes, by digest.
+    ``sizes`` are in bytes, by digest; ``spool`` keeps the records for the purge report.
     """
 
     indexes: list[str] = field(default_factory=list)
@@ -63,6 +72,7 @@ class Listing:
     protected: protection.Protected = field(default_factory=protection.Protected)
     next_token: str | None = None
     whole: bool = False
+    spool: Spool | None = None
 
     def __len__(self) -> int:
         return len(self.indexes) + len(self.others)
@@ -71,9 +81,13 @@ class Listing:
         """Forget what was listed, as it is listed again from the beginning."""
         self.indexes, self.others, self.sizes = [], [], {}
         self.protected, self.whole = protection.Protected(), True
+        if self.spool:
+            self.spool.restart()
 
     def add(self, images: Sequence[ImageDetailTypeDef], rules: protection.Rules) -> None:
         """Take up a page."""
+        if self.spool:
+            self.spool.add(images)
         for image in images:
             kind = self.indexes if image.get("imageManifestMediaType") in INDEX_TYPES else self.others
             kind.append(image["imageDigest"])

@@ -54,7 +54,8 @@ class Pacer:
 
     ``ends`` is the moment, on the clock's monotonic time, after which none may. Throttling lowers the rate to a part of
     what was answered lately, and each second without it raises the rate again; other transient errors make a pause that
-    doubles. ``answered`` and ``throttled`` count; ``last_error`` is the last transient error.
+    doubles. ``answered``, ``throttled`` and ``unanswered`` (all other transient errors) count; ``last_error`` is the
+    last transient error.
     """
 
     clock: Clock
@@ -62,6 +63,7 @@ class Pacer:
     jitter: Callable[[], float] = field(default=random.random)
     answered: int = 0
     throttled: int = 0
+    unanswered: int = 0
     last_error: Exception | None = None
     _rate: float = _UNLIMITED
     _next_start: float = 0.0
@@ -83,6 +85,10 @@ class Pacer:
     def pause(self, seconds: float) -> None:
         """Let no request start for so long."""
         self._next_start = max(self._next_start, self.clock.monotonic() + seconds)
+
+    def is_mute(self) -> bool:
+        """Whether there was no answer to any request, not even that there are too many."""
+        return self.last_error is not None and not (self.answered or self.throttled)
 
     def seconds_left(self) -> float:
         """How long requests may still start."""
@@ -110,6 +116,7 @@ class Pacer:
         if handler_code(error) is HandlerErrorCode.Throttling:
             self._slow_down()
             return
+        self.unanswered += 1
         pause = min(_LONGEST_PAUSE_SECONDS, 0.1 * 2**self._failures) * (0.5 + self.jitter())
         self._next_start = max(self._next_start, self.clock.monotonic() + pause)
         self._failures += 1

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .errors import invalid_request
+from .records import Tally
+from .settings import ReportPlace
 
 _LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the walk begins again
 _SAMPLES = 3
@@ -38,6 +40,15 @@ class Progress:
     silent: int = 0  # slices in a row in which ECR answered nothing, throttling aside
     failures: dict[str, int] = field(default_factory=dict)  # of this pass, by ECR's failure code
     samples: list[str] = field(default_factory=list)  # digests of some of them
+    began: int | None = None  # in seconds since 1970
+    report: str | None = None  # where the purge report is written
+    parts: int = 0  # of the report, whose results are written
+    confirmed: int = 0  # in those results: named by ECR as deleted
+    unconfirmed: int = 0  # in those results: asked for, and gone
+    bytes: int = 0  # of those
+    archived: int = 0  # of those
+    unsure: bool = False  # whether an image may be gone without a result
+    closing: int = 0  # slices in which only the end of the report was missing
 
     def to_context(self) -> dict[str, Any]:
         """As callback context."""
@@ -78,6 +89,18 @@ class Progress:
         self.stale += 1
         self.stale_since = now if self.stale_since is None else self.stale_since
 
+    def tally(self) -> Tally:
+        """What the report's results add up to, as far as this operation's calls know."""
+        return Tally(self.confirmed, self.unconfirmed, self.bytes, self.archived)
+
+    def count_results(self, parts: int, tally: Tally) -> None:
+        """Remember that results of so many parts were written."""
+        self.parts += parts
+        self.confirmed += tally.confirmed
+        self.unconfirmed += tally.unconfirmed
+        self.bytes += tally.bytes
+        self.archived += tally.archived
+
     def begin_pass(self) -> None:
         """Start the next walk over all images."""
         self.passes += 1
@@ -102,7 +125,9 @@ def _fits(name: str, value: object, default: object) -> bool:
     """Whether a context's value is of the type of its default (JSON knows no others)."""
     if name == "token":
         return value is None or isinstance(value, str)
-    if name in ("created", "least", "stale_since"):
+    if name == "report":
+        return value is None or (isinstance(value, str) and ReportPlace.parse(value) is not None)
+    if name in ("created", "least", "stale_since", "began"):
         return value is None or _is_count(value)
     if name == "failures":
         return isinstance(value, dict) and all(_is_count(each) for each in value.values())

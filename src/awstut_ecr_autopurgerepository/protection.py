@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from . import settings
-from .settings import DELETION_PROTECTION, MARK, PROTECT_PULLED_DAYS, PROTECT_TAGS, Owner, Stored
+from .settings import DELETION_PROTECTION, MARK, PROTECT_PULLED_DAYS, PROTECT_TAGS, PURGE_REPORT, Owner, Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageDetailTypeDef
@@ -235,6 +235,14 @@ def filling_up(name: str, passes: int, since: datetime) -> str:
         f"refuse all pushes, add this statement to its repository policy: {json.dumps(_DENY_PUSHES)} "
         "FreezeOnDelete: true does so by itself while a delete runs."
     )
+
+
+def report_refusal(stored: Stored, arn: str, place: str, words: str) -> str:
+    """Why no image is deleted, or no further one, where the purge report that is asked for can't be written."""
+    sentence = f"The purge report of {name_of(arn)} could not be written to {place}, so nothing is deleted: {words}."
+    if PURGE_REPORT not in stored.switched_on:
+        return shortened(f"{sentence} It is asked for by the {_ACCOUNT}. {_ASK}", LONGEST_REFUSAL)
+    return _with_command(f"{sentence} To delete without that report:", arn, settings.unlocked(stored, [PURGE_REPORT]))
 
 
 def _images(count: int) -> str:

@@ -7,7 +7,7 @@ repository itself is the state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,21 +15,20 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from . import answers, protection, settings
+from . import answers, protection, report, reporting, settings
 from .configuration import Configuration
 from .errors import AWS_ERRORS, HandlerError, failure, invalid_request, not_found, service_code
 from .inventory import BATCH_SIZE, Listing, Pass, Slice, list_images, refuse_protected
 from .models import ResourceHandlerRequest
 from .pacing import LAST_START_SECONDS, Clock, OutOfTimeError, Pacer, Pool, side_by_side, until_answered
 from .progress import Progress
+from .records import Gone
 from .repository import describe, owner, required_name, tags_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
-    from mypy_boto3_ecr.type_defs import (
-        BatchDeleteImageResponseTypeDef,
-        RepositoryTypeDef,
-    )
+    from mypy_boto3_ecr.type_defs import BatchDeleteImageResponseTypeDef, RepositoryTypeDef
+    from mypy_boto3_s3 import S3Client
 
 MOST_IDLE_PASSES = 3
 MOST_STALE_PASSES = 20
@@ -42,34 +41,49 @@ def delete(
     context: Mapping[str, Any],
     clock: Clock,
     pool: Pool,
+    make_s3: Callable[[], S3Client],
 ) -> ProgressEvent:
     """Purge and delete the repository, as far as one call gets.
 
-    The client must make each request once: repeating is done here, within the deadline.
+    The clients must make each request once: repeating is done here, within the deadline. That of S3 is made only where
+    a purge report is asked for.
     """
     name, progress = required_name(request.desiredResourceState), Progress.from_context(context)
     began = clock.monotonic()
+    progress.began = progress.began or int(clock.time())
     pacer = Pacer(clock, ends=began + LAST_START_SECONDS - answers.TAG_SECONDS)
-    work = Slice(ecr, name, owner(request), configuration, pacer, pool, progress)
+    reporter = reporting.reporter(make_s3, request, name, pool, Pacer(clock, ends=began + report.LAST_START_SECONDS))
+    work = Slice(ecr, name, owner(request), configuration, pacer, pool, progress, reporter, began)
     try:
         event = _one_slice(work, request)
     except HandlerError as error:
-        answers.log_slice(work, began, OperationStatus.FAILED, error.message)
+        reporting.close_failed(work, error.message)
+        answers.log_slice(work, OperationStatus.FAILED, error.message)
         raise
-    answers.log_slice(work, began, event.status, event.message)
+    answers.log_slice(work, event.status, event.message)
     return event
 
 
 def _one_slice(work: Slice, request: ResourceHandlerRequest) -> ProgressEvent:
     before = work.progress.deleted
     try:
-        _make_passes(work)
+        _until_gone(work)
+        message = reporting.close(work)
     except OutOfTimeError:
         return answers.to_be_continued(work, request, work.progress.deleted - before)
     except AWS_ERRORS as error:
+        raise answers.stopped(work.progress, failure(error)) from error
+    return ProgressEvent(status=OperationStatus.SUCCESS, message=message)
+
+
+def _until_gone(work: Slice) -> None:
+    """Return when the repository is gone, by our hand or another's."""
+    try:
+        _make_passes(work)
+    except ClientError as error:
         if service_code(error) != "RepositoryNotFoundException":
-            raise answers.stopped(work.progress, failure(error)) from error
-    return ProgressEvent(status=OperationStatus.SUCCESS)
+            raise
+    work.arn = None
 
 
 def _make_passes(work: Slice) -> None:
@@ -80,10 +94,10 @@ def _make_passes(work: Slice) -> None:
             return
         if work.progress.checked and not this.stored.settings.empty_on_delete:
             work.progress.check_again()
-        listing = list_images(work, this, Listing()) if work.progress.checked else _check(work, this)
+        listing = list_images(work, this, this.listing()) if work.progress.checked else _check(work, this)
         if listing is None:
             continue
-        if not _is_still_there(work) or _empty(work, listing):
+        if not _is_still_there(work) or _empty(work, this, listing):
             return
 
 
@@ -103,7 +117,8 @@ def _begin_pass(work: Slice) -> Pass | None:
     if refusal:
         raise answers.stopped(work.progress, invalid_request(refusal))
     now = datetime.fromtimestamp(work.pacer.clock.time(), UTC)
-    return Pass(arn, stored, protection.rules(stored, work.configuration, now))
+    rules = protection.rules(stored, work.configuration, now)
+    return Pass(arn, stored, rules, reporting.open_report(work, stored))
 
 
 def _is_still_there(work: Slice) -> bool:
@@ -128,7 +143,7 @@ def _check(work: Slice, this: Pass) -> Listing | None:
 
     None if the look began in an earlier slice: what is to be deleted must then be listed anew.
     """
-    progress, listing = work.progress, Listing()
+    progress, listing = work.progress, this.listing()
     try:
         list_images(work, this, listing, to_the_end=True)
     except OutOfTimeError:
@@ -143,10 +158,10 @@ def _check(work: Slice, this: Pass) -> Listing | None:
     return listing if listing.whole else None
 
 
-def _empty(work: Slice, listing: Listing) -> bool:
+def _empty(work: Slice, this: Pass, listing: Listing) -> bool:
     """Delete what was listed, and the repository if that was all. Whether the repository is gone."""
     progress = work.progress
-    if _delete_images(work, listing) and _delete_repository(work):
+    if _delete_images(work, this, listing) and _delete_repository(work):
         return True
     progress.found += len(listing)
     progress.token = listing.next_token
@@ -155,39 +170,47 @@ def _empty(work: Slice, listing: Listing) -> bool:
     return False
 
 
-def _delete_images(work: Slice, listing: Listing) -> bool:
+def _delete_images(work: Slice, this: Pass, listing: Listing) -> bool:
     """Delete what was listed: indexes first, as ECR refuses an image that an index still references.
 
     Whether the repository must be empty now, as all of its images were listed, and all that were listed were deleted.
     """
     before = work.progress.deleted
-    for digests in (listing.indexes, listing.others):
-        batches = [digests[start : start + BATCH_SIZE] for start in range(0, len(digests), BATCH_SIZE)]
-        side_by_side(work.pacer, work.pool, partial(_delete_batch, work), batches, partial(_count, work, listing))
+    with reporting.reported(work, this, listing) as gone:
+        for digests in (listing.indexes, listing.others):
+            batches = [digests[start : start + BATCH_SIZE] for start in range(0, len(digests), BATCH_SIZE)]
+            side_by_side(
+                work.pacer, work.pool, partial(_delete_batch, work), batches, partial(_count, work, listing, gone)
+            )
     return listing.whole and work.progress.deleted - before == len(listing)
 
 
-def _delete_batch(work: Slice, digests: list[str]) -> BatchDeleteImageResponseTypeDef:
-    return work.ecr.batch_delete_image(
-        repositoryName=work.name, imageIds=[{"imageDigest": digest} for digest in digests]
-    )
+def _delete_batch(work: Slice, digests: list[str]) -> tuple[list[str], BatchDeleteImageResponseTypeDef]:
+    image_ids = [{"imageDigest": digest} for digest in digests]
+    return digests, work.ecr.batch_delete_image(repositoryName=work.name, imageIds=image_ids)  # type: ignore[arg-type]
 
 
-def _count(work: Slice, listing: Listing, answer: BatchDeleteImageResponseTypeDef) -> None:
+def _count(
+    work: Slice, listing: Listing, gone: Gone, answered: tuple[list[str], BatchDeleteImageResponseTypeDef]
+) -> None:
     """Count what an answer says; ECR names a deleted image once for each of its tags."""
-    progress, figures = work.progress, work.figures
-    deleted = {each["imageDigest"] for each in answer.get("imageIds", ())}
+    progress, figures, now = work.progress, work.figures, work.pacer.clock.time()
+    digests, answer = answered
+    named = {each["imageDigest"] for each in answer.get("imageIds", ())}
+    deleted = [digest for digest in digests if digest in named]  # the strings of the listing, which are there anyway
+    gone.confirmed.update(dict.fromkeys(deleted, now))
     progress.deleted += len(deleted)
     progress.moved += len(deleted)
     figures.images_deleted += len(deleted)
     figures.bytes_deleted += sum(listing.sizes.get(digest, 0) for digest in deleted)
     for each in answer.get("failures", ()):
-        code = each.get("failureCode", "unknown")
+        code, digest = each.get("failureCode", "unknown"), each.get("imageId", {}).get("imageDigest", "")
         if code == "ImageNotFound":
             progress.moved += 1
+            gone.unconfirmed[digest] = now
         else:
             figures.images_failed += 1
-            progress.count_failure(code, each.get("imageId", {}).get("imageDigest", ""))
+            progress.count_failure(code, digest)
 
 
 def _delete_repository(work: Slice) -> bool:

@@ -54,6 +54,12 @@ class ReportPlace:
     prefix: str = ""
     owner: str | None = None
 
+    @classmethod
+    def parse(cls, text: str) -> ReportPlace | None:
+        """The place that a tag's value names; None if it is no place."""
+        found = _PLACE.fullmatch(text)
+        return cls(found[1], found[2] or "", found[3]) if found else None
+
     def __str__(self) -> str:
         folder = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         return f"{folder} {self.owner}" if self.owner else folder
@@ -143,11 +149,10 @@ class _Reader:
         value = self.value(PURGE_REPORT)
         if value is None or value == "off":
             return None
-        found = _PLACE.fullmatch(value)
-        if found is None:
+        place = ReportPlace.parse(value)
+        if place is None:
             self.unreadable.append(PURGE_REPORT)
-            return None
-        return ReportPlace(found[1], found[2] or "", found[3])
+        return place
 
 
 def read(tags: Mapping[str, str]) -> Stored:

@@ -1,5 +1,5 @@
 """Fixtures of the fault tests."""
 
-from tests.strict import clock, delete, ecr, wire
+from tests.strict import clock, delete, ecr, s3, wire
 
-__all__ = ["clock", "delete", "ecr", "wire"]
+__all__ = ["clock", "delete", "ecr", "s3", "wire"]

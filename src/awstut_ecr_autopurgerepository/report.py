@@ -1,0 +1,206 @@
+"""The purge report: what a delete removes, written to a bucket before it goes, and again when it is gone.
+
+Layout: ``prefix/repository/operation/``, in which each part of at most 10,000 images has two objects, named after the
+time and a random number, ``….intent.jsonl.gz`` and ``….results.jsonl.gz``, and none is ever overwritten. The end is
+``summary.json``. The operation is a hash of the request's token, which is the same in all calls of one delete.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from cloudformation_cli_python_lib import HandlerErrorCode
+
+from .errors import AWS_ERRORS, failure, handler_code, service_code
+from .pacing import HARD_LIMIT_SECONDS, Pacer, Pool, side_by_side, until_answered
+from .records import Gone, Part, Recount, Spool, Tally, read, results, timestamp
+from .settings import ReportPlace
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONNECT_SECONDS = 2
+READ_SECONDS = 5
+LAST_START_SECONDS = HARD_LIMIT_SECONDS - CONNECT_SECONDS - READ_SECONDS
+
+_INTENT, _RESULTS = ".intent.jsonl.gz", ".results.jsonl.gz"
+ARCHIVED_NOTE = "ECR charges archived images for at least 90 days, also those that were deleted earlier."
+
+
+class ReportError(Exception):
+    """The report could not be written, for a reason that does not go away by itself. The text says it in words."""
+
+    def __init__(self, code: HandlerErrorCode, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+        self.words = words
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What one operation's records have in common. ``account`` owns the repository."""
+
+    repository: str
+    operation: str
+    account: str
+    stack_id: str | None
+    logical_id: str | None
+
+    def fields(self) -> dict[str, str | None]:
+        """As every record has them."""
+        return {"repository": self.repository, "operation": self.operation, "stackId": self.stack_id}
+
+
+@dataclass
+class Reporter:
+    """Opens the report of one operation, wherever it is to be written. The client is made when it is needed."""
+
+    make_client: Callable[[], S3Client]
+    origin: Origin
+    pool: Pool
+    pacer: Pacer
+
+    @cached_property
+    def client(self) -> S3Client:
+        """A client that makes each request once."""
+        return self.make_client()
+
+    def at(self, place: ReportPlace) -> Report:
+        """The report in that place."""
+        return Report(self, place)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report of one operation. Raises ReportError, and OutOfTimeError where a request would start too late."""
+
+    reporter: Reporter
+    place: ReportPlace
+
+    @property
+    def origin(self) -> Origin:
+        """What its records have in common."""
+        return self.reporter.origin
+
+    @property
+    def folder(self) -> str:
+        """What the keys of this operation's objects begin with."""
+        parts = (self.place.prefix, self.origin.repository, self.origin.operation)
+        return "/".join(part for part in parts if part) + "/"
+
+    def spool(self) -> Spool:
+        """Where the records of listed images are kept until they are written."""
+        return Spool(self.origin.fields())
+
+    def write_intent(self, parts: list[Part]) -> list[str]:
+        """Write what is about to be deleted. Returns a name for each part."""
+        names = [self._new_name() for _ in parts]
+        items = [(name + _INTENT, part.compressed()) for name, part in zip(names, parts, strict=True)]
+        with self._explained():
+            side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
+        return names
+
+    def write_results(self, names: list[str], parts: list[Part], gone: Gone) -> Tally:
+        """Write what became of the images of parts that were written as intent. Returns what all results add up to."""
+        tally = Tally()
+        made = [results(part, gone, tally) for part in parts]
+        items = [(name + _RESULTS, part.compressed()) for name, part in zip(names, made, strict=True)]
+        with self._explained():
+            side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
+        return tally
+
+    def recount(self, known_parts: int, known: Tally, gone_since: float | None, *, sure: bool) -> Recount | None:
+        """What the whole report adds up to, each image once; None if nothing was reported.
+
+        If no other parts were written than those that are known, that is what is known; unless a call was killed, or
+        ran twice, or an answer was lost (not ``sure``): then it is read again, and images without a result are reported
+        as gone, where the repository is gone since a time.
+        """
+        with self._explained():
+            names = self._names()
+            if not names:
+                return None
+            if sure and len(names) == 2 * known_parts:
+                return Recount(known)
+            recount, late = Recount(), Part()
+            for name in sorted(names, key=lambda each: each.endswith(_INTENT)):  # results first
+                records = read(self._get(name))
+                if name.endswith(_RESULTS):
+                    recount.add_results(records)
+                    continue
+                for record in recount.add_intent(records, gone_since):
+                    late.add(record)
+            if late.count:
+                until_answered(
+                    self.reporter.pacer, partial(self._put, (self._new_name() + _RESULTS, late.compressed()))
+                )
+            return recount
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write the end of the operation; again, if a second copy of the handler has written it already."""
+        body = json.dumps(summary, indent=2).encode() + b"\n"
+        with self._explained():
+            until_answered(self.reporter.pacer, partial(self._put, ("summary.json", body), again=True))
+
+    def _new_name(self) -> str:
+        now = timestamp(self.reporter.pacer.clock.time()).replace(":", "-")
+        return f"{now}-{uuid.uuid4().hex[:12]}"
+
+    @property
+    def _bucket(self) -> Any:
+        return {"Bucket": self.place.bucket, "ExpectedBucketOwner": self.place.owner or self.origin.account}
+
+    def _put(self, item: tuple[str, bytes], *, again: bool = False) -> None:
+        name, body = item
+        condition: dict[str, Any] = {} if again else {"IfNoneMatch": "*"}
+        try:
+            self.reporter.client.put_object(**self._bucket, Key=self.folder + name, Body=body, **condition)
+        except ClientError as error:
+            if service_code(error) != "PreconditionFailed":
+                raise  # else it is there: an earlier try of ours, of which the answer was lost
+
+    def _get(self, name: str) -> bytes:
+        request = {**self._bucket, "Key": self.folder + name}
+        return until_answered(self.reporter.pacer, lambda: self.reporter.client.get_object(**request)["Body"].read())
+
+    def _names(self) -> list[str]:
+        """The names of all parts' objects that this operation has written so far."""
+        names: list[str] = []
+        request = {**self._bucket, "Prefix": self.folder}
+        while True:
+            page = until_answered(self.reporter.pacer, partial(self.reporter.client.list_objects_v2, **request))
+            names += [each["Key"].removeprefix(self.folder) for each in page.get("Contents", ())]
+            if not page.get("NextContinuationToken"):
+                return [name for name in names if name.endswith((_INTENT, _RESULTS))]
+            request["ContinuationToken"] = page["NextContinuationToken"]
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what AWS says into ReportError."""
+        try:
+            yield
+        except AWS_ERRORS as error:
+            code = handler_code(error)
+            if code is HandlerErrorCode.GeneralServiceException:
+                code = HandlerErrorCode.InvalidRequest
+            raise ReportError(code, _words(error, self.place, self._bucket["ExpectedBucketOwner"])) from error
+
+
+def _words(error: Exception, place: ReportPlace, owner: str) -> str:
+    """Why the report cannot be written, in words."""
+    if service_code(error) == "NoSuchBucket":
+        return f"there is no bucket {place.bucket}"
+    if isinstance(error, ClientError) and handler_code(error) is HandlerErrorCode.AccessDenied:
+        action = "ListBucket" if error.operation_name == "ListObjectsV2" else error.operation_name
+        return (
+            f"s3:{action} was denied. Allow it to the role that runs this resource type, look for a Deny in the "
+            f"policies of the bucket and of its key, and make sure that the bucket belongs to account {owner}"
+        )
+    return failure(error, "S3").message
