@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from cloudformation_cli_python_lib import OperationStatus, ProgressEvent
 
-from . import settings, telemetry
+from . import protection, settings, telemetry
 from .errors import AWS_ERRORS, HandlerError, failure
 from .inventory import Slice
 from .models import ResourceHandlerRequest
@@ -22,15 +22,27 @@ LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
 
 
+_ADVICE = {
+    "KmsError": "KmsError: the KMS key is disabled, about to be deleted, or denies ECR; enable it, or mend its policy.",
+    "ImageInaccessible": "ImageInaccessible: ECR cannot reach the image at present, as when it is being archived or "
+    "restored; wait until that is done.",
+    "Upstream": "The Upstream codes: the registry behind a pull-through cache refuses, throttles or does not answer; "
+    "mend its credentials, or remove the pull-through cache rule.",
+}
+
+
 def stuck(work: Slice) -> str:
-    failures = work.progress.failures
-    if not failures:
+    """Why images are left after passes in which nothing could be deleted."""
+    progress = work.progress
+    if not progress.failures:
         return f"ECR lists no image in the repository {work.name}, and yet says that it is not empty. Delete it again."
-    counts = ", ".join(f"{code} ({count:,})" for code, count in sorted(failures.items()))
-    return (
-        f"Some images of the repository {work.name} cannot be deleted, for these reasons: {counts}; "
-        f"among them {', '.join(work.progress.samples)}. Remove the cause, and delete again."
+    counts = ", ".join(f"{code} ({count:,})" for code, count in sorted(progress.failures.items()))
+    advice = [text for code, text in _ADVICE.items() if any(each.startswith(code) for each in progress.failures)]
+    sentence = (
+        f"ECR refuses to delete {protection.image_count(progress.found)} of the repository {work.name}: {counts}; "
+        f"among them {', '.join(progress.samples)}. Remove the cause, and delete again."
     )
+    return " ".join([sentence, *advice])
 
 
 def stopped(progress: Progress, reason: HandlerError) -> HandlerError:

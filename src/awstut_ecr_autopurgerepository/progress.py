@@ -116,10 +116,6 @@ class Progress:
         self.token, self.found, self.moved = None, 0, 0
         self.failures, self.samples = {}, []
 
-    def left(self) -> int:
-        """How many images are still there, as far as is known."""
-        return max(0, self.known - self.deleted)
-
 
 def _fits(name: str, value: object, default: object) -> bool:
     """Whether a context's value is of the type of its default (JSON knows no others)."""

@@ -99,7 +99,7 @@ def _not_owned(stored: Stored) -> str:
 def not_empty_refusal(stored: Stored, arn: str, images: int) -> str:
     """Why a repository that holds images is not deleted, where the mark does not allow a purge."""
     return _with_command(
-        f"The repository {name_of(arn)} was not deleted: it holds {_images(images)}, and EmptyOnDelete is false. "
+        f"The repository {name_of(arn)} was not deleted: it holds {image_count(images)}, and EmptyOnDelete is false. "
         "Delete them, or allow the purge, and delete again:",
         arn,
         {MARK: settings.mark(True, stored.rules)},
@@ -187,7 +187,7 @@ class Protected:
 
     def number(self) -> str:
         """How many, in words."""
-        return ("" if self.all_known else "at least ") + _images(self.count)
+        return ("" if self.all_known else "at least ") + image_count(self.count)
 
     def rules(self) -> str:
         """Which rules, in words."""
@@ -245,7 +245,8 @@ def report_refusal(stored: Stored, arn: str, place: str, words: str) -> str:
     return _with_command(f"{sentence} To delete without that report:", arn, settings.unlocked(stored, [PURGE_REPORT]))
 
 
-def _images(count: int) -> str:
+def image_count(count: int) -> str:
+    """So many images, in words."""
     return f"{count:,} image{'' if count == 1 else 's'}"
 
 

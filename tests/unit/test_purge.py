@@ -10,6 +10,7 @@ import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
+from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
 from sandbox.ecr import StrictEcr, VirtualClock
 from tests.strict import MARKED, OWNED, STACK, Purge, run_command_in
 
@@ -184,7 +185,31 @@ def test_delete_with_an_image_that_cannot_be_deleted_says_which_and_why(ecr: Str
     assert "KmsError (1)" in event.message
     assert digest in event.message
     assert event.message.startswith("249 of about 250 images were deleted before this. ")
+    assert "ECR refuses to delete 1 image of the repository app: KmsError (1)" in event.message
     assert [image.digest for image in ecr.images("app")] == [digest]
+
+
+ADVICE = {
+    "KmsError": "the KMS key is disabled, about to be deleted, or denies ECR; enable it",
+    "ImageInaccessible": "wait until that is done",
+    "UpstreamAccessDenied": "mend its credentials, or remove the pull-through cache rule",
+    "UpstreamTooManyRequests": "mend its credentials, or remove the pull-through cache rule",
+    "UpstreamUnavailable": "mend its credentials, or remove the pull-through cache rule",
+}
+
+
+@pytest.mark.parametrize("code", ADVICE)
+def test_delete_says_what_to_do_about_images_that_ecr_refuses_to_delete(
+    ecr: StrictEcr, delete: Purge, code: str
+) -> None:
+    ecr.repository("app", tags=MARKED).with_images(3)
+    for image in ecr.images("app"):
+        ecr.faults.image_failures[image.digest] = (code, "No.", None)
+    message = delete().message
+    assert f"ECR refuses to delete 3 images of the repository app: {code} (3)" in message
+    assert ADVICE[code] in message
+    assert len(message) <= LONGEST_MESSAGE
+    assert not message.endswith(" ...")
 
 
 def test_delete_waits_out_an_image_failure_that_goes_away(ecr: StrictEcr, delete: Purge) -> None:
