@@ -31,6 +31,7 @@ LIFECYCLE = json.dumps(
         ]
     }
 )
+REFUSED_LIFECYCLE = json.dumps({"rules": [{"rulePriority": 1, "description": "without selection and action " * 3}]})
 EVERYTHING = {
     "RepositoryName": "team/app",
     "EncryptionConfiguration": {"EncryptionType": "KMS", "KmsKey": "alias/aws/ecr"},

@@ -221,7 +221,7 @@ def merge(stored: Stored, previous: Settings, desired: Settings) -> Settings:
     """The settings after an update.
 
     A setting that the update does not change keeps what is stored, so that protection which an operator put on by a
-    tag outlives an update of something else. What is unreadable is written anew.
+    tag outlives an update of something else, even where the mark was stripped. What is unreadable is written anew.
     """
     tags = {
         "empty_on_delete": {MARK},
@@ -233,9 +233,12 @@ def merge(stored: Stored, previous: Settings, desired: Settings) -> Settings:
     }
     merged: dict[str, Any] = {}
     for each in fields(Settings):
-        wanted = getattr(desired, each.name)
-        anew = not stored.marked or wanted != getattr(previous, each.name) or tags[each.name] & set(stored.unreadable)
-        merged[each.name] = wanted if anew else getattr(stored.settings, each.name)
+        wanted, live, keys = getattr(desired, each.name), getattr(stored.settings, each.name), tags[each.name]
+        anew = wanted != getattr(previous, each.name) or keys & set(stored.unreadable)
+        if not stored.marked:  # then some or all of the rule tags may have been stripped with the mark
+            some_left = each.name == "patterns" and set(live) < set(wanted)
+            anew = anew or some_left or not keys & set(stored.switched_on)
+        merged[each.name] = wanted if anew else live
     return Settings(**merged)
 
 

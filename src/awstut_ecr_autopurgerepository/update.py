@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
 from . import checks, settings, translate
-from .errors import HandlerError, invalid_request
+from .errors import HandlerError, invalid_request, service_code
 from .models import ResourceHandlerRequest, ResourceModel
 from .repository import check_places, fetch, owner, required_name
 from .translate import Repository
@@ -22,6 +25,8 @@ _ON_MARKED_ONLY = ("DeletionProtection", "PurgeProtection", "PurgeReport", "Free
 def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
     """Bring the repository to the desired state: only what differs is changed, and puts come before removals.
 
+    Except that old tags go first where ECR has no room for both old and new ones.
+
     A policy or a tag is removed only where the previous state had it: what somebody else put there stays.
     """
     wanted = request.desiredResourceState or translate.model()
@@ -33,9 +38,13 @@ def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
 
     _change_policies(ecr, wanted, live)
     _change_configuration(ecr, wanted, previous, live)
+    if len(live.tags.keys() | tags.keys()) > settings.LIMIT:
+        # A rule tag that goes before the mark is written anew counts as protection, should the update stop here.
+        _remove_tags(ecr, tags, live)
     _put_tags(ecr, tags, live)
     _remove_policies(ecr, wanted, previous, live)
     _remove_tags(ecr, tags, live)
+    live.tags = tags
     return ProgressEvent(status=OperationStatus.SUCCESS, resourceModel=translate.model_of(live, wanted))
 
 
@@ -129,15 +138,27 @@ def _put_tags(ecr: ECRClient, after: dict[str, str], live: Repository) -> None:
 def _remove_policies(ecr: ECRClient, wanted: ResourceModel, previous: ResourceModel, live: Repository) -> None:
     name = live.description["repositoryName"]
     if live.policy is not None and translate.policy_text(wanted) is None and translate.policy_text(previous):
-        ecr.delete_repository_policy(repositoryName=name)
+        with _gone_is_done("RepositoryPolicyNotFoundException"):
+            ecr.delete_repository_policy(repositoryName=name)
         live.policy = None
     if live.lifecycle is not None and translate.lifecycle_text(wanted) is None and translate.lifecycle_text(previous):
-        ecr.delete_lifecycle_policy(repositoryName=name)
+        with _gone_is_done("LifecyclePolicyNotFoundException"):
+            ecr.delete_lifecycle_policy(repositoryName=name)
         live.lifecycle = None
+
+
+@contextmanager
+def _gone_is_done(code: str) -> Iterator[None]:
+    """Take the error that says that somebody else was quicker for success."""
+    try:
+        yield
+    except ClientError as error:
+        if service_code(error) != code:
+            raise
 
 
 def _remove_tags(ecr: ECRClient, after: dict[str, str], live: Repository) -> None:
     surplus = sorted(live.tags.keys() - after.keys())
     if surplus:
         ecr.untag_resource(resourceArn=live.arn, tagKeys=surplus)
-    live.tags = after
+        live.tags = {key: value for key, value in live.tags.items() if key in after}

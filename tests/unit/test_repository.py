@@ -9,7 +9,7 @@ import pytest
 
 from awstut_ecr_autopurgerepository.translate import repository_name
 from sandbox.ecr import StrictEcr
-from tests.samples import EVERYTHING, LIFECYCLE, POLICY, policies_of, put_tag, tags_of
+from tests.samples import EVERYTHING, LIFECYCLE, POLICY, REFUSED_LIFECYCLE, policies_of, put_tag, tags_of
 from tests.strict import ACCOUNT, REGION, STACK, Wire
 
 # Create
@@ -114,6 +114,14 @@ def test_create_with_a_policy_that_ecr_refuses_leaves_nothing(wire: Wire, ecr: S
     code, message = wire.fail("CREATE", {"RepositoryName": "app", "RepositoryPolicyText": {"Version": "2012-10-17"}})
     assert code == "InvalidRequest"
     assert "ecr:SetRepositoryPolicy failed" in message
+    assert ecr.holds("app") is None
+
+
+def test_create_with_a_lifecycle_policy_that_ecr_refuses_leaves_nothing(wire: Wire, ecr: StrictEcr) -> None:
+    lifecycle = {"LifecyclePolicy": {"LifecyclePolicyText": REFUSED_LIFECYCLE}}
+    code, message = wire.fail("CREATE", {"RepositoryName": "app", "RepositoryPolicyText": POLICY, **lifecycle})
+    assert code == "InvalidRequest"
+    assert "ecr:PutLifecyclePolicy failed" in message
     assert ecr.holds("app") is None
 
 

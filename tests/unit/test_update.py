@@ -7,7 +7,16 @@ import json
 import pytest
 
 from sandbox.ecr import StrictEcr
-from tests.samples import EVERYTHING, LIFECYCLE, OTHER_POLICY, POLICY, policies_of, put_tag, tags_of
+from tests.samples import (
+    EVERYTHING,
+    LIFECYCLE,
+    OTHER_POLICY,
+    POLICY,
+    REFUSED_LIFECYCLE,
+    policies_of,
+    put_tag,
+    tags_of,
+)
 from tests.strict import ACCOUNT, REGION, STACK, Wire
 from tests.unit.test_bad_input import BAD
 
@@ -104,6 +113,31 @@ def test_update_keeps_protection_that_an_operator_put_on(wire: Wire, ecr: Strict
     assert tags_of(ecr)["awstut:auto-purge"] == "on deletion-protection"
 
 
+def test_update_from_a_stack_keeps_protection_where_the_mark_was_stripped(wire: Wire, ecr: StrictEcr) -> None:
+    name = {"RepositoryName": "app", "PurgeProtection": {"TagPatterns": ["v*"]}}
+    wire.succeed("CREATE", name)
+    put_tag(ecr, "awstut:deletion-protection", "on")
+    put_tag(ecr, "awstut:protect-tags", "w@")
+    arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/app"
+    ecr.call("UntagResource", {"resourceArn": arn, "tagKeys": ["awstut:auto-purge"]})
+    model = wire.succeed("UPDATE", name | {"ImageTagMutability": "IMMUTABLE"}, previous=name)
+    assert model["EmptyOnDelete"] is True
+    assert model["DeletionProtection"] is True
+    assert model["PurgeProtection"] == {"TagPatterns": ["w*"]}
+
+
+@pytest.mark.parametrize("left", [[], ["awstut:protect-tags-2"]])
+def test_update_from_a_stack_restores_what_was_stripped(wire: Wire, ecr: StrictEcr, left: list[str]) -> None:
+    patterns = [f"{n}{'*a' * 31}b" for n in range(10)]
+    name = {"RepositoryName": "app", "DeletionProtection": True, "PurgeProtection": {"TagPatterns": patterns}}
+    before = wire.succeed("CREATE", name)
+    arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/app"
+    ecr.call("UntagResource", {"resourceArn": arn, "tagKeys": [key for key in tags_of(ecr) if key not in left]})
+    wanted = name | {"ImageTagMutability": "IMMUTABLE"}
+    assert wire.succeed("UPDATE", wanted, previous=name) == before | {"ImageTagMutability": "IMMUTABLE"}
+    assert tags_of(ecr)["awstut:stack-id"] == STACK
+
+
 def test_update_restores_a_rule_that_was_stripped(wire: Wire, ecr: StrictEcr) -> None:
     name = {"RepositoryName": "app", "DeletionProtection": True}
     wire.succeed("CREATE", name)
@@ -165,6 +199,25 @@ def test_update_without_a_stack_does_not_protect_what_is_not_marked(
     assert "Set EmptyOnDelete too" in message
 
 
+def test_update_of_as_many_tags_as_there_is_room_for(wire: Wire, ecr: StrictEcr) -> None:
+    """Old and new ones together are more than ECR allows at once."""
+    old = {"RepositoryName": "app", "Tags": [{"Key": f"old-{n}", "Value": "v"} for n in range(44)]}
+    new = {"RepositoryName": "app", "Tags": [{"Key": f"new-{n}", "Value": "v"} for n in range(44)]}
+    wire.succeed("CREATE", old)
+    updated = wire.succeed("UPDATE", new, previous=old)
+    assert {tag["Key"] for tag in updated["Tags"]} == {f"new-{n}" for n in range(44)}
+    assert wire.succeed("READ", {"RepositoryName": "app"}) == updated
+
+
+def test_update_from_tags_to_rules_where_there_is_no_room_for_both(wire: Wire, ecr: StrictEcr) -> None:
+    patterns = [f"{n}{'*a' * 31}b" for n in range(10)]
+    old = {"RepositoryName": "app", "Tags": [{"Key": f"k{n}", "Value": "v"} for n in range(44)]}
+    new = {"RepositoryName": "app", "Tags": old["Tags"][:40], "PurgeProtection": {"TagPatterns": patterns}}
+    wire.succeed("CREATE", old)
+    assert wire.succeed("UPDATE", new, previous=old)["PurgeProtection"] == {"TagPatterns": patterns}
+    assert wire.succeed("UPDATE", old, previous=new)["Tags"] == sorted(old["Tags"], key=lambda tag: tag["Key"])
+
+
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -190,6 +243,34 @@ def test_update_with_a_policy_that_ecr_refuses_leaves_the_rest_unharmed(wire: Wi
     assert code == "InvalidRequest"
     assert "ecr:SetRepositoryPolicy failed" in message
     assert wire.succeed("READ", name) == before
+
+
+def test_update_with_a_lifecycle_policy_that_ecr_refuses_leaves_the_rest_unharmed(wire: Wire, ecr: StrictEcr) -> None:
+    name = {"RepositoryName": "app"}
+    lifecycle = {"LifecyclePolicy": {"LifecyclePolicyText": LIFECYCLE}}
+    before = wire.succeed("CREATE", name | lifecycle | {"RepositoryPolicyText": POLICY})
+    ecr.repository("app").with_images(3)
+    wanted = name | {"LifecyclePolicy": {"LifecyclePolicyText": REFUSED_LIFECYCLE}, "ImageTagMutability": "IMMUTABLE"}
+    code, message = wire.fail("UPDATE", wanted, previous=before)
+    assert code == "InvalidRequest"
+    assert "ecr:PutLifecyclePolicy failed" in message
+    assert wire.succeed("READ", name) == before
+    assert ecr.holds("app") == 3
+
+
+@pytest.mark.parametrize(
+    ("property_name", "operation"),
+    [("RepositoryPolicyText", "DeleteRepositoryPolicy"), ("LifecyclePolicy", "DeleteLifecyclePolicy")],
+)
+def test_update_removes_a_policy_that_somebody_removes_at_the_same_time(
+    wire: Wire, ecr: StrictEcr, property_name: str, operation: str
+) -> None:
+    name = {"RepositoryName": "app"}
+    policies = {"RepositoryPolicyText": POLICY, "LifecyclePolicy": {"LifecyclePolicyText": LIFECYCLE}}
+    before = name | {property_name: policies[property_name]}
+    wire.succeed("CREATE", before)
+    ecr.before(operation, lambda _: ecr.call(operation, {"repositoryName": "app"}))
+    assert property_name not in wire.succeed("UPDATE", name, previous=before)
 
 
 @pytest.mark.parametrize("case", ["a key twice", "too many tags", "a policy that is not JSON"])
