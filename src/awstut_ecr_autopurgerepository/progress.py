@@ -28,6 +28,7 @@ class Progress:
     created: int | None = None  # creation time of the repository, in ms since 1970: another one is another repository
     deleted: int = 0
     known: int = 0  # the most that the repository is known to have held: deleted, and still to be deleted
+    rules: str = ""  # which rules the images are held against: others mean that all are looked at again
     checked: bool = False  # the whole inventory was looked at once; only then does the first image go
     passes: int = 1
     token: str | None = None  # ECR's token of the page where the pass goes on; None: at its beginning
@@ -106,9 +107,9 @@ class Progress:
         self.passes += 1
         self.restart_pass()
 
-    def check_again(self) -> None:
-        """Look at the whole inventory again."""
-        self.checked = False
+    def check_again(self, rules: str) -> None:
+        """Look at the whole inventory again, and hold it against these rules."""
+        self.rules, self.checked = rules, False
         self.restart_pass()
 
     def restart_pass(self) -> None:
@@ -125,6 +126,8 @@ def _fits(name: str, value: object, default: object) -> bool:
         return value is None or (isinstance(value, str) and ReportPlace.parse(value) is not None)
     if name in ("created", "least", "stale_since", "began"):
         return value is None or _is_count(value)
+    if name == "rules":
+        return isinstance(value, str)
     if name == "failures":
         return isinstance(value, dict) and all(_is_count(each) for each in value.values())
     if name == "samples":

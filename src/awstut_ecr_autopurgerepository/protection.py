@@ -7,6 +7,7 @@ delete on the repository that was there before.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -146,6 +147,13 @@ def rules(stored: Stored, configuration: Configuration, now: datetime) -> Rules:
         if days is not None:
             cut_offs[now - timedelta(days=days) - PULLS_ARE_LATE] = f"pulled within {days} days ({source})"
     return Rules(patterns, cut_offs, now - PULLS_ARE_LATE if cut_offs else None)
+
+
+def fingerprint(stored: Stored, configuration: Configuration) -> str:
+    """The same for the same rules, of repository and account, whenever they are looked at."""
+    days = (configuration.pulled_within_days, stored.settings.pulled_within_days)
+    rules = (sorted(configuration.patterns), sorted(stored.settings.patterns), days)
+    return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 
 
 def _source(stored: Stored, keys: Sequence[str]) -> str:

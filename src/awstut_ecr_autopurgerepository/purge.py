@@ -92,8 +92,9 @@ def _make_passes(work: Slice) -> None:
         this = _begin_pass(work)
         if this is None:
             return
-        if work.progress.checked and not this.stored.settings.empty_on_delete:
-            work.progress.check_again()
+        rules = protection.fingerprint(this.stored, work.configuration)
+        if rules != work.progress.rules or (work.progress.checked and not this.stored.settings.empty_on_delete):
+            work.progress.check_again(rules)
         listing = list_images(work, this, this.listing()) if work.progress.checked else _check(work, this)
         if listing is None:
             continue

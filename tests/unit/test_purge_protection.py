@@ -99,6 +99,26 @@ def test_a_rule_that_is_put_on_between_two_slices_counts_at_once(ecr: StrictEcr,
     assert ecr.holds("app") == left
 
 
+@pytest.mark.parametrize("by", ["repository", "account"])
+def test_a_rule_that_is_put_on_between_two_slices_is_held_against_all_images_before_another_goes(
+    ecr: StrictEcr, delete: Purge, by: str
+) -> None:
+    """The image that it protects stands on a page that this slice would not reach otherwise."""
+    ecr.repository("app", tags=MARKED).with_images(18_000).with_tagged("release-1")
+    ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=1.0, burst=1)
+    slices = delete.slices()
+    next(slices)
+    left = ecr.holds("app")
+    ecr.faults.latency = {"DescribeImages": 2.0}
+    if by == "repository":
+        put_tag(ecr, "awstut:protect-tags", "release-@")
+    else:
+        delete.configuration = Configuration(patterns=("release-*",))
+    [event] = list(slices)
+    assert "1 image protected by tag pattern release-*" in event.message
+    assert ecr.holds("app") == left
+
+
 def test_a_check_that_takes_many_slices_refuses_before_the_first_delete(ecr: StrictEcr, delete: Purge) -> None:
     builder = ecr.repository("app", tags=MARKED | {"awstut:protect-tags": "release-@"})
     builder.with_images(70_000).with_tagged("release-1")
