@@ -100,14 +100,18 @@ class Faults:
             self.image_failures[digest] = code, reason, times - 1
         return (code, reason) if times > 0 else None
 
-    def check(self, operation: str, caller: str, resource: str) -> None:
-        """Raise what this call is answered with instead of being worked on."""
+    def check_permission(self, operation: str, caller: str, resource: str) -> None:
+        """Raise AccessDenied if the operation is denied."""
         if f"ecr:{operation}" in self.deny:
             raise EcrError(
                 "AccessDeniedException",
                 f"User: {caller} is not authorized to perform: ecr:{operation} on resource: {resource} because no "
                 f"identity-based policy allows the ecr:{operation} action",
             )
+
+    def check(self, operation: str, caller: str, resource: str) -> None:
+        """Raise what this call is answered with instead of being worked on."""
+        self.check_permission(operation, caller, resource)
         if self._bucket and not self._bucket.takes(operation, self.clock.time()):
             raise EcrError("ThrottlingException", "Rate exceeded")
         if self._next_errors[operation]:

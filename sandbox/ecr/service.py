@@ -179,7 +179,10 @@ class StrictEcr:
         try:
             with self._lock:
                 self.calls[operation] += 1
-                self.faults.check(operation, self.caller, self._resource(parameters))
+                resource = self._resource(parameters)
+                self.faults.check(operation, self.caller, resource)
+                if operation == "CreateRepository" and parameters.get("tags"):
+                    self.faults.check_permission("TagResource", self.caller, resource)
                 self._run(self._hooks.before, operation, parameters)
                 answer = self.call(operation, parameters)
                 self._run(self._hooks.after, operation, parameters)

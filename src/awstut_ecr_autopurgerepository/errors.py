@@ -1,10 +1,13 @@
 """One table: what ECR and botocore raise -> the error codes of CloudFormation's handler contract.
 
-Source of ECR's codes: botocore's service model of ECR 2015-09-21; of the handler codes:
+Sources of ECR's codes: botocore's service model of ECR 2015-09-21, and the errors that are common to all actions,
+https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html; of the handler codes:
 https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract-errors.html
 """
 
 from __future__ import annotations
+
+import re
 
 from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,28 +23,38 @@ TRANSIENT = frozenset(
 _SERVICE_CODES = {
     "AccessDenied": HandlerErrorCode.AccessDenied,
     "AccessDeniedException": HandlerErrorCode.AccessDenied,
+    "NotAuthorized": HandlerErrorCode.AccessDenied,
+    "OptInRequired": HandlerErrorCode.AccessDenied,
     "UnauthorizedOperation": HandlerErrorCode.AccessDenied,
     "ExpiredToken": HandlerErrorCode.InvalidCredentials,
     "ExpiredTokenException": HandlerErrorCode.InvalidCredentials,
     "IncompleteSignature": HandlerErrorCode.InvalidCredentials,
     "InvalidClientTokenId": HandlerErrorCode.InvalidCredentials,
     "InvalidSignatureException": HandlerErrorCode.InvalidCredentials,
+    "RequestExpired": HandlerErrorCode.InvalidCredentials,
     "UnrecognizedClientException": HandlerErrorCode.InvalidCredentials,
     "InvalidParameterException": HandlerErrorCode.InvalidRequest,
     "InvalidTagParameterException": HandlerErrorCode.InvalidRequest,
     "KmsException": HandlerErrorCode.InvalidRequest,
     "TooManyTagsException": HandlerErrorCode.InvalidRequest,
+    "ValidationError": HandlerErrorCode.InvalidRequest,
     "ValidationException": HandlerErrorCode.InvalidRequest,
     "RepositoryAlreadyExistsException": HandlerErrorCode.AlreadyExists,
     "RepositoryNotFoundException": HandlerErrorCode.NotFound,
     "RepositoryNotEmptyException": HandlerErrorCode.ResourceConflict,
     "LimitExceededException": HandlerErrorCode.ServiceLimitExceeded,
+    "EC2ThrottledException": HandlerErrorCode.Throttling,
     "RequestLimitExceeded": HandlerErrorCode.Throttling,
+    "RequestThrottled": HandlerErrorCode.Throttling,
+    "RequestThrottledException": HandlerErrorCode.Throttling,
+    "SlowDown": HandlerErrorCode.Throttling,
+    "ThrottledException": HandlerErrorCode.Throttling,
     "Throttling": HandlerErrorCode.Throttling,
     "ThrottlingException": HandlerErrorCode.Throttling,
     "TooManyRequestsException": HandlerErrorCode.Throttling,
     "InternalFailure": HandlerErrorCode.ServiceInternalError,
     "InternalServerError": HandlerErrorCode.ServiceInternalError,
+    "RequestAbortedException": HandlerErrorCode.ServiceInternalError,
     "RequestTimeout": HandlerErrorCode.ServiceInternalError,
     "RequestTimeoutException": HandlerErrorCode.ServiceInternalError,
     "ConditionalRequestConflict": HandlerErrorCode.ServiceInternalError,  # S3: another conditional write at that moment
@@ -59,6 +72,9 @@ _CLIENT_SIDE: tuple[tuple[type[BotoCoreError], HandlerErrorCode], ...] = (
     (botocore_exceptions.IncompleteReadError, HandlerErrorCode.NetworkFailure),
     (botocore_exceptions.ResponseStreamingError, HandlerErrorCode.NetworkFailure),
 )
+
+_TOO_MANY_REQUESTS = 429
+_DENIED = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
 
 
 class HandlerError(Exception):
@@ -89,12 +105,18 @@ def handler_code(error: Exception) -> HandlerErrorCode:
     """The handler error code of what ECR or botocore raised."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        unknown = HandlerErrorCode.ServiceInternalError if status >= 500 else HandlerErrorCode.GeneralServiceException
-        return _SERVICE_CODES.get(service_code(error), unknown)
+        return _SERVICE_CODES.get(service_code(error), _of_status(status))
     for kind, code in _CLIENT_SIDE:
         if isinstance(error, kind):
             return code
     return HandlerErrorCode.GeneralServiceException
+
+
+def _of_status(status: int) -> HandlerErrorCode:
+    """What the HTTP status says, where the error's name is not in the table."""
+    if status == _TOO_MANY_REQUESTS:
+        return HandlerErrorCode.Throttling
+    return HandlerErrorCode.ServiceInternalError if status >= 500 else HandlerErrorCode.GeneralServiceException
 
 
 def is_transient(error: Exception) -> bool:
@@ -112,6 +134,8 @@ def failure(error: Exception, service: str = "ECR") -> HandlerError:
     action = f"{service.lower()}:{error.operation_name}"
     said = error.response.get("Error", {}).get("Message") or service_code(error) or str(error)
     if code is HandlerErrorCode.AccessDenied:
+        denied = _DENIED.search(said)  # CreateRepository, for one, needs ecr:TagResource too
+        action = denied[1] if denied else action
         return HandlerError(
             code,
             f"{action} was denied. Allow it to the role that runs this resource type (the execution role it was "

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sandbox.ecr import StrictEcr
+from tests.project_copy import ROOT, SCHEMA_NAME
 from tests.samples import EVERYTHING, LIFECYCLE, POLICY
 from tests.strict import ACCOUNT, Wire
 
@@ -66,7 +69,7 @@ def test_create_with_bad_input_says_what_to_do_and_leaves_nothing(wire: Wire, ec
 
 
 ACTIONS = {
-    "CREATE": ["CreateRepository", "SetRepositoryPolicy", "PutLifecyclePolicy"],
+    "CREATE": ["CreateRepository", "TagResource", "SetRepositoryPolicy", "PutLifecyclePolicy"],
     "READ": ["DescribeRepositories", "ListTagsForResource", "GetRepositoryPolicy", "GetLifecyclePolicy"],
     "UPDATE": [
         "DescribeRepositories",
@@ -83,6 +86,20 @@ ACTIONS = {
     "DELETE": ["DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository"],
     "LIST": ["DescribeRepositories"],
 }
+# Needed in cases that have a test of their own.
+ELSEWHERE = {
+    "CREATE": {"DescribeRepositories", "ListTagsForResource", "DeleteRepository"},
+    "UPDATE": {"DeleteRepositoryPolicy", "DeleteLifecyclePolicy"},
+    "DELETE": {"TagResource", "GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy"},
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_permission_of_a_handler_is_tested(action: str) -> None:
+    schema = json.loads((ROOT / SCHEMA_NAME).read_text())
+    permissions = schema["handlers"][action.lower()]["permissions"]
+    needed = {each.removeprefix("ecr:") for each in permissions if each.startswith("ecr:")}
+    assert needed == {*ACTIONS[action], *ELSEWHERE.get(action, ())}
 
 
 @pytest.mark.parametrize(("action", "operation"), [(a, o) for a, operations in ACTIONS.items() for o in operations])

@@ -10,6 +10,7 @@ import botocore
 import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
+from botocore.retries.standard import ThrottledRetryableChecker
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from awstut_ecr_autopurgerepository.errors import _SERVICE_CODES, failure, handler_code, is_transient
@@ -48,6 +49,14 @@ def test_every_error_that_ecr_declares_for_our_calls_is_in_the_table() -> None:
     assert declared - ANSWERS <= _SERVICE_CODES.keys()
 
 
+def test_whatever_botocore_takes_for_throttling_is_throttling() -> None:
+    codes = set(ThrottledRetryableChecker._THROTTLED_ERROR_CODES)
+    # No call of ours answers with those; LimitExceededException is a quota in ECR.
+    codes -= {"LimitExceededException", "ProvisionedThroughputExceededException", "TransactionInProgressException"}
+    codes -= {"BandwidthLimitExceeded", "PriorRequestNotComplete"}
+    assert {code for code in codes if handler_code(client_error(code)) is not HandlerErrorCode.Throttling} == set()
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -55,6 +64,10 @@ def test_every_error_that_ecr_declares_for_our_calls_is_in_the_table() -> None:
         (client_error("AccessDeniedException"), HandlerErrorCode.AccessDenied),
         (client_error("ExpiredTokenException"), HandlerErrorCode.InvalidCredentials),
         (client_error("LimitExceededException"), HandlerErrorCode.ServiceLimitExceeded),
+        (client_error("ThrottleException", 429), HandlerErrorCode.Throttling),
+        (client_error("NotAuthorized"), HandlerErrorCode.AccessDenied),
+        (client_error("RequestExpired"), HandlerErrorCode.InvalidCredentials),
+        (client_error("ValidationError"), HandlerErrorCode.InvalidRequest),
         (client_error("Surprise", 503), HandlerErrorCode.ServiceInternalError),
         (client_error("Surprise", 400), HandlerErrorCode.GeneralServiceException),
         (exceptions.ReadTimeoutError(endpoint_url="https://ecr"), HandlerErrorCode.NetworkFailure),
@@ -80,6 +93,12 @@ def test_only_what_may_pass_is_transient() -> None:
 
 def test_a_failure_names_the_action_and_what_ecr_said() -> None:
     assert failure(client_error("InvalidParameterException")).message == "ecr:DescribeImages failed: words"
+
+
+def test_a_denial_names_the_action_that_was_denied_and_not_the_call() -> None:
+    said = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: ecr:TagResource on resource: x"
+    error = ClientError({"Error": {"Code": "AccessDeniedException", "Message": said}}, "CreateRepository")
+    assert failure(error).message.startswith("ecr:TagResource was denied. ")
 
 
 def test_a_failure_without_words_gives_the_code() -> None:

@@ -174,6 +174,14 @@ def test_connections_that_fail(ecr: StrictEcr, fault: str, error: type[Exception
     assert ecr.names() == names
 
 
+def test_create_repository_with_tags_needs_the_permission_to_tag(ecr: StrictEcr) -> None:
+    ecr.faults.deny.add("ecr:TagResource")
+    with pytest.raises(ClientError, match="not authorized to perform: ecr:TagResource"):
+        ecr.client().create_repository(repositoryName="app", tags=[{"Key": "a", "Value": "1"}])
+    assert ecr.names() == []
+    ecr.client().create_repository(repositoryName="app")
+
+
 def test_denied_actions_are_named(ecr: StrictEcr) -> None:
     ecr.faults.deny.add("ecr:DescribeRepositories")
     with pytest.raises(
