@@ -211,6 +211,11 @@ def user_tags(wanted: ResourceModel | None, stack_tags: Mapping[str, Any] | None
             prefix = "aws:" if settings.is_aws(key) else settings.PREFIX
             raise invalid_request(f"Tags has the key {key}: keys that begin with {prefix} are reserved. Rename it.")
         own[key] = str(tag.Value)
+    reserved = sorted(filter(settings.is_reserved, stack_tags or {}))
+    if reserved:
+        raise invalid_request(
+            f"The stack has the tag {reserved[0]}: keys that begin with {settings.PREFIX} are reserved. Rename it."
+        )
     inherited = {key: str(value) for key, value in (stack_tags or {}).items() if settings.is_user(key)}
     return {**inherited, **own}
 

@@ -68,6 +68,23 @@ def test_create_with_bad_input_says_what_to_do_and_leaves_nothing(wire: Wire, ec
     assert ecr.names() == []
 
 
+def test_create_with_a_reserved_key_among_the_stack_s_tags_says_so_and_leaves_nothing(
+    wire: Wire, ecr: StrictEcr
+) -> None:
+    """Passed over in silence, it would seem to protect the repository."""
+    stack_tags = {"awstut:deletion-protection": "on"}
+    code, message = wire.fail("CREATE", {"RepositoryName": "app"}, stack_tags=stack_tags)
+    assert code == "InvalidRequest"
+    assert "The stack has the tag awstut:deletion-protection" in message
+    assert ecr.names() == []
+
+
+def test_create_without_any_properties_makes_a_repository(wire: Wire, ecr: StrictEcr) -> None:
+    """As CloudFormation sends it for a resource that has no Properties."""
+    name = wire.succeed("CREATE", None)["RepositoryName"]
+    assert ecr.names() == [name]
+
+
 ACTIONS = {
     "CREATE": ["CreateRepository", "TagResource", "SetRepositoryPolicy", "PutLifecyclePolicy"],
     "READ": ["DescribeRepositories", "ListTagsForResource", "GetRepositoryPolicy", "GetLifecyclePolicy"],
