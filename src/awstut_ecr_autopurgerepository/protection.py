@@ -125,8 +125,8 @@ class Rules:
             for pattern, words in self.patterns.items():
                 if fnmatchcase(tag, pattern):
                     return words
-        pulled = image.get("lastRecordedPullTime")
-        new = self.pushed_since is not None and image["imagePushedAt"] >= self.pushed_since
+        pulled, pushed = image.get("lastRecordedPullTime"), image.get("imagePushedAt")
+        new = self.pushed_since is not None and (pushed is None or pushed >= self.pushed_since)
         for cut_off, words in self.cut_offs.items():
             if new or (pulled is not None and pulled >= cut_off):
                 return words

@@ -88,6 +88,13 @@ def test_a_pull_protects_for_so_many_days_and_one(pulled: float | None, pushed: 
     assert bool(rules(pulled_within_days=30).protecting(image("a", pushed=pushed, pulled=pulled))) is protects
 
 
+def test_an_image_of_unknown_age_counts_as_new() -> None:
+    unknown = image("a")
+    del unknown["imagePushedAt"]
+    assert rules(pulled_within_days=30).protecting(unknown)
+    assert rules(patterns=("v*",)).protecting(unknown) is None
+
+
 def test_without_rules_nothing_is_protected() -> None:
     assert rules().protecting(image("v1", pushed=0, pulled=0)) is None
 

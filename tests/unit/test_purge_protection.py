@@ -188,6 +188,20 @@ def test_a_number_of_days_may_come_as_text_as_all_numbers_of_a_template_do(wire:
     assert model["PurgeProtection"] == {"PulledWithinDays": 30}
 
 
+def test_a_star_alone_protects_every_image_that_has_a_tag(wire: Wire, ecr: StrictEcr, delete: Purge) -> None:
+    wire.stack_id = wire.logical_id = None
+    model = wire.succeed("CREATE", {"RepositoryName": "app", "PurgeProtection": {"TagPatterns": ["*"]}})
+    assert model["PurgeProtection"] == {"TagPatterns": ["*"]}
+    builder = ecr.repository("app").with_images(2, untagged=True).with_images(3)
+    assert "3 images protected by tag pattern * (" in delete().message
+    assert ecr.holds("app") == 5
+    for image in ecr.images("app"):
+        for tag in list(image.tags):
+            ecr.call("BatchDeleteImage", {"repositoryName": "app", "imageIds": [{"imageTag": tag}]})
+    builder.with_images(1, untagged=True)
+    assert delete().status is OperationStatus.SUCCESS
+
+
 def test_rules_can_be_changed_and_removed(wire: Wire, ecr: StrictEcr) -> None:
     longest = {"RepositoryName": "app", "PurgeProtection": LONGEST}
     short = {"RepositoryName": "app", "PurgeProtection": {"TagPatterns": ["v*"]}}
