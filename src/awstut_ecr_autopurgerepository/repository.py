@@ -60,7 +60,7 @@ def _all_tags(request: ResourceHandlerRequest, wanted: ResourceModel) -> dict[st
     check_places(len(user), chosen)
     return {
         **settings.write(chosen),
-        settings.REQUEST: settings.request_hash(request.clientRequestToken),
+        **settings.request_tag(request.clientRequestToken),
         **settings.owner_tags(owner(request)),
         **user,
     }
@@ -88,8 +88,8 @@ def _create_or_resume(ecr: ECRClient, wanted: ResourceModel, name: str, tags: di
     except ClientError as error:
         if service_code(error) != "RepositoryAlreadyExistsException":
             raise
-    existing = describe(ecr, name)
-    if existing and tags_of(ecr, existing["repositoryArn"]).get(settings.REQUEST) == tags[settings.REQUEST]:
+    existing, mine = describe(ecr, name), tags.get(settings.REQUEST)
+    if existing and mine and tags_of(ecr, existing["repositoryArn"]).get(settings.REQUEST) == mine:
         return existing
     raise HandlerError(
         HandlerErrorCode.AlreadyExists,

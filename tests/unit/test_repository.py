@@ -98,6 +98,19 @@ def test_create_again_with_the_same_token_goes_on(wire: Wire, ecr: StrictEcr) ->
     assert policies_of(ecr)[0] == POLICY
 
 
+def test_create_without_a_token_never_takes_up_a_repository_that_is_there(wire: Wire, ecr: StrictEcr) -> None:
+    wire.succeed("CREATE", {"RepositoryName": "app"}, token="")
+    assert wire.fail("CREATE", {"RepositoryName": "app"}, token="")[0] == "AlreadyExists"
+
+
+def test_create_with_as_many_tags_as_there_is_room_for(wire: Wire, ecr: StrictEcr) -> None:
+    tags = sorted(({"Key": f"k{n}", "Value": "v"} for n in range(44)), key=lambda tag: tag["Key"])
+    assert wire.succeed("CREATE", {"RepositoryName": "app", "Tags": tags})["Tags"] == tags
+    for key in ("awstut:purge-progress", "awstut:deletion-protection"):
+        put_tag(ecr, key, "on")
+    assert len(tags_of(ecr)) == 50
+
+
 @pytest.mark.parametrize("tags", [{}, {"awstut:auto-purge": "on", "awstut:request": "0123456789abcdef"}])
 def test_create_of_a_name_that_is_taken_says_so_and_names_no_model(
     wire: Wire, ecr: StrictEcr, tags: dict[str, str]
