@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable
 
 import pytest
@@ -111,6 +110,7 @@ def test_a_new_name_replaces_the_repository_and_purges_the_old_one(
     [
         ({"DeletionProtection": False}, {"DeletionProtection": True}),
         ({"EmptyOnDelete": True}, {"EmptyOnDelete": False}),
+        ({"EmptyOnDelete": True}, {"PurgeProtection": {"TagPatterns": ["*"]}}),
     ],
 )
 def test_protection_in_the_same_update_as_a_new_name_comes_too_late(
@@ -133,6 +133,50 @@ def test_protection_that_was_applied_before_keeps_the_old_repository(
     stack.update(template({"RepositoryName": f"{repository_name}-new"}))
     assert holds(box, repository_name) == 264
     stack.delete()
+
+
+def without(repository: Json) -> Json:
+    """A template in which another resource is left, as a stack needs one."""
+    return {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}, **repository}}
+
+
+def test_an_update_that_removes_the_resource_purges_and_deletes(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str
+) -> None:
+    stack.create(without(template({"RepositoryName": repository_name})["Resources"]))
+    box.control.seed(repository_name, *IMAGES)
+    assert stack.update(without({})) == "UPDATE_COMPLETE"
+    assert holds(box, repository_name) is None
+    stack.delete()
+
+
+@pytest.mark.parametrize(
+    "protection",
+    [{"DeletionProtection": True}, {"EmptyOnDelete": False}, {"PurgeProtection": {"TagPatterns": ["build-*"]}}],
+    ids=lambda protection: next(iter(protection)),
+)
+def test_an_update_that_removes_the_resource_obeys_what_was_applied_before(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, protection: Json
+) -> None:
+    """The stack lets go of it: a clean-up that fails is no failure of the update."""
+    stack.create(without(template({"RepositoryName": repository_name, **protection})["Resources"]))
+    box.control.seed(repository_name, *IMAGES)
+    assert stack.update(without({})) == "UPDATE_COMPLETE"
+    assert holds(box, repository_name) == 264
+    assert re.search("are not touched|was not deleted", stack.reason("DELETE_FAILED"))
+    stack.delete()
+    assert holds(box, repository_name) == 264
+
+
+def test_an_update_under_a_name_that_was_made_changes_the_same_repository(
+    box: Sandbox, stack: Stack, template: Template
+) -> None:
+    stack.create(template())
+    name = stack.outputs["Ref"]
+    assert stack.update(template({"ImageTagMutability": "IMMUTABLE"})) == "UPDATE_COMPLETE"
+    assert stack.outputs["Ref"] == name
+    assert read(box, name)["ImageTagMutability"] == "IMMUTABLE"
+    assert stack.delete() == "DELETE_COMPLETE"
 
 
 def test_a_create_that_fails_leaves_nothing(
@@ -205,26 +249,3 @@ def test_drift_is_detected(box: Sandbox, stack: Stack, template: Template, repos
     changed = {each["PropertyPath"].split("/")[1] for each in stack.drifts()}
     assert changed == {"ImageTagMutability", "EmptyOnDelete", "PurgeProtection"}
     stack.delete()
-
-
-def test_a_throttled_delete_goes_on_in_a_second_slice(
-    box: Sandbox, stack: Stack, template: Template, repository_name: str
-) -> None:
-    """In real time, through the runtime of Lambda: it takes about a minute."""
-    stack.create(template({"RepositoryName": repository_name}))
-    box.control.seed(repository_name, ("with_images", {"count": 24_000}))
-    box.control.set_faults(("throttle", {"operations": ["BatchDeleteImage"], "rate": 5.0, "burst": 5}))
-    stack.delete(wait=False)
-    seen = set()
-    while stack.status == "DELETE_IN_PROGRESS":
-        found = box.control.repository(repository_name)
-        seen.add((found or {}).get("tags", {}).get("awstut:purge-progress"))
-        time.sleep(0.5)
-    assert stack.status == "DELETE_COMPLETE"
-    calls = stack.calls("DELETE")
-    assert [call["status"] for call in calls] == ["IN_PROGRESS", "SUCCESS"]
-    assert max(call["seconds"] for call in calls) < 55
-    progress = sorted(each for each in seen if each)
-    assert len(progress) == 1
-    assert re.fullmatch(r"[0-9]+/24000 pass 1 at [0-9-]+T[0-9:]+Z", progress[0])
-    assert holds(box, repository_name) is None
