@@ -30,7 +30,7 @@ def reporter(
     """What opens the report of the operation that a request belongs to."""
     origin = Origin(
         repository=name,
-        operation=settings.request_hash(request.clientRequestToken),
+        operation=settings.request_hash(request.clientRequestToken or ""),
         account=str(request.awsAccountId),
         stack_id=request.stackId,
         logical_id=request.logicalResourceIdentifier if request.stackId else None,

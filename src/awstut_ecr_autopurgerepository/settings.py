@@ -248,9 +248,14 @@ def owner_tags(owner: Owner) -> dict[str, str]:
     return {key: value for key, value in pairs.items() if value}
 
 
+def request_hash(token: str) -> str:
+    """Short hash of a request's token, which is the same in all calls of one operation."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
+
+
 def request_tag(token: str | None) -> dict[str, str]:
-    """The tag with a short hash of a create request's token, by which a repeated create knows its own repository."""
-    return {REQUEST: hashlib.sha256(token.encode()).hexdigest()[:16]} if token else {}
+    """The tag by which a repeated create knows its own repository."""
+    return {REQUEST: request_hash(token)} if token else {}
 
 
 def is_reserved(key: str) -> bool:
