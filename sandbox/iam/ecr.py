@@ -1,0 +1,90 @@
+"""Which permissions a call of ECR needs, and the condition keys that come with it.
+
+Source: the service authorization reference of Amazon ECR. Tags in CreateRepository need ecr:TagResource as well; the
+repository that they are put on does not exist yet, and so has no tags of its own. KMS is called by ECR with the
+caller's permissions; on the key that AWS manages for ECR everybody in the account may do what ECR needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sandbox.ecr.model import EcrError
+from sandbox.iam.policies import Check, Policies
+
+if TYPE_CHECKING:
+    from sandbox.ecr import StrictEcr
+
+Parameters = Mapping[str, Any]
+
+_FOR_NEW_REPOSITORY = ("kms:DescribeKey", "kms:CreateGrant")
+_FOR_OLD_REPOSITORY = ("kms:RetireGrant",)
+
+
+def authorizer(policies: Policies, principal: str) -> Callable[[StrictEcr, str, Parameters], None]:
+    """What the strict ECR asks before it does a call; it raises EcrError where the policies don't allow it."""
+
+    def authorize(ecr: StrictEcr, operation: str, parameters: Parameters) -> None:
+        for check in checks(ecr, operation, parameters):
+            decision = policies.decide(check)
+            if decision.allowed:
+                continue
+            message = decision.message(principal, check)
+            if check.action.startswith("kms:"):
+                raise EcrError("KmsException", f"KMS exception: {message} (Service: AWSKMS; Status Code: 400)")
+            raise EcrError("AccessDeniedException", message)
+
+    return authorize
+
+
+def checks(ecr: StrictEcr, operation: str, parameters: Parameters) -> list[Check]:
+    """All questions to IAM that a call raises, in their order."""
+    arns = _resources(ecr, parameters)
+    asked = _request_keys(parameters)
+    found = [Check(f"ecr:{operation}", arn, {**_resource_keys(ecr, arn), **asked}) for arn in arns]
+    if operation == "CreateRepository":
+        if parameters.get("tags"):
+            found.append(Check("ecr:TagResource", arns[0], asked))
+        key = _key_of_new(ecr, parameters)
+        found += _key_checks(ecr, key, _FOR_NEW_REPOSITORY)
+    elif operation == "DeleteRepository":
+        found += _key_checks(ecr, _key_of_old(ecr, parameters), _FOR_OLD_REPOSITORY)
+    return found
+
+
+def _resources(ecr: StrictEcr, parameters: Parameters) -> list[str]:
+    if "resourceArn" in parameters:
+        return [str(parameters["resourceArn"])]
+    names = parameters.get("repositoryNames") or [parameters.get("repositoryName", "*")]
+    return [ecr.arn(name) for name in names]
+
+
+def _request_keys(parameters: Parameters) -> dict[str, str | list[str]]:
+    tags = {tag["Key"]: tag["Value"] for tag in parameters.get("tags", [])}
+    names = [*tags, *parameters.get("tagKeys", [])]
+    keys: dict[str, str | list[str]] = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
+    return {**keys, "aws:TagKeys": names} if names else keys
+
+
+def _resource_keys(ecr: StrictEcr, arn: str) -> dict[str, str | list[str]]:
+    repository = ecr.repositories.get(arn.partition(":repository/")[2])
+    tags = repository.tags if repository else {}
+    return {f"{service}:ResourceTag/{name}": value for name, value in tags.items() for service in ("aws", "ecr")}
+
+
+def _key_of_new(ecr: StrictEcr, parameters: Parameters) -> str | None:
+    asked = parameters.get("encryptionConfiguration") or {}
+    return ecr.kms_keys.get(asked.get("kmsKey", ""))  # one that does not exist is refused by the operation itself
+
+
+def _key_of_old(ecr: StrictEcr, parameters: Parameters) -> str | None:
+    repository = ecr.repositories.get(parameters.get("repositoryName", ""))
+    return repository.encryption.get("kmsKey") if repository else None
+
+
+def _key_checks(ecr: StrictEcr, key: str | None, actions: tuple[str, ...]) -> list[Check]:
+    if key is None or key == ecr.kms_keys["alias/aws/ecr"]:
+        return []
+    context = {"kms:ViaService": f"ecr.{ecr.region}.amazonaws.com"}
+    return [Check(action, key, context) for action in actions]
