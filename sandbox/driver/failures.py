@@ -30,6 +30,10 @@ class HandlerError(OperationError):
         self.model = model
 
 
+class AssumeRoleError(Exception):
+    """CloudFormation may not assume an execution role; the text says why."""
+
+
 class InvalidPropertiesError(OperationError):
     """The properties do not fit the schema: no handler was called."""
 

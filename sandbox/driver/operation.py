@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 from sandbox.driver.contract import breach, context_bytes
-from sandbox.driver.failures import RETRIABLE, HandlerError
+from sandbox.driver.failures import RETRIABLE, AssumeRoleError, HandlerError
 from sandbox.driver.journal import Journal
 from sandbox.driver.model import identifier
 from sandbox.driver.request import Call, Caller, Handlers, Json, make_event
@@ -24,7 +24,8 @@ class Driver:
 
     settings: Settings
     journal: Journal
-    credentials: Callable[[str], Json]  # for a role's ARN: accessKeyId, secretAccessKey, sessionToken
+    # for the ARNs of a role and of a type: accessKeyId, secretAccessKey, sessionToken; raises AssumeRoleError
+    credentials: Callable[[str, str], Json]
     before_delete: Callable[[Caller, str], None] = lambda _caller, _physical_id: None
     sleep: Callable[[float], None] = time.sleep
 
@@ -87,7 +88,10 @@ class Operation:
         raise self._failure("ServiceTimeout", f"{call.action} did not answer within {seconds:g} seconds.")
 
     def _begin(self, call: Call, number: int, copy: int) -> tuple[Json, Json]:
-        event = make_event(self.handlers, self.caller, self.token, call, self.driver.credentials)
+        try:
+            event = make_event(self.handlers, self.caller, self.token, call, self.driver.credentials)
+        except AssumeRoleError as error:
+            raise self._failure("AccessDenied", str(error)) from error
         data: Json = event["requestData"]
         entry = self.driver.journal.begin(
             action=call.action,

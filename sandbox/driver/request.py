@@ -20,6 +20,10 @@ class Handlers(Protocol):
     role_arn: str
 
     @property
+    def arn(self) -> str:
+        """The version's ARN, in whose name CloudFormation assumes the role."""
+
+    @property
     def log_group(self) -> str | None:
         """Where the handlers' own log lines go."""
 
@@ -58,8 +62,10 @@ class Call:
     next_token: str | None = None
 
 
-def make_event(handlers: Handlers, caller: Caller, token: str, call: Call, credentials: Callable[[str], Json]) -> Json:
-    """The event of one call. `credentials(role_arn)` gives new temporary ones each time."""
+def make_event(
+    handlers: Handlers, caller: Caller, token: str, call: Call, credentials: Callable[[str, str], Json]
+) -> Json:
+    """The event of one call. `credentials(role_arn, type_arn)` gives new temporary ones each time."""
     return {
         "action": call.action,
         "awsAccountId": caller.account,
@@ -72,8 +78,8 @@ def make_event(handlers: Handlers, caller: Caller, token: str, call: Call, crede
         "nextToken": call.next_token,
         "callbackContext": call.context,
         "requestData": {
-            "callerCredentials": credentials(handlers.role_arn),
-            "providerCredentials": credentials(handlers.role_arn),
+            "callerCredentials": credentials(handlers.role_arn, handlers.arn),
+            "providerCredentials": credentials(handlers.role_arn, handlers.arn),
             "providerLogGroupName": handlers.log_group,
             "logicalResourceId": caller.logical_id,
             "resourceProperties": as_strings(call.desired),

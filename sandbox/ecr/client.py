@@ -16,7 +16,7 @@ from sandbox.raw import Raw
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
-    from sandbox.ecr.service import StrictEcr
+    from sandbox.ecr.service import Authorize, StrictEcr
 
 
 @functools.cache
@@ -50,7 +50,7 @@ def _answer(ecr: StrictEcr, request: AWSPreparedRequest) -> AWSResponse:
     drop = ecr.faults.take_drop(operation)
     if drop == "before":
         raise ConnectionClosedError(endpoint_url=request.url)
-    status, body = serve_json(ecr, operation, request.body)
+    status, body = serve_json(ecr, operation, request.body, ecr.authorize)
     if drop == "after":
         raise ConnectionClosedError(endpoint_url=request.url)
     if drop == "slow":
@@ -59,10 +59,10 @@ def _answer(ecr: StrictEcr, request: AWSPreparedRequest) -> AWSResponse:
     return AWSResponse(request.url, status, headers, Raw(body))
 
 
-def serve_json(ecr: StrictEcr, operation: str, body: Any) -> tuple[int, bytes]:
+def serve_json(ecr: StrictEcr, operation: str, body: Any, authorize: Authorize | None = None) -> tuple[int, bytes]:
     """Status and body for a request of the JSON API."""
     try:
-        answer = ecr.serve(operation, json.loads(body or b"{}"))
+        answer = ecr.serve(operation, json.loads(body or b"{}"), authorize)
     except EcrError as error:
         return error.status, json.dumps({"__type": error.code, "message": error.message}).encode()
     except KeyError as error:

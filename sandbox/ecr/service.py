@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Parameters = dict[str, Any]
 Operation = Callable[["StrictEcr", Parameters], Parameters]
+Authorize = Callable[["StrictEcr", str, Parameters], None]  # raises EcrError where the caller may not do an operation
 
 OPERATIONS: dict[str, Operation] = {
     "BatchDeleteImage": images.batch_delete_image,
@@ -103,6 +104,7 @@ class StrictEcr:
         self.kms_keys |= {arn: arn for arn in self.kms_keys.values()}
         self.repositories: SortedDict = SortedDict()
         self.faults = Faults(self.clock)
+        self.authorize: Authorize | None = None  # asked before what clients in process call
         self.calls: Counter[str] = Counter()
         self.call_log: list[Call] = []
         self.deletion_log: list[Deletion] = []
@@ -171,7 +173,7 @@ class StrictEcr:
         with self._lock:
             return OPERATIONS[operation](self, parameters)
 
-    def serve(self, operation: str, parameters: Parameters) -> Parameters:
+    def serve(self, operation: str, parameters: Parameters, authorize: Authorize | None = None) -> Parameters:
         """Do an operation for a client, with all that can go wrong. Raises EcrError."""
         started = self.clock.time()
         self.clock.sleep(self.faults.seconds(operation))
@@ -184,6 +186,8 @@ class StrictEcr:
                 if operation == "CreateRepository" and parameters.get("tags"):
                     self.faults.check_permission("TagResource", self.caller, resource)
                 self._run(self._hooks.before, operation, parameters)
+                if authorize is not None:
+                    authorize(self, operation, parameters)
                 answer = self.call(operation, parameters)
                 self._run(self._hooks.after, operation, parameters)
                 return answer

@@ -9,7 +9,8 @@ from typing import Any
 
 from sandbox.ecr import StrictEcr
 from sandbox.ecr.client import serve_json
-from sandbox.gateway import ministack
+from sandbox.ecr.service import Authorize
+from sandbox.gateway import enforcement, ministack
 
 Place = tuple[str, str]  # account and Region
 DROP_HEADER = "x-sandbox-drop"
@@ -111,12 +112,12 @@ def _set(target: Any, attribute: str, value: Any) -> None:
     setattr(target, attribute, value)
 
 
-def _serve(registry: StrictEcr, operation: str, body: bytes) -> ministack.Response:
+def _serve(registry: StrictEcr, operation: str, body: bytes, authorize: Authorize | None = None) -> ministack.Response:
     """Answer a call; the gateway drops the connection where the faults ask for it."""
     drop = registry.faults.take_drop(operation)
     if drop == "before":
         return DROPPED
-    status, answer = serve_json(registry, operation, body)
+    status, answer = serve_json(registry, operation, body, authorize)
     if drop == "after":
         return DROPPED
     if drop == "slow":
@@ -131,7 +132,8 @@ def install(registries: Registries) -> None:
         _method: str, _path: str, headers: dict[str, str], body: bytes, _query: dict[str, list[str]]
     ) -> ministack.Response:
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
-        return await asyncio.to_thread(_serve, registries.here(), operation, body)
+        authorize = enforcement.for_ecr(headers)
+        return await asyncio.to_thread(_serve, registries.here(), operation, body, authorize)
 
     async def registry(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]

@@ -10,12 +10,16 @@ from importlib import metadata
 from typing import Any
 
 from ministack import app as _app
+from ministack.core import iam_actions as _iam_actions
+from ministack.core import iam_evaluator as _iam_evaluator
 from ministack.core import lambda_runtime as _lambda_runtime
 from ministack.core.concurrency import run_reentrant
 from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.core.router import extract_access_key_id
 from ministack.services import cloudcontrol as _cloudcontrol
 from ministack.services import cloudformation as _cloudformation
 from ministack.services import ecr as _ecr
+from ministack.services import iam as _iam
 from ministack.services import s3 as _s3
 from ministack.services import sts as _sts
 from ministack.services.cloudformation import changesets as _changesets
@@ -28,7 +32,7 @@ VERSION = "1.5.33"
 Response = tuple[int, dict[str, str], bytes]
 RequestHandler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Response]]
 
-__all__ = ["get_account_id", "get_region", "request_scope", "run_reentrant"]
+__all__ = ["extract_access_key_id", "get_account_id", "get_region", "request_scope", "run_reentrant"]
 
 asgi_app = _app.app
 
@@ -179,9 +183,16 @@ def read_object(bucket: str, key: str) -> bytes | None:
     return content
 
 
-def new_credentials(role_arn: str, seconds: int = 3600) -> dict[str, str]:
+def install_secrets(prefix: str) -> None:
+    """Let the secrets and session tokens of STS begin with `prefix`, so that they are found where they leak."""
+    secret, token = _sts._gen_secret, _sts._gen_session_token
+    _sts._gen_secret = lambda: prefix + secret()
+    _sts._gen_session_token = lambda: prefix + token()
+
+
+def new_session(role_arn: str, seconds: int = 3600) -> dict[str, str]:
     """Temporary credentials of a role, in the names that handlers expect. STS knows them."""
-    key, secret, token = f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_urlsafe(96)
+    key, secret, token = f"ASIA{secrets.token_hex(8).upper()}", _sts._gen_secret(), _sts._gen_session_token()
     account, role = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
     session = {
         "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/CloudFormation",
@@ -194,6 +205,46 @@ def new_credentials(role_arn: str, seconds: int = 3600) -> dict[str, str]:
     }
     _sts.register_session(key, session)
     return {"accessKeyId": key, "secretAccessKey": secret, "sessionToken": token}
+
+
+def principal_of(access_key: str) -> str:
+    """The ARN of the session that a key belongs to; empty for keys that are of no session."""
+    return str(_sts._sessions.get(access_key, {}).get("Arn", ""))
+
+
+def role(account: str, name: str) -> tuple[Any, list[Any]] | None:
+    """The trust policy of a role, and its other policies; None where there is no such role."""
+    found = _iam._roles.get_scoped(account, None, name)
+    if found is None:
+        return None
+    attached = [_iam_evaluator._resolve_managed_policy_document(arn, account) for arn in found["AttachedPolicies"]]
+    documents = [*found.get("InlinePolicies", {}).values(), *attached]
+    return found["AssumeRolePolicyDocument"], [each for each in documents if each]
+
+
+def wrap_s3(wrap: Callable[[Callable[..., Awaitable[Response]]], Callable[..., Awaitable[Response]]]) -> None:
+    """Put a handler before S3's own, which takes more arguments than those of other services."""
+    _s3.handle_request = wrap(_s3.handle_request)
+
+
+def s3_questions(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """Action, resource and condition keys of all permissions that a request to S3 needs."""
+    action = _iam_actions.extract_iam_action("s3", method, path, headers, body, query)
+    if action is None:
+        return []
+    place = get_region(), get_account_id()
+    resource = _iam_actions.extract_resource_arn("s3", method, path, headers, body, query, *place)
+    more = _iam_actions.s3_additional_checks(method, path, headers, body, query)
+    context = _iam_actions.s3_service_context(action, query, path, headers)
+    return [(action, resource, context), *((other, arn, {}) for other, arn in more)]
+
+
+def s3_denial(action: str, principal: str, message: str) -> Response:
+    """What S3 answers to a call that is not allowed."""
+    answer: Response = _iam_actions.access_denied_response("s3", action, principal, "sandbox", message=message)
+    return answer
 
 
 def stop_functions() -> None:

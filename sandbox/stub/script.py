@@ -34,6 +34,7 @@ class Script:
     schema = Schema(SCHEMA)
     version = "00000001"
     role_arn = "arn:aws:iam::123456789012:role/execution"
+    arn = "arn:aws:cloudformation:us-east-1:123456789012:type/resource/Test-Stub-Thing/00000001"
     log_group = "logs"
 
     def __init__(self, **answers: list[Answer]) -> None:
@@ -65,7 +66,7 @@ class Bench:
     )
     _keys: Iterator[int] = field(default_factory=itertools.count)
 
-    def credentials(self, role_arn: str) -> Json:
+    def credentials(self, role_arn: str, _type_arn: str) -> Json:
         return {"accessKeyId": f"{role_arn}-{next(self._keys)}", "secretAccessKey": "s", "sessionToken": "t"}
 
     def operation(self, script: Script) -> Operation:
