@@ -17,7 +17,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, Pro
 
 from . import answers, protection, report, reporting, settings
 from .configuration import Configuration
-from .errors import AWS_ERRORS, HandlerError, failure, invalid_request, not_found, service_code
+from .errors import AWS_ERRORS, HandlerError, failure, handler_code, invalid_request, not_found, service_code
 from .inventory import BATCH_SIZE, Listing, Pass, Slice, list_images, refuse_protected
 from .models import ResourceHandlerRequest
 from .pacing import LAST_START_SECONDS, Clock, OutOfTimeError, Pacer, Pool, side_by_side, until_answered
@@ -71,19 +71,32 @@ def _one_slice(work: Slice, request: ResourceHandlerRequest) -> ProgressEvent:
         message = reporting.close(work)
     except OutOfTimeError:
         return answers.to_be_continued(work, request, work.progress.deleted - before)
-    except AWS_ERRORS as error:
-        raise answers.stopped(work.progress, failure(error)) from error
     return ProgressEvent(status=OperationStatus.SUCCESS, message=message)
 
 
 def _until_gone(work: Slice) -> None:
-    """Return when the repository is gone, by our hand or another's."""
+    """Return when the repository is gone, by our hand or another's. Raises HandlerError."""
     try:
         _make_passes(work)
-    except ClientError as error:
-        if service_code(error) != "RepositoryNotFoundException":
-            raise
+    except AWS_ERRORS as error:
+        if not _means_gone(work, error):
+            raise answers.stopped(work.progress, failure(error)) from error
     work.arn = None
+
+
+def _means_gone(work: Slice, error: Exception) -> bool:
+    """Whether a call failed because the repository that this operation began with is no longer there.
+
+    To a role that may only change repositories with our mark, a change of one that is gone is denied: it bears no mark.
+    """
+    if service_code(error) == "RepositoryNotFoundException":
+        return True
+    if handler_code(error) is not HandlerErrorCode.AccessDenied or work.progress.created is None:
+        return False
+    try:
+        return not _is_still_there(work)
+    except AWS_ERRORS:
+        return False
 
 
 def _make_passes(work: Slice) -> None:

@@ -1,0 +1,107 @@
+"""Deletes under the hardened role: to it a repository that is gone, or bears no mark, is one that it may not change."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
+
+from sandbox.ecr import StrictEcr
+from sandbox.iam.ecr import authorizer
+from sandbox.iam.policies import Policies
+from sandbox.server import start_sandbox
+from tests.roles import HARDENED, REPORTS, make_role, policies_of
+from tests.strict import MARKED, REGION, Purge
+
+CALLS = ["DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository"]
+
+
+@pytest.fixture(scope="module")
+def policies() -> Iterator[Policies]:
+    with start_sandbox() as box:
+        yield Policies(policies_of(box, make_role(box, HARDENED, region=REGION, **REPORTS))[1].values())
+
+
+@pytest.fixture(autouse=True)
+def hardened(ecr: StrictEcr, policies: Policies) -> None:
+    """Let the handlers' client do what the role may do; what tests do by `ecr.call` is somebody else's doing."""
+    ecr.authorize = authorizer(policies, "the handlers")
+
+
+def fill(ecr: StrictEcr) -> Any:
+    return ecr.repository("app", tags=MARKED).with_images(450).with_multi_arch(20).with_archived(4)
+
+
+def remove(ecr: StrictEcr) -> None:
+    if "app" in ecr.repositories:
+        ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
+
+
+def at_call(ecr: StrictEcr, number: int, action: Callable[[], object]) -> list[str]:
+    """Do something just before the handlers' call of this number, whatever it is; the list then has its name."""
+    count, happened = itertools.count(1), []
+
+    def watch(operation: str) -> None:
+        if next(count) == number:
+            action()
+            happened.append(operation)
+
+    for operation in CALLS:
+        ecr.before(operation, lambda _, operation=operation: watch(operation), nth=None)
+    return happened
+
+
+def test_a_purge_needs_no_more_than_the_role_allows(ecr: StrictEcr, delete: Purge) -> None:
+    fill(ecr)
+    assert delete().status is OperationStatus.SUCCESS
+    assert ecr.holds("app") is None
+
+
+GAPS = range(2, 13)  # the purge makes twelve calls
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_somebody_else_deletes_the_repository_in_a_gap(ecr: StrictEcr, delete: Purge, gap: int) -> None:
+    fill(ecr)
+    happened = at_call(ecr, gap, lambda: remove(ecr))
+    event = delete()
+    assert happened
+    assert event.status is OperationStatus.SUCCESS, event.message
+    assert ecr.holds("app") is None
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_a_new_repository_of_the_same_name_and_without_the_mark_survives(
+    ecr: StrictEcr, delete: Purge, gap: int
+) -> None:
+    fill(ecr)
+
+    def replace() -> None:
+        remove(ecr)
+        ecr.repository("app").with_images(3)
+
+    happened = at_call(ecr, gap, replace)
+    delete()
+    assert happened
+    assert ecr.holds("app") == 3
+
+
+@pytest.mark.parametrize("operation", ["BatchDeleteImage", "DeleteRepository"])
+def test_an_answer_that_was_lost(ecr: StrictEcr, delete: Purge, operation: str) -> None:
+    """The second try finds nothing that bears the mark."""
+    fill(ecr)
+    ecr.faults.drop_after(operation, times=1)
+    assert delete().status is OperationStatus.SUCCESS
+    assert ecr.holds("app") is None
+
+
+def test_a_mark_that_is_taken_away_stops_the_purge(ecr: StrictEcr, delete: Purge) -> None:
+    fill(ecr)
+    ecr.before("BatchDeleteImage", lambda _: ecr.repositories["app"].tags.clear(), nth=2)
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.AccessDenied
+    assert "ecr:BatchDeleteImage was denied." in event.message
+    assert ecr.holds("app")
