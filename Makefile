@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo sandbox lint types generate lock clean
+.PHONY: help setup test demo sandbox lint types audit generate lock clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
@@ -18,9 +18,13 @@ demo: setup  ## register the type in a local AWS, use it, and see what it does
 sandbox: setup  ## start the local AWS, print the exports for another terminal, stop on Ctrl-C
 	@exec python -m sandbox
 
-lint: setup  ## ruff
+lint: setup  ## ruff; bandit on what goes to Lambda
 	ruff check .
 	ruff format --check .
+	bandit --quiet --recursive src
+
+audit: setup  ## look for known vulnerabilities in what goes to Lambda; asks PyPI
+	uv tool run --from pip-audit==2.10.1 pip-audit --requirement requirements.txt --require-hashes --disable-pip --strict
 
 types: setup  ## mypy --strict
 	mypy

@@ -61,7 +61,7 @@ class DeliveredLogs(ProviderLogHandler):
         data = event.requestData
         self.group = data.providerLogGroupName or ""
         self.given_up = not (self.group and data.providerCredentials)
-        self.sequence_token = ""
+        self.sequence_token = ""  # nosec B105
         of_stack = event.stackId and data.logicalResourceId
         stream = f"{event.stackId}/{data.logicalResourceId}" if of_stack else f"{event.awsAccountId}-{event.region}"
         self.stream = stream.replace(":", "__")
