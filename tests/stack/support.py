@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.build import ROOT
 from sandbox.server import Sandbox
 
 Json = dict[str, Any]
@@ -38,3 +39,24 @@ def read(box: Sandbox, name: str) -> Json:
 def user_tags(box: Sandbox, name: str) -> dict[str, str]:
     tags = box.control.repository(name)["tags"]  # type: ignore[index]
     return {key: value for key, value in tags.items() if not key.startswith(("awstut:", "aws:"))}
+
+
+def blocks(guide: str, language: str) -> list[str]:
+    """The code blocks of a guide."""
+    text = (ROOT / "guides" / guide).read_text()
+    return [
+        re.sub(rf"^{indent}", "", code, flags=re.MULTILINE)
+        for indent, code in re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def type_in(box: Sandbox, script: str, **variables: str) -> None:
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=box.home,
+        env=box.environment | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"

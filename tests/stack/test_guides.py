@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -13,32 +12,11 @@ import pytest
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
-from tests.stack.support import IMAGES, Template, holds, read
+from tests.stack.support import IMAGES, Template, blocks, holds, read, type_in
 
 Json = dict[str, Any]
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 TUTORIAL = ROOT / "sandbox" / "demo" / "tutorial.yaml"
-
-
-def blocks(guide: str, language: str) -> list[str]:
-    """The code blocks of a guide."""
-    text = (ROOT / "guides" / guide).read_text()
-    return [
-        re.sub(rf"^{indent}", "", code, flags=re.MULTILINE)
-        for indent, code in re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    ]
-
-
-def type_in(box: Sandbox, script: str, **variables: str) -> None:
-    done = subprocess.run(
-        ["bash", "-euc", script],
-        cwd=box.home,
-        env=box.environment | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
 
 
 def test_protection_stop_and_unlock(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:
@@ -106,7 +84,11 @@ def test_import_from_the_native_type(box: Sandbox, make_stack: Callable[[], Stac
     old.update({"Resources": {"Repository": {**native, "DeletionPolicy": "Retain"}, "Other": other}})
     old.update({"Resources": {"Other": other}})
     import_by_guide(box, new, repository_name)
-    assert read(box, repository_name) == before | {"EmptyOnDelete": True, "DeletionProtection": False}
+    assert read(box, repository_name) == before | {
+        "EmptyOnDelete": True,
+        "DeletionProtection": False,
+        "FreezeOnDelete": False,
+    }
     delete_by_stack(box, new, repository_name)
     old.delete()
 

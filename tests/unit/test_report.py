@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import jsonschema
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
@@ -17,11 +19,18 @@ from awstut_ecr_autopurgerepository.settings import ReportPlace
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
 from sandbox.s3.service import Bucket
+from tests.project_copy import ROOT
 from tests.samples import put_tag
 from tests.strict import ACCOUNT, Purge, run_command_in
 
 REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges/ecr"}
 THROTTLED = {"operations": {"BatchDeleteImage"}, "rate": 1.0, "burst": 1}  # some 4,000 images a slice
+SCHEMA = json.loads((ROOT / "guides" / "purge-report.schema.json").read_text())
+INTENT, RESULT, SUMMARY = (
+    jsonschema.Draft7Validator({**SCHEMA, "oneOf": [{"$ref": f"#/definitions/{kind}"}]})
+    for kind in ("intent", "result", "summary")
+)
+NAME = r"2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z-[0-9a-f]{12}\.(intent|results)\.jsonl\.gz"
 SUCCESS, FAILED = OperationStatus.SUCCESS, OperationStatus.FAILED
 Record = dict[str, Any]
 
@@ -29,6 +38,22 @@ Record = dict[str, Any]
 @pytest.fixture
 def bucket(s3: StrictS3) -> Bucket:
     return s3.make_bucket("audit")
+
+
+@pytest.fixture(autouse=True)
+def what_is_written_is_as_documented(s3: StrictS3) -> Iterator[None]:
+    """Every object of every test in this module has the shape of the JSON Schema in the guides."""
+    yield
+    for bucket in s3.buckets.values():
+        for record in records(bucket, "intent"):
+            INTENT.validate(record)
+        for record in records(bucket, "results"):
+            RESULT.validate(record)
+        for key, content in bucket.objects.items():
+            if key.endswith("/summary.json"):
+                SUMMARY.validate(json.loads(content))
+            else:
+                assert re.fullmatch(NAME, key.rpartition("/")[2])
 
 
 def records(bucket: Bucket, kind: str = "results") -> list[Record]:
@@ -471,3 +496,13 @@ def test_the_callback_context_stays_small_with_a_report(ecr: StrictEcr, delete: 
     contexts = [event.callbackContext for event in delete.events[:-1]]
     assert contexts
     assert all(len(json.dumps(context)) < 4_096 for context in contexts)
+
+
+def test_the_schema_is_a_schema_and_refuses_what_is_none(ecr: StrictEcr, delete: Purge, bucket: Bucket) -> None:
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    ecr.repository("app", tags=REPORTED).with_images(1)
+    delete()
+    [record] = records(bucket)
+    for change in ({"outcome": "intended"}, {"digest": "latest"}, {"deletedAt": None}, {"surprise": 1}):
+        assert not RESULT.is_valid(record | change)
+    assert not INTENT.is_valid(record)
