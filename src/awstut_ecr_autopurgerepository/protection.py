@@ -70,7 +70,8 @@ def standing_refusal(stored: Stored, arn: str, owner: Owner, configuration: Conf
         allow[MARK] = "on"
     if owner.stack_id and stored.owner != owner:
         reasons.append(_not_owned(stored))
-        allow |= settings.owner_tags(owner)
+        stands = settings.owner_tags(stored.owner)
+        allow |= {key: value for key, value in settings.owner_tags(owner).items() if stands.get(key) != value}
     if stored.unreadable:
         keys = ", ".join(stored.unreadable)
         reasons.append(f"a tag is missing or unreadable, which counts as protection: {keys}")

@@ -9,9 +9,12 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 from hypothesis import given, settings, strategies
 
 from awstut_ecr_autopurgerepository.configuration import Configuration
+from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
+from awstut_ecr_autopurgerepository.settings import RULE_TAGS, mark
 from sandbox.ecr import Image, StrictEcr, VirtualClock
+from sandbox.ecr.builder import RepositoryBuilder
 from tests.samples import put_tag, tags_of
-from tests.strict import MARKED, Purge, Wire, run_command_in
+from tests.strict import MARKED, STACK, Purge, Wire, run_command_in
 
 DAY = 86_400
 STATUSES = ["ACTIVE", "ARCHIVED", "ACTIVATING"]
@@ -171,6 +174,23 @@ def test_a_rule_that_is_missing_or_unreadable_protects_all(
     assert delete().status is OperationStatus.SUCCESS
 
 
+def test_commands_in_turn_allow_a_delete_where_one_has_no_room_for_all(ecr: StrictEcr, delete: Purge) -> None:
+    """Everything was stripped but the mark, and the names are the longest that there can be."""
+    name = "n" * 256
+    tags = {"awstut:auto-purge": mark(True, RULE_TAGS), "awstut:stack-id": STACK, "awstut:logical-id": "Other"}
+    ecr.repository(name, tags=tags).with_images(3)
+    owner = {"stack_id": STACK.replace("/shop/", f"/{'s' * 128}/"), "logical_id": "L" * 255}
+    refusals = 0
+    while (event := delete(name, **owner)).status is OperationStatus.FAILED:
+        refusals += 1
+        assert ecr.holds(name) == 3
+        assert refusals < 6
+        assert len(event.message) <= LONGEST_MESSAGE
+        run_command_in(ecr, event.message)
+    assert ecr.holds(name) is None
+    assert refusals > 1
+
+
 LONGEST = {"TagPatterns": [f"{n}{'*a' * 31}b" for n in range(10)], "PulledWithinDays": 3650}
 
 
@@ -267,6 +287,8 @@ IMAGE = strategies.fixed_dictionaries(
         "pushed_days_ago": strategies.sampled_from([0.5, 3, 400]),
         "pulled_days_ago": strategies.sampled_from([None, 0.1, 5, 30, 399]),
         "status": strategies.sampled_from(STATUSES),
+        "children": strategies.integers(0, 2),
+        "referrers": strategies.sampled_from([0, 0, 1]),
     }
 )
 RULES = strategies.fixed_dictionaries(
@@ -291,6 +313,17 @@ def is_protected(image: Image, now: float, rules: list[dict[str, Any]]) -> bool:
         or (rule["days"] is not None and (pushed <= 1 or (pulled is not None and pulled <= rule["days"] + 1)))
         for rule in rules
     )
+
+
+def push_with_its_like(
+    builder: RepositoryBuilder, tags: list[str], children: int, referrers: int, **image: Any
+) -> None:
+    """An image, or an index with children that have no tags and were never pulled; and what refers to it."""
+    like = {"pushed_days_ago": image["pushed_days_ago"], "status": image["status"]}
+    below = tuple(builder.push(**like) for _ in range(children))
+    digest = builder.push(tuple(tags), children=below, **image)
+    for _ in range(referrers):
+        builder.push(subject=digest, **like)
 
 
 def with_rules(rules: dict[str, Any]) -> dict[str, str]:
@@ -321,7 +354,7 @@ def test_no_protected_image_is_ever_deleted_and_without_one_the_repository_alway
     def push(image: dict[str, Any]) -> None:
         nonlocal seen
         if ecr.holds("app") is not None:
-            builder.with_tagged(*image["tags"], **{key: value for key, value in image.items() if key != "tags"})
+            push_with_its_like(builder, **image)
             seen = seen or any(is_protected(each, clock.time(), rules) for each in ecr.images("app"))
 
     def judge(parameters: dict[str, Any]) -> None:
@@ -332,11 +365,14 @@ def test_no_protected_image_is_ever_deleted_and_without_one_the_repository_alway
 
     for image in images:
         push(image)
+    from_the_beginning = seen
     for nth, image in arrivals:
         ecr.after("DescribeImages", lambda _, image=image: push(image), nth=nth)
     ecr.before("BatchDeleteImage", judge, nth=None)
     configuration = Configuration(patterns=tuple(account["patterns"]), pulled_within_days=account["days"])
     event = Purge(ecr, clock, configuration=configuration)()
+    if from_the_beginning:
+        assert not ecr.deletion_log
     if seen:
         left = [image for image in ecr.images("app") if is_protected(image, clock.time(), rules)]
         assert (event.status is OperationStatus.FAILED) == bool(left)
