@@ -141,9 +141,9 @@ class Story:
         return {name: count - before.get(name, 0) for name, count in now.items() if count > before.get(name, 0)}
 
     def show_calls(self, calls: CallCounts) -> None:
-        table = Table(box=None, header_style="bold", title="ECR calls during the delete", title_justify="left")
-        table.add_column("Operation")
-        table.add_column("Calls", justify="right")
+        table = Table(box=None, header_style="bold")
+        table.add_column("ECR calls during the delete")
+        table.add_column("Number", justify="right")
         for name, count in sorted(calls.items()):
             table.add_row(name, str(count))
         self.shell.console.print(table)
