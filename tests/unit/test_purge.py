@@ -56,6 +56,14 @@ def test_delete_empties_and_deletes(ecr: StrictEcr, delete: Purge, contents: str
     assert not any(call.parameters.get("force") for call in ecr.call_log)
 
 
+def test_delete_takes_indexes_before_what_they_reference(ecr: StrictEcr, delete: Purge) -> None:
+    """So nothing is refused, and one pass is enough."""
+    ecr.repository("app", tags=MARKED).with_multi_arch(200)
+    assert delete().status is OperationStatus.SUCCESS
+    assert ecr.calls["BatchDeleteImage"] == 2 + 4
+    assert ecr.calls["DescribeImages"] == 1
+
+
 def test_delete_survives_a_push_in_the_middle(ecr: StrictEcr, delete: Purge) -> None:
     builder = ecr.repository("app", tags=MARKED).with_images(500)
     ecr.before("BatchDeleteImage", lambda _: builder.with_tagged("late"), nth=3)

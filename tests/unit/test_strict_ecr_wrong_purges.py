@@ -122,3 +122,37 @@ def test_failures_ignored(ecr: StrictEcr) -> None:
     )
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert_not_empty(ecr, 1)
+
+
+def test_tagged_then_untagged_page_by_page_as_cdk_does(ecr: StrictEcr) -> None:
+    """The children of an index that comes later on the page stay behind, and nobody comes back for them."""
+    ecr.repository("app").with_multi_arch(4, per_architecture_tags=True)
+    client = ecr.client()
+    ids = client.list_images(repositoryName="app")["imageIds"]
+    delete(client, [each for each in ids if "imageTag" in each])  # type: ignore[misc]
+    delete(client, [each for each in ids if "imageTag" not in each])  # type: ignore[misc]
+    assert_not_empty(ecr, 8)
+
+
+def test_an_index_and_its_children_in_the_right_order_in_one_call(ecr: StrictEcr) -> None:
+    """References are judged as they were when the call came in."""
+    ecr.repository("app").with_multi_arch(1)
+    client = ecr.client()
+    index_first = [{"imageDigest": each["imageDigest"]} for each in reversed(pages(client))]
+    assert [each["failureCode"] for each in delete(client, index_first)] == ["ImageReferencedByManifestList"] * 2
+    assert_not_empty(ecr, 2)
+
+
+def test_pages_without_their_token(ecr: StrictEcr) -> None:
+    """The same page again and again, where nothing is deleted in between."""
+    ecr.repository("app").with_images(250)
+    client = ecr.client()
+    seen = {each["imageDigest"] for _ in range(3) for each in client.list_images(repositoryName="app")["imageIds"]}
+    assert len(seen) == 100
+
+
+def test_force_is_seen(ecr: StrictEcr) -> None:
+    """Images that went with their repository were listed by nobody."""
+    ecr.repository("app").with_images(3)
+    ecr.client().delete_repository(repositoryName="app", force=True)
+    assert [each.by_force for each in ecr.deletion_log] == [True] * 3
