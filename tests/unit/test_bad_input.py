@@ -157,6 +157,15 @@ def test_removals_are_named_too_when_they_are_denied(wire: Wire, ecr: StrictEcr)
         assert f"ecr:{operation} was denied" in message
 
 
+def test_a_callback_context_from_nowhere_means_nothing_to_handlers_that_write_none(wire: Wire, ecr: StrictEcr) -> None:
+    context = {"phase": "purge", "deleted": 3}
+    name = {"RepositoryName": "app"}
+    wire.succeed("CREATE", name, context=context)
+    wire.succeed("UPDATE", name | {"ImageTagMutability": "IMMUTABLE"}, previous=name, context=context)
+    assert wire.succeed("READ", name, context=context)["ImageTagMutability"] == "IMMUTABLE"
+    assert wire.call("LIST", context=context)["resourceModels"] == [name]
+
+
 @pytest.mark.parametrize("action", ["READ", "UPDATE", "DELETE"])
 def test_what_does_not_exist_is_not_found(wire: Wire, action: str) -> None:
     code, message = wire.fail(action, {"RepositoryName": "app"}, previous={"RepositoryName": "app"})

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from typing import Any
 
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
-from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.ecr import StrictEcr, VirtualClock, images
+from sandbox.ecr.service import OPERATIONS
 from tests.strict import MARKED, OWNED, STACK, Purge, run_command_in
 
 CONTENTS = {
@@ -86,20 +88,25 @@ def test_delete_of_10000_images_takes_at_most_120_calls_in_one_slice(ecr: Strict
     assert sum(ecr.calls.values()) <= 120, ecr.calls
 
 
-def test_delete_never_deletes_an_image_that_it_did_not_list(ecr: StrictEcr, delete: Purge) -> None:
+def test_delete_never_deletes_an_image_that_it_did_not_list(
+    ecr: StrictEcr, delete: Purge, monkeypatch: pytest.MonkeyPatch
+) -> None:
     builder = ecr.repository("app", tags=MARKED).with_images(1_500).with_multi_arch(10)
-    ecr.before("BatchDeleteImage", lambda _: builder.with_images(1, tag="late-{n}"), nth=None)
-    listed: set[str] = set()
-    ecr.after("DescribeImages", lambda _: listed.update(image.digest for image in ecr.images("app")), nth=None)
+    for operation in ("DescribeImages", "BatchDeleteImage", "DeleteRepository"):
+        ecr.before(operation, lambda _: builder.with_images(1, tag="late-{n}"), nth=None)
+    answered: set[str] = set()
+
+    def describe_images(*arguments: Any) -> dict[str, Any]:
+        answer = images.describe_images(*arguments)
+        answered.update(each["imageDigest"] for each in answer["imageDetails"])
+        return answer
+
+    monkeypatch.setitem(OPERATIONS, "DescribeImages", describe_images)
     delete()
-    asked = [
-        each["imageDigest"]
-        for call in ecr.call_log
-        if call.operation == "BatchDeleteImage"
-        for each in call.parameters["imageIds"]
-    ]
-    assert asked
-    assert set(asked) <= listed
+    gone = {each.digest for each in ecr.deletion_log}
+    assert len(gone) >= 1_530
+    assert gone <= answered
+    assert {image.digest for image in ecr.images("app")}.isdisjoint(gone)
     assert not any("imageTag" in each for call in ecr.call_log for each in call.parameters.get("imageIds", ()))
 
 
