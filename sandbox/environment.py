@@ -10,6 +10,8 @@ from pathlib import Path
 HOST = "127.0.0.1"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+# All secret keys and session tokens of the sandbox begin so. Letters only: a token is found, too, where it was encoded.
+SECRET_PREFIX = "SANDBOXSECRET"
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _KEPT_FOR_DOWNLOADS = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")

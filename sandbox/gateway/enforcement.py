@@ -13,12 +13,12 @@ from typing import Any
 from sandbox.driver.failures import AssumeRoleError
 from sandbox.driver.request import Json
 from sandbox.ecr.service import Authorize
+from sandbox.environment import SECRET_PREFIX
 from sandbox.gateway import ministack
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Check, Policies, trusts
 
 SERVICE = "resources.cloudformation.amazonaws.com"
-SECRET_PREFIX = "SANDBOXSECRET"  # letters only: it is found, too, where a secret was encoded for an address
 
 S3Handler = Callable[..., Awaitable[ministack.Response]]
 
