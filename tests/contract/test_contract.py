@@ -13,6 +13,8 @@ import pytest
 
 from sandbox.build import ROOT, build_package
 from sandbox.server import Sandbox, start_sandbox
+from tests.leaks import leaks
+from tests.roles import HARDENED, make_role
 
 TESTS = 15  # of the CLI's suite, for a type with tags
 INPUT_SETS = 2
@@ -28,6 +30,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def box() -> Iterator[Sandbox]:
     with start_sandbox() as box:
         yield box
+        assert leaks(box) == []
 
 
 def run(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str], *options: str) -> None:
@@ -46,8 +49,10 @@ def run(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str], *option
         assert not re.search("failed|skipped|error", line)
 
 
-def test_the_contract_tests_pass(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(box, package, capsys)
+def test_the_contract_tests_pass_under_the_hardened_role(
+    box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(box, package, capsys, "--role-arn", make_role(box, HARDENED))
     assert box.control.repositories() == []
 
 

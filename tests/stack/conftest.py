@@ -12,6 +12,8 @@ import pytest
 from sandbox.build import copy_project
 from sandbox.server import Sandbox, start_sandbox
 from sandbox.stack import Stack, one_resource, unique_name
+from tests.leaks import leaks
+from tests.roles import GENERATED, HARDENED, REPORTS, make_role, policies_of, put_policy, remove_policy
 from tests.samples import LIFECYCLE, POLICY
 from tests.stack.support import IMAGES
 
@@ -23,16 +25,21 @@ Template = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def submitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The sandbox, after `cfn submit --set-default`; it takes ten seconds, which pip needs for the package."""
+    """The sandbox, after `cfn submit --set-default`; it takes ten seconds, which pip needs for the package.
+
+    The handlers run under the hardened role: the sandbox refuses what its policies don't allow.
+    """
     with start_sandbox() as box:
         project = copy_project(tmp_path_factory.mktemp("submit") / "project")
-        command = ["cfn", "submit", "--set-default", "--region", "us-east-1"]
+        role = make_role(box, HARDENED, **REPORTS)
+        command = ["cfn", "submit", "--set-default", "--region", "us-east-1", "--role-arn", role]
         nothing = subprocess.DEVNULL
         done = subprocess.run(
             command, cwd=project, env=box.environment, capture_output=True, text=True, check=False, stdin=nothing
         )
         assert done.returncode == 0, done.stdout + done.stderr
         yield box
+        assert leaks(box) == []  # of all that was logged and told during these tests
 
 
 @pytest.fixture
@@ -43,6 +50,32 @@ def box(submitted: Sandbox) -> Iterator[Sandbox]:
     submitted.control.settings(**FAST)
     yield submitted
     submitted.control.clear_faults()
+
+
+@pytest.fixture
+def execution_role(submitted: Sandbox) -> str:
+    """The ARN of the role under which the handlers run."""
+    found = submitted.client("cloudformation").describe_type(Type="RESOURCE", TypeName=TYPE_NAME)
+    role: str = found["ExecutionRoleArn"]
+    return role
+
+
+@pytest.fixture(scope="session")
+def generated_policies(submitted: Sandbox) -> dict[str, dict[str, Any]]:
+    """What the role of resource-role.yaml may do."""
+    return policies_of(submitted, make_role(submitted, GENERATED))[1]
+
+
+@pytest.fixture
+def generated_role(
+    submitted: Sandbox, execution_role: str, generated_policies: dict[str, dict[str, Any]]
+) -> Iterator[None]:
+    """For one test the handlers may do what the role of resource-role.yaml may, which has no conditions."""
+    for name, document in generated_policies.items():
+        put_policy(submitted, execution_role, name, document)
+    yield
+    for name in generated_policies:
+        remove_policy(submitted, execution_role, name)
 
 
 @pytest.fixture

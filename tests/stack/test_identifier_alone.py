@@ -113,7 +113,7 @@ def test_a_repository_without_the_mark_is_never_touched(
     assert holds(box, repository_name) == images
 
 
-@pytest.mark.usefixtures("by_hand")
+@pytest.mark.usefixtures("by_hand", "generated_role")
 def test_an_update_that_patches_a_tag_marks_nothing(box: Sandbox, control: CloudControl, repository_name: str) -> None:
     patch = {"op": "replace", "path": "/Tags", "value": [{"Key": "owner", "Value": "me"}]}
     assert control.update(repository_name, patch)["OperationStatus"] == "SUCCESS"
@@ -121,9 +121,8 @@ def test_an_update_that_patches_a_tag_marks_nothing(box: Sandbox, control: Cloud
     assert control.delete(repository_name)["OperationStatus"] == "FAILED"
 
 
-def test_an_update_that_sets_empty_on_delete_marks(
-    box: Sandbox, control: CloudControl, repository_name: str, by_hand: str
-) -> None:
+@pytest.mark.usefixtures("by_hand", "generated_role")
+def test_an_update_that_sets_empty_on_delete_marks(box: Sandbox, control: CloudControl, repository_name: str) -> None:
     patch = {"op": "add", "path": "/EmptyOnDelete", "value": True}
     assert control.update(repository_name, patch)["OperationStatus"] == "SUCCESS"
     assert control.delete(repository_name)["OperationStatus"] == "SUCCESS"

@@ -1,0 +1,151 @@
+"""The hardened execution role at work: what it refuses, and what its users see then; nothing secret is logged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.server import Sandbox
+from sandbox.stack import Stack
+from tests.leaks import delivered, leaks
+from tests.roles import put_policy, remove_policy
+from tests.stack.support import IMAGES, Template, holds
+
+TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
+Json = dict[str, Any]
+
+
+def imported(name: str) -> Json:
+    """An import may not add outputs, and needs a DeletionPolicy."""
+    resource = {"Type": TYPE_NAME, "DeletionPolicy": "Delete", "Properties": {"RepositoryName": name}}
+    return {"Resources": {"Repository": resource}}
+
+
+def test_a_repository_that_no_operator_has_marked_is_not_taken_over_by_a_stack(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, by_hand: str
+) -> None:
+    before = box.control.repository(repository_name)
+    wanted = {"RepositoryName": repository_name}
+    assert stack.import_resource(imported(repository_name), TYPE_NAME, wanted) == "IMPORT_COMPLETE"
+    changed = template(wanted | {"Tags": [{"Key": "a", "Value": "1"}]})
+    assert stack.update(changed) == "UPDATE_ROLLBACK_FAILED"  # the rollback is an update of the repository, too
+    reason = stack.reason("UPDATE_FAILED")
+    assert "ecr:TagResource was denied. Allow it to the role that runs this resource type" in reason
+    assert "HandlerErrorCode: AccessDenied" in reason
+    assert box.control.repository(repository_name) == before
+
+    mark = [{"Key": "awstut:auto-purge", "Value": "on"}]
+    box.client("ecr").tag_resource(resourceArn=by_hand, tags=mark)
+    box.client("cloudformation").continue_update_rollback(StackName=stack.stack_id)
+    assert stack.wait() == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.update(changed) == "UPDATE_COMPLETE"
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_an_unmarked_repository_is_not_deleted(box: Sandbox, stack: Stack, repository_name: str, by_hand: str) -> None:
+    wanted = {"RepositoryName": repository_name}
+    stack.import_resource(imported(repository_name), TYPE_NAME, wanted)
+    before = box.control.repository(repository_name)
+    assert stack.delete() == "DELETE_FAILED"
+    assert "does not bear the tag awstut:auto-purge" in stack.reason("DELETE_FAILED")
+    assert box.control.repository(repository_name) == before
+
+
+DENIED_IN = {
+    "create": "ecr:CreateRepository",
+    "tag on create": "ecr:TagResource",
+    "policy of a create": "ecr:SetRepositoryPolicy",
+}
+
+
+@pytest.fixture
+def deny(box: Sandbox, execution_role: str) -> Iterator[Any]:
+    """Take actions from the role for the rest of a test."""
+
+    def put(*actions: str) -> None:
+        statement = {"Effect": "Deny", "Action": list(actions), "Resource": "*"}
+        put_policy(box, execution_role, "Denied", {"Version": "2012-10-17", "Statement": [statement]})
+
+    yield put
+    remove_policy(box, execution_role, "Denied")
+
+
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["ecr:BatchGetImage"]}],
+}
+
+
+@pytest.mark.parametrize("case", DENIED_IN)
+def test_a_create_names_the_action_that_the_role_lacks(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, deny: Any, case: str
+) -> None:
+    deny(DENIED_IN[case])
+    wanted = {"RepositoryName": repository_name, "RepositoryPolicyText": POLICY}
+    assert stack.create(template(wanted)) == "ROLLBACK_COMPLETE"
+    reason = stack.reason("CREATE_FAILED")
+    assert f"{DENIED_IN[case]} was denied." in reason
+    assert "HandlerErrorCode: AccessDenied" in reason
+    assert holds(box, repository_name) is None
+    stack.delete()
+
+
+READ_BY_DELETE = ("ecr:DescribeImages", "ecr:ListTagsForResource", "ecr:DescribeRepositories")
+
+
+@pytest.mark.parametrize("action", [*READ_BY_DELETE, "ecr:BatchDeleteImage", "ecr:DeleteRepository"])
+def test_a_delete_names_the_action_that_the_role_lacks(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, deny: Any, action: str
+) -> None:
+    stack.create(template({"RepositoryName": repository_name}))
+    box.control.seed(repository_name, *IMAGES)
+    deny(action)
+    assert stack.delete() == "DELETE_FAILED"
+    reason = stack.reason("DELETE_FAILED")
+    assert f"{action} was denied." in reason
+    assert "HandlerErrorCode: AccessDenied" in reason
+    assert holds(box, repository_name) == (0 if action == "ecr:DeleteRepository" else 264)
+    deny("iam:*")
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_a_purge_goes_on_without_the_tag_that_shows_its_progress(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, deny: Any
+) -> None:
+    stack.create(template({"RepositoryName": repository_name}))
+    box.control.seed(repository_name, *IMAGES)
+    deny("ecr:TagResource")
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_the_role_is_not_assumed_for_another_type(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, execution_role: str
+) -> None:
+    role, client = execution_role.rpartition("/")[2], box.client("iam")
+    trust = client.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    other = json.dumps(trust).replace("Awstut-ECR-AutoPurgeRepository", "Awstut-ECR-Other")
+    client.update_assume_role_policy(RoleName=role, PolicyDocument=other)
+    try:
+        assert stack.create(template({"RepositoryName": repository_name})) == "ROLLBACK_COMPLETE"
+    finally:
+        client.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
+    assert "does not let resources.cloudformation.amazonaws.com assume it" in stack.reason("CREATE_FAILED")
+    assert holds(box, repository_name) is None
+
+
+def test_nothing_secret_is_logged_or_told(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, deny: Any
+) -> None:
+    """Also where calls fail, are repeated, or crash; the logs of all other tests are looked at when these end."""
+    stack.create(template({"RepositoryName": repository_name}))
+    box.control.seed(repository_name, *IMAGES)
+    deny("ecr:BatchDeleteImage")
+    assert stack.delete() == "DELETE_FAILED"
+    deny("iam:*")
+    box.control.set_faults(("server_errors", {"every_nth": 3}))
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert any(repository_name in message for _, _, message in delivered(box))
+    assert leaks(box) == []
