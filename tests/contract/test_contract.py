@@ -14,7 +14,7 @@ import pytest
 from sandbox.build import ROOT, build_package
 from sandbox.server import Sandbox, start_sandbox
 from tests.leaks import leaks
-from tests.roles import HARDENED, make_role
+from tests.roles import HARDENED, REPORTS, make_role
 
 TESTS = 15  # of the CLI's suite, for a type with tags
 INPUT_SETS = 2
@@ -52,7 +52,7 @@ def run(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str], *option
 def test_the_contract_tests_pass_under_the_hardened_role(
     box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(box, package, capsys, "--role-arn", make_role(box, HARDENED))
+    run(box, package, capsys, "--role-arn", make_role(box, HARDENED, **REPORTS))
     assert box.control.repositories() == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
 from tests.leaks import delivered, leaks
-from tests.roles import put_policy, remove_policy
+from tests.roles import REPORTS, put_policy, remove_policy
 from tests.stack.support import IMAGES, Template, holds
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
@@ -134,6 +134,47 @@ def test_the_role_is_not_assumed_for_another_type(
         client.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
     assert "does not let resources.cloudformation.amazonaws.com assume it" in stack.reason("CREATE_FAILED")
     assert holds(box, repository_name) is None
+
+
+@pytest.fixture
+def buckets(box: Sandbox) -> tuple[str, str]:
+    """The bucket that the role may write to, and another one."""
+    names = REPORTS["ReportBucketName"], "somebody-elses"
+    for name in names:
+        box.client("s3").create_bucket(Bucket=name)  # which succeeds again for its owner
+    return names
+
+
+def test_a_purge_report_is_written_to_the_bucket_of_the_role(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, buckets: tuple[str, str]
+) -> None:
+    report = {"BucketName": buckets[0], "Prefix": REPORTS["ReportPrefix"].rstrip("/")}
+    stack.create(template({"RepositoryName": repository_name, "PurgeReport": report}))
+    box.control.seed(repository_name, *IMAGES)
+    assert stack.delete() == "DELETE_COMPLETE"
+    folder = f"{REPORTS['ReportPrefix']}{repository_name}/"
+    keys = [each["Key"] for each in box.client("s3").list_objects_v2(Bucket=buckets[0], Prefix=folder)["Contents"]]
+    assert len([key for key in keys if key.endswith("/summary.json")]) == 1
+
+
+@pytest.mark.parametrize("place", ["another bucket", "another prefix"])
+def test_a_purge_report_elsewhere_is_refused_before_the_first_image(
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, buckets: tuple[str, str], place: str
+) -> None:
+    elsewhere = {
+        "another bucket": {"BucketName": buckets[1], "Prefix": "purges"},
+        "another prefix": {"BucketName": buckets[0], "Prefix": "others"},
+    }
+    stack.create(template({"RepositoryName": repository_name, "PurgeReport": elsewhere[place]}))
+    box.control.seed(repository_name, *IMAGES)
+    assert stack.delete() == "DELETE_FAILED"
+    reason = stack.reason("DELETE_FAILED")
+    assert "s3:PutObject" in reason
+    assert "HandlerErrorCode: AccessDenied" in reason
+    assert holds(box, repository_name) == 264
+    bucket = elsewhere[place]["BucketName"]
+    prefix = elsewhere[place]["Prefix"]
+    assert box.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/{repository_name}")["KeyCount"] == 0
 
 
 def test_nothing_secret_is_logged_or_told(
