@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo sandbox lint types audit generate lock clean
+.PHONY: help setup test demo sandbox lint types audit generate package publish-check lock clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
@@ -31,6 +31,12 @@ types: setup  ## mypy --strict
 
 generate: setup  ## write models.py, docs/ and resource-role.yaml from the schema
 	cfn generate
+
+package: setup  ## build the versioned zip for examples/register.yaml, and print its SHA-256
+	@python scripts/package.py
+
+publish-check: setup  ## check all that the public registry asks and that can be checked without an account
+	@python scripts/publish_check.py
 
 lock: setup  ## pin the requirements anew, from the .in files
 	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --emit-build-options --no-header \

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project_copy import ROOT, copy_project, run_cfn
+from tests.project_copy import ROOT
 
 PACKAGE = "awstut_ecr_autopurgerepository"
 LAMBDA_PYTHON = (3, 12)
@@ -46,14 +46,12 @@ class Package:
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+def package(dry_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Package:
     folder = tmp_path_factory.mktemp("package")
-    project = copy_project(folder / "project")
-    run_cfn(project, "submit", "--dry-run")
-    with zipfile.ZipFile(project / "awstut-ecr-autopurgerepository.zip") as archive:
+    with zipfile.ZipFile(dry_run) as archive:
         with zipfile.ZipFile(io.BytesIO(archive.read("ResourceProvider.zip"))) as code:
             code.extractall(folder / "code")
-        return Package(archive.namelist(), folder / "code", project / "src" / PACKAGE)
+        return Package(archive.namelist(), folder / "code", dry_run.parent / "src" / PACKAGE)
 
 
 def find_python(version: str) -> str | None:

@@ -1,0 +1,46 @@
+"""What tests of several kinds share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project_copy import ROOT, copy_project, run_cfn
+
+
+@pytest.fixture(scope="session")
+def package_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The zip that `make package` builds, once a session as that takes 15 seconds; and what it printed."""
+    folder = tmp_path_factory.mktemp("versioned")
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["python", "scripts/package.py", "--folder", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "PATH": tools, "TZ": "Asia/Tokyo"},
+        umask=0o077,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    [package] = folder.glob("*.zip")
+    return package, done.stdout
+
+
+@pytest.fixture(scope="session")
+def versioned_package(package_command: tuple[Path, str]) -> Path:
+    return package_command[0]
+
+
+@pytest.fixture(scope="session")
+def dry_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip that `cfn submit --dry-run` builds from a copy of the project, whose files are of another day."""
+    project = copy_project(tmp_path_factory.mktemp("package") / "project")
+    for path in project.rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    run_cfn(project, "submit", "--dry-run")
+    return project / "awstut-ecr-autopurgerepository.zip"

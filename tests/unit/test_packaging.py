@@ -1,0 +1,72 @@
+"""The versioned package: what `cfn submit` would upload, and the same bytes whenever and wherever it is built."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sandbox.build import BuildError
+from scripts import package as packaging
+from tests.project_copy import ROOT
+
+NOTES = (".dist-info/RECORD", ".dist-info/INSTALLER", ".dist-info/REQUESTED", ".dist-info/WHEEL")
+
+
+def without_notes(code: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: each for name, each in code.items() if not (name.endswith(NOTES) or name.startswith("bin/"))}
+
+
+def read(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_package_is_the_same_when_built_again(versioned_package: Path, dry_run: Path) -> None:
+    assert hashlib.sha256(versioned_package.read_bytes()).hexdigest() == (
+        hashlib.sha256(packaging.reproducible(dry_run.read_bytes())).hexdigest()
+    )
+
+
+def test_package_holds_what_cfn_submit_uploads(versioned_package: Path, dry_run: Path) -> None:
+    ours, theirs = read(versioned_package.read_bytes()), read(dry_run.read_bytes())
+    our_code, their_code = read(ours.pop("ResourceProvider.zip")), read(theirs.pop("ResourceProvider.zip"))
+    assert ours == theirs
+    assert without_notes(our_code) == without_notes(their_code)
+
+
+def test_package_does_not_say_where_it_was_built(versioned_package: Path) -> None:
+    code = read(read(versioned_package.read_bytes())["ResourceProvider.zip"])
+    places = [str(ROOT).encode(), sys.prefix.encode(), sys.base_prefix.encode()]
+    assert [name for name, content in code.items() if any(place in content for place in places)] == []
+
+
+def test_package_says_nothing_of_the_time_and_the_machine(versioned_package: Path) -> None:
+    with zipfile.ZipFile(versioned_package) as outer:
+        inner = zipfile.ZipFile(io.BytesIO(outer.read("ResourceProvider.zip")))
+        entries = outer.infolist() + inner.infolist()
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+    assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
+
+
+def test_package_is_named_after_its_version(versioned_package: Path) -> None:
+    version = (ROOT / "VERSION").read_text().strip()
+    assert versioned_package.name == f"awstut-ecr-autopurgerepository-{version}.zip"
+
+
+def test_package_command_prints_the_digest_as_sha256sum_does(package_command: tuple[Path, str]) -> None:
+    package, printed = package_command
+    assert printed == f"{hashlib.sha256(package.read_bytes()).hexdigest()}  {package}\n"
+
+
+@pytest.mark.parametrize("text", ["1.0", "v1.0.0", "1.0.0-rc1", "01.0.0", ""])
+def test_version_that_the_registry_would_not_take_is_refused(tmp_path: Path, text: str) -> None:
+    shutil.copy(ROOT / ".rpdk-config", tmp_path)
+    (tmp_path / "VERSION").write_text(text)
+    with pytest.raises(BuildError, match=r"write MAJOR\.MINOR\.PATCH"):
+        packaging.file_name(tmp_path)
