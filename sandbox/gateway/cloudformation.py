@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from sandbox.gateway import ministack
+from sandbox.gateway import ministack, registry_resources
 from sandbox.gateway.cloud import Cloud
 from sandbox.registry.actions import Parameters, RegistryActions
 from sandbox.registry.types import RegistryError
@@ -23,13 +23,19 @@ def install(cloud: Cloud) -> None:
     """Add the registry to ministack's CloudFormation."""
     names = RegistryActions(cloud.registry_here(), cloud.fetch_package, cloud.make_pool, "").handlers
     ministack.add_actions({name: _action(cloud, name) for name in names})
+    registry_resources.install(cloud.registry_here, lambda: _actions_here(cloud))
     ministack.wrap_cloudformation(_off_loop)
+
+
+def _actions_here(cloud: Cloud) -> RegistryActions:
+    """The registry's actions for the account and Region of the request at hand."""
+    role = f"arn:aws:iam::{ministack.get_account_id()}:role/SandboxExecutionRole"
+    return RegistryActions(cloud.registry_here(), cloud.fetch_package, cloud.make_pool, role)
 
 
 def _action(cloud: Cloud, name: str) -> Callable[[dict[str, list[str]]], ministack.Response]:
     def answer(raw: dict[str, list[str]]) -> ministack.Response:
-        role = f"arn:aws:iam::{ministack.get_account_id()}:role/SandboxExecutionRole"
-        actions = RegistryActions(cloud.registry_here(), cloud.fetch_package, cloud.make_pool, role)
+        actions = _actions_here(cloud)
         values = {key: each[0] if isinstance(each, list) else each for key, each in raw.items()}
         try:
             return result_xml(name, actions.handlers[name](Parameters(values)))
