@@ -50,14 +50,21 @@ class Stack:
     def client(self) -> Any:
         return self.box.client("cloudformation")
 
-    def create(self, template: Json, tags: dict[str, str] | None = None, wait: bool = True, **options: Any) -> str:
-        """Returns the stack's status when it is done, or the one at once where `wait` is false."""
+    def create(
+        self, template: Json | str, tags: dict[str, str] | None = None, wait: bool = True, **options: Any
+    ) -> str:
+        """Returns the stack's status when it is done, or the one at once where `wait` is false.
+
+        A template may be text, too, and is sent as it stands.
+        """
         options.setdefault("Capabilities", ["CAPABILITY_IAM"])
         made = self.client.create_stack(**self._request(template, tags), **options)
         self.stack_id = made["StackId"]
         return self.wait() if wait else self.status
 
-    def update(self, template: Json, tags: dict[str, str] | None = None, wait: bool = True, **options: Any) -> str:
+    def update(
+        self, template: Json | str, tags: dict[str, str] | None = None, wait: bool = True, **options: Any
+    ) -> str:
         """Likewise. Tags that are not given stay as they are."""
         seen = len(self._all_events())
         options.setdefault("Capabilities", ["CAPABILITY_IAM"])
@@ -126,6 +133,11 @@ class Stack:
         mine = [event for event in self._all_events()[self._seen :] if event["LogicalResourceId"] == wanted]
         return [(event["ResourceStatus"], event.get("ResourceStatusReason", "")) for event in mine]
 
+    def finished(self, status: str) -> list[str]:
+        """The logical ids of the resources that came to a status during the last operation, in that order."""
+        events = self._all_events()[self._seen :]
+        return [event["LogicalResourceId"] for event in events if event["ResourceStatus"] == status]
+
     def reason(self, status: str, logical_id: str = "") -> str:
         """The reason of the last event with a status. Fails where there is none."""
         events = self.events(logical_id)
@@ -138,8 +150,9 @@ class Stack:
         matching: Json = {"stack_id": self.stack_id, **({"action": action} if action else {})}
         return self.box.control.invocations(**matching)
 
-    def _request(self, template: Json, tags: dict[str, str] | None) -> Json:
-        request: Json = {"StackName": self.name, "TemplateBody": json.dumps(template)}
+    def _request(self, template: Json | str, tags: dict[str, str] | None) -> Json:
+        body = template if isinstance(template, str) else json.dumps(template)
+        request: Json = {"StackName": self.name, "TemplateBody": body}
         if tags is not None:
             request["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
         return request

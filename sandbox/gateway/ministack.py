@@ -24,10 +24,12 @@ from ministack.services import s3 as _s3
 from ministack.services import sts as _sts
 from ministack.services.cloudformation import changesets as _changesets
 from ministack.services.cloudformation import drift as _drift
+from ministack.services.cloudformation import engine as _engine
 from ministack.services.cloudformation import provisioners as _provisioners
 from ministack.services.cloudformation import stacks as _stacks
 
 VERSION = "1.5.33"
+NESTED_STACK = "AWS::CloudFormation::Stack"
 
 Response = tuple[int, dict[str, str], bytes]
 RequestHandler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Response]]
@@ -80,6 +82,9 @@ def install() -> None:
         finally:
             _deleting_stack.reset(token)
 
+    def delete_nested(physical_id: str, _properties: Any) -> None:
+        _delete_nested_stack(delete_in_stack, physical_id)
+
     async def import_prepared(change_set: dict[str, Any], stack: dict[str, Any], is_new: bool) -> None:
         # Imports run on the event loop, which a handler needs for its calls to AWS: so ours are done before.
         await run_reentrant(_prepare_import, change_set, stack)
@@ -88,7 +93,32 @@ def install() -> None:
     _stacks._runs_on_worker_thread = lambda kind: kind in _registered or on_thread(kind)
     _stacks._sends_back_failed_update = lambda kind: kind in _registered or sends_back(kind)
     _stacks._delete_resource = delete_in_stack
+    _provisioners._RESOURCE_HANDLERS[NESTED_STACK]["delete"] = delete_nested
     _changesets._import_resources_async = import_prepared
+
+
+def _delete_nested_stack(delete: Callable[..., Any], physical_id: str) -> None:
+    """Delete what a nested stack holds, or say what failed: ministack's own goes on, and calls the stack deleted."""
+    name = _provisioners._nested_stack_lookup_name(physical_id)
+    stack = _cloudformation._stacks.get(name)
+    if stack is None:
+        return
+    definitions, resources, failed = stack["_template"]["Resources"], stack["_resources"], {}
+    for logical_id in reversed(_engine._topological_sort(definitions, stack.get("_conditions", {}))):
+        record = resources.get(logical_id)
+        if record is None or str(definitions[logical_id].get("DeletionPolicy", "")).startswith("Retain"):
+            continue
+        try:
+            delete(record["ResourceType"], record["PhysicalResourceId"], record["Properties"], name, logical_id)
+        except Exception as error:  # of any handler; told by the parent's event
+            failed[logical_id] = str(error)
+    stack["_resources"] = {logical_id: resources[logical_id] for logical_id in failed}
+    stack["StackStatus"] = "DELETE_FAILED" if failed else "DELETE_COMPLETE"
+    if failed:
+        reasons = " ".join(f"{logical_id}: {reason}" for logical_id, reason in failed.items())
+        listed = ", ".join(failed)
+        told = f"Embedded stack {stack['StackId']} was not successfully deleted: "
+        raise RuntimeError(f"{told}The following resource(s) failed to delete: [{listed}]. {reasons}")
 
 
 _import_hooks: dict[str, Callable[[dict[str, str], dict[str, Any], str], None]] = {}
