@@ -43,6 +43,8 @@ lock: setup  ## pin the requirements anew, from the .in files
 		requirements.in --output-file requirements.txt
 	uv pip compile --quiet --python-version 3.11 --no-header \
 		requirements-development.in --output-file requirements-development.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-header \
+		examples/cdk/python/requirements.in --output-file examples/cdk/python/requirements.txt
 
 clean:  ## remove what the targets made
 	rm -rf .venv build *.zip rpdk.log* .pytest_cache .mypy_cache .ruff_cache .hypothesis
