@@ -64,8 +64,11 @@ def test_the_contract_tests_pass_with_images_in_each_repository(
         {"method": "with_multi_arch", "arguments": {"count": 3, "pushed_days_ago": 400}},
     ]
     box.control.settings(seed_before_delete=steps)
+    box.client("s3").create_bucket(Bucket=REPORTS["ReportBucketName"])  # which the first set of inputs asks for
     run(box, package, capsys)
     assert box.control.repositories() == []
+    reports = box.client("s3").list_objects_v2(Bucket=REPORTS["ReportBucketName"])["Contents"]
+    assert any(each["Key"].endswith("/summary.json") for each in reports)
     assert len(box.control.deletions()) > 1_000
     assert not any(each["by_force"] for each in box.control.deletions())
 
@@ -75,7 +78,14 @@ def test_the_contract_tests_pass_with_a_type_configuration(
 ) -> None:
     configuration = tmp_path / "configuration.json"
     configuration.write_text(
-        json.dumps({"DeletionProtection": False, "PurgeProtection": {"TagPatterns": ["v*"]}, "Concurrency": 4})
+        json.dumps(
+            {
+                "DeletionProtection": False,
+                "PurgeProtection": {"TagPatterns": ["v*"]},
+                "PurgeReport": {"BucketName": "purge-reports"},
+                "Concurrency": 4,
+            }
+        )
     )
     run(box, package, capsys, "--typeconfig", str(configuration))
     assert box.control.repositories() == []
