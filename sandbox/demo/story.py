@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 REGION = "us-east-1"
+REPORTS = "purge-reports"
 IN_BULK = 2_500
 ARCHIVED = 3
 PAGE = 100  # images on a page of ListImages, where the caller asks for no other number
@@ -44,8 +45,10 @@ class Story:
 
     def tell(self) -> None:
         self.submit()
-        self.with_our_type("team/app")
+        self.ask_for_reports()
+        images = self.with_our_type("team/app")
         self.as_in_tutorials("team/tutorial-app")
+        self.show_report("team/app", images)
 
     def submit(self) -> None:
         self.shell.heading("1. Register the type, by the unmodified CloudFormation CLI")
@@ -54,7 +57,15 @@ class Story:
         said = self.shell.run(*command, "--query", "[TypeName,DefaultVersionId,ProvisioningType]", "--output", "json")
         expect(json.loads(said)[0] == TYPE_NAME, "the type is not registered")
 
-    def with_our_type(self, repository: str) -> None:
+    def ask_for_reports(self) -> None:
+        self.shell.say("An administrator wants to know of every image that is deleted in this account:")
+        self.shell.run("aws", "s3", "mb", f"s3://{REPORTS}")
+        wanted = json.dumps({"PurgeReport": {"BucketName": REPORTS}})
+        command = ("aws", "cloudformation", "set-type-configuration", "--type", "RESOURCE", "--type-name", TYPE_NAME)
+        self.shell.run(*command, "--configuration", wanted, show_output=False)
+
+    def with_our_type(self, repository: str) -> int:
+        """Returns how many images were deleted."""
         self.shell.heading("2. Create a stack with a repository, and push images")
         stack = Stack.create(self.shell, self.cloudformation, "app", "examples/repository.yaml", repository)
         outputs = stack.outputs()
@@ -78,6 +89,7 @@ class Story:
             f"[green]All {images:,} images and the repository are gone[/green], "
             f"in {sum(calls.values())} ECR calls, of which {deleting} deleted images; without force."
         )
+        return images
 
     def refused(self, stack: Stack, repository: str, arn: str) -> None:
         """An operator protects some images; the delete refuses, and says how to allow it."""
@@ -109,6 +121,34 @@ class Story:
         expect(0 < left < images, f"{left} of {images} images are left")
         self.explain(images, left)
         self.clean_up(stack, repository)
+
+    def show_report(self, repository: str, images: int) -> None:
+        self.shell.heading(f"7. Which images of {repository} were deleted? The report knows")
+        listed = self.shell.run("aws", "s3", "ls", "--recursive", f"s3://{REPORTS}/{repository}/")
+        keys = [line.split()[-1] for line in listed.splitlines()]
+        ends = {kind: [key for key in keys if key.endswith(kind)] for kind in ("/summary.json", ".results.jsonl.gz")}
+        expect(len(ends["/summary.json"]) == 1, f"there is not one summary among {keys}")
+        path = f"s3://{REPORTS}/{ends['/summary.json'][0]}"
+        summary = json.loads(self.shell.run("aws", "s3", "cp", path, "-", show_output=False))
+        expect(
+            summary["images"]["confirmed"] == images, f"the report confirms {summary['images']}, not {images} images"
+        )
+        table = Table(box=None, header_style="bold")
+        for column, justify in (("Tags", "left"), ("Digest", "left"), ("Bytes", "right"), ("Deleted", "left")):
+            table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        command = (
+            f'aws s3 cp s3://{REPORTS}/{ends[".results.jsonl.gz"][0]} - | gunzip | grep -F \'"tags":["\' | head -n 5'
+        )
+        for line in self.shell.run("bash", "-c", command, show_output=False).splitlines():
+            record = json.loads(line)
+            size, tags = f"{record['sizeInBytes']:,}", ", ".join(record["tags"]) or "none"
+            table.add_row(tags, record["digest"][:19], size, f"{record['deletedAt']} {record['outcome']}")
+        self.shell.console.print(table)
+        counts = summary["images"]
+        self.shell.say(
+            f"… and so on: {counts['deleted']:,} images of {summary['bytes']:,} bytes, {counts['confirmed']:,} of them "
+            f"confirmed by ECR, {summary['archived']['images']} archived. The report is [bold]{path}[/bold]"
+        )
 
     def fill(self, repository: str) -> int:
         """Push images of each kind to `repository` and return how many it then holds."""
