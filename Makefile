@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup:  ## make .venv with everything pinned, and install skopeo where it is missing
+setup:  ## make .venv with everything pinned, and install skopeo and jq where they are missing
 	@scripts/setup
 
 test: setup lint types  ## lint, types, and all tests

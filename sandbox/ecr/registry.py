@@ -62,15 +62,19 @@ def _error(code: str, message: str, status: int) -> Answer:
 
 def _upload(ecr: StrictEcr, repository: Repository, method: str, session: str, body: bytes, query: Query) -> Answer:
     """A layer or configuration, in one piece or many."""
-    ecr.check_policy(repository, "ecr:UploadLayerPart")
+    wanted = query.get("digest", [""])[0]
     if method == "POST":
+        ecr.check_policy(repository, "ecr:InitiateLayerUpload")
         session = secrets.token_hex(16)
         repository.uploads[session] = b""
     if session not in repository.uploads:
         return _error("BLOB_UPLOAD_UNKNOWN", session, 404)
+    if body:
+        ecr.check_policy(repository, "ecr:UploadLayerPart")
+    if wanted:
+        ecr.check_policy(repository, "ecr:CompleteLayerUpload")
     repository.uploads[session] += body
     place = f"/v2/{repository.name}/blobs/uploads/{session}"
-    wanted = query.get("digest", [""])[0]
     if method == "PATCH" or (method == "POST" and not wanted):
         last = max(0, len(repository.uploads[session]) - 1)
         return 202, {"Location": place, "Docker-Upload-UUID": session, "Range": f"0-{last}"}, b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import threading
 from collections import Counter
@@ -245,8 +246,7 @@ class StrictEcr:
         """Raise AccessDenied if the repository's policy denies an action to everybody."""
         statements = json.loads(repository.policy)["Statement"] if repository.policy else []
         for each in [statements] if isinstance(statements, dict) else statements:
-            actions = each.get("Action", [])
-            if each["Effect"] == "Deny" and action in ([actions] if isinstance(actions, str) else actions):
+            if each["Effect"] == "Deny" and _is_everybody(each.get("Principal")) and _matches(each, action):
                 raise EcrError(
                     "AccessDeniedException",
                     f"User: {self.caller} is not authorized to perform: {action} on resource: {repository.arn} with an "
@@ -256,3 +256,14 @@ class StrictEcr:
     def note_deletion(self, repository: Repository, image: Image, *, by_force: bool) -> None:
         """Remember that an image is gone."""
         self.deletion_log.append(Deletion(repository.name, image.digest, self.clock.time(), by_force))
+
+
+def _is_everybody(principal: object) -> bool:
+    return principal in ("*", {"AWS": "*"}, {"AWS": ["*"]})
+
+
+def _matches(statement: Parameters, action: str) -> bool:
+    """Whether a statement is about an action. Case does not matter, and * and ? are wildcards."""
+    actions = statement.get("Action", [])
+    patterns = [actions] if isinstance(actions, str) else actions
+    return any(fnmatch.fnmatchcase(action.lower(), each.lower()) for each in patterns)

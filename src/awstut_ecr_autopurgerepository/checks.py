@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import configuration, translate
+from . import configuration, policy, translate
 from .errors import invalid_request
 from .models import PurgeProtection, PurgeReport, ResourceModel
 
@@ -12,6 +12,11 @@ _WITH_EXCLUSION = ("MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION")
 def check(wanted: ResourceModel, account: str | None) -> None:
     """Raise HandlerError (InvalidRequest) for what can be seen to be wrong without asking ECR."""
     _check_policy("RepositoryPolicyText", translate.policy_text(wanted))
+    if policy.thawed(translate.policy_text(wanted)) != translate.policy_text(wanted):
+        raise invalid_request(
+            f"RepositoryPolicyText has a statement with the Sid {policy.SID}, which is reserved for FreezeOnDelete. "
+            "Rename it, or leave it out."
+        )
     _check_policy("LifecyclePolicy.LifecyclePolicyText", translate.lifecycle_text(wanted))
     _check_ours(wanted.PurgeProtection, wanted.PurgeReport)
     registry_id = wanted.LifecyclePolicy.RegistryId if wanted.LifecyclePolicy else None

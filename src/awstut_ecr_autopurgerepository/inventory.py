@@ -43,6 +43,7 @@ class Slice:
     began: float  # on the clock's monotonic time
     figures: Figures = field(default_factory=Figures)
     arn: str | None = None  # of the repository, once it is known, and while it is there
+    may_be_frozen: bool = False  # whether to look for a statement that an earlier delete left in its policy
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from cloudformation_cli_python_lib import HandlerErrorCode
+
 from .errors import invalid_request
 from .records import Tally
 from .settings import ReportPlace
@@ -50,6 +52,12 @@ class Progress:
     archived: int = 0  # of those
     unsure: bool = False  # whether an image may be gone without a result
     closing: int = 0  # slices in which only the end of the report was missing
+    frozen: bool = False  # the statement that refuses pushes may be in the repository policy
+    freeze_seen: bool = False  # it was there when ECR was asked last
+    frozen_alone: bool = False  # and there is nothing else in it
+    ending: str | None = None  # the handler error code of the failure that waits until pushes are allowed again
+    reason: str = ""  # its message
+    thaws: int = 0  # slices in which that was tried
 
     def to_context(self) -> dict[str, Any]:
         """As callback context."""
@@ -117,16 +125,24 @@ class Progress:
         self.token, self.found, self.moved = None, 0, 0
         self.failures, self.samples = {}, []
 
+    def end(self, code: HandlerErrorCode, reason: str) -> None:
+        """Delete nothing more, and fail with this as soon as pushes are allowed again."""
+        if self.ending is None:
+            self.ending, self.reason, self.token = code.name, reason.encode("ascii", "replace").decode(), None
+        self.thaws += 1
+
 
 def _fits(name: str, value: object, default: object) -> bool:
     """Whether a context's value is of the type of its default (JSON knows no others)."""
+    if name == "ending":
+        return value is None or (isinstance(value, str) and value in HandlerErrorCode.__members__)
     if name == "token":
         return value is None or isinstance(value, str)
     if name == "report":
         return value is None or (isinstance(value, str) and ReportPlace.parse(value) is not None)
     if name in ("created", "least", "stale_since", "began"):
         return value is None or _is_count(value)
-    if name == "rules":
+    if name in ("rules", "reason"):
         return isinstance(value, str)
     if name == "failures":
         return isinstance(value, dict) and all(_is_count(each) for each in value.values())

@@ -16,8 +16,17 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from . import settings
-from .settings import DELETION_PROTECTION, MARK, PROTECT_PULLED_DAYS, PROTECT_TAGS, PURGE_REPORT, Owner, Stored
+from . import policy, settings
+from .settings import (
+    DELETION_PROTECTION,
+    FREEZE_ON_DELETE,
+    MARK,
+    PROTECT_PULLED_DAYS,
+    PROTECT_TAGS,
+    PURGE_REPORT,
+    Owner,
+    Stored,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageDetailTypeDef
@@ -30,13 +39,6 @@ _LONGEST_COMMAND = 700  # leaves room for a sentence
 PULLS_ARE_LATE = timedelta(hours=24)  # ECR records pulls so much later: ImageDetail.lastRecordedPullTime in its API
 MOST_SAMPLES = 10
 _MOST_RULES = 3  # named in a message
-# To be pasted into a repository policy as it stands.
-_DENY_PUSHES = {
-    "Sid": "StopPushes",
-    "Effect": "Deny",
-    "Principal": "*",
-    "Action": ["ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"],
-}
 _IMAGE_RULES = (*PROTECT_TAGS, PROTECT_PULLED_DAYS)
 _ACCOUNT = "type configuration of the account"
 _ASK = "An administrator of the account can change it by aws cloudformation set-type-configuration."
@@ -236,13 +238,34 @@ def _samples(protected: Protected, room: int) -> str:
     return ""
 
 
-def filling_up(name: str, passes: int, since: datetime) -> str:
-    """Why a purge gives up: ``since`` that time, so many passes in a row have found no fewer images."""
-    return (
+def filling_up(name: str, passes: int, since: datetime, *, frozen: bool = False) -> str:
+    """Why a purge gives up: ``since`` that time, so many passes in a row have found no fewer images.
+
+    ``frozen`` says whether pushes were refused meanwhile.
+    """
+    sentence = (
         f"The repository {name} does not get empty, as images keep arriving: since {since:%Y-%m-%d %H:%M:%S} UTC, "
-        f"{passes} passes in a row have found no fewer. Stop what pushes or replicates to it, and delete again. To "
-        f"refuse all pushes, add this statement to its repository policy: {json.dumps(_DENY_PUSHES)} "
-        "FreezeOnDelete: true does so by itself while a delete runs."
+        f"{passes} passes in a row have found no fewer. "
+    )
+    if frozen:
+        return (
+            f"{sentence}Pushes were refused meanwhile, so a replication or a pull-through cache brings them. Stop it, "
+            "and delete again."
+        )
+    statement = json.dumps(policy.deny_pushes("StopPushes"))
+    return (
+        f"{sentence}Stop what pushes or replicates to it, and delete again. To refuse all pushes, add this statement "
+        f"to its repository policy: {statement} FreezeOnDelete: true does so by itself while a delete runs."
+    )
+
+
+def freeze_refusal(stored: Stored, arn: str, reason: str) -> str:
+    """Why a repository is not deleted in which pushes are to be refused meanwhile, and can't be."""
+    return _with_command(
+        f"The repository {name_of(arn)} was not deleted: FreezeOnDelete is on, and pushes cannot be refused, as "
+        f"{reason}. Change the policy, or switch the freeze off, and delete again:",
+        arn,
+        settings.unlocked(stored, [FREEZE_ON_DELETE]),
     )
 
 

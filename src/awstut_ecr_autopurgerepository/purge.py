@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from . import answers, protection, report, reporting, settings
+from . import answers, freeze, protection, report, reporting, settings
 from .configuration import Configuration
 from .errors import AWS_ERRORS, HandlerError, failure, handler_code, invalid_request, not_found, service_code
 from .inventory import BATCH_SIZE, Listing, Pass, Slice, list_images, refuse_protected
@@ -57,15 +57,21 @@ def delete(
     try:
         event = _one_slice(work, request)
     except HandlerError as error:
-        reporting.close_failed(work, error.message)
-        answers.log_slice(work, OperationStatus.FAILED, error.message)
-        raise
+        pacer.ends = began + LAST_START_SECONDS
+        failed = freeze.leave(work, error)
+        if failed is not None:
+            reporting.close_failed(work, failed.message)
+            answers.log_slice(work, OperationStatus.FAILED, failed.message)
+            raise failed from error.__cause__
+        event = freeze.to_be_continued(work, request)
     answers.log_slice(work, event.status, event.message)
     return event
 
 
 def _one_slice(work: Slice, request: ResourceHandlerRequest) -> ProgressEvent:
-    before = work.progress.deleted
+    before, ending = work.progress.deleted, freeze.ending(work.progress)
+    if ending:
+        raise ending
     try:
         _until_gone(work)
         message = reporting.close(work)
@@ -95,7 +101,7 @@ def _means_gone(work: Slice, error: Exception) -> bool:
         return False
     try:
         return not _is_still_there(work)
-    except AWS_ERRORS:
+    except (OutOfTimeError, *AWS_ERRORS):  # a next slice would be denied at its end again, and so for ever
         return False
 
 
@@ -108,10 +114,12 @@ def _make_passes(work: Slice) -> None:
         rules = protection.fingerprint(this.stored, work.configuration)
         if rules != work.progress.rules or (work.progress.checked and not this.stored.settings.empty_on_delete):
             work.progress.check_again(rules)
+        if freeze.is_late(work, this) and not _freeze(work, this):
+            return
         listing = list_images(work, this, this.listing()) if work.progress.checked else _check(work, this)
         if listing is None:
             continue
-        if not _is_still_there(work) or _empty(work, this, listing):
+        if not _is_still_there(work) or (listing and not _freeze(work, this)) or _empty(work, this, listing):
             return
 
 
@@ -127,6 +135,7 @@ def _begin_pass(work: Slice) -> Pass | None:
         return None
     arn = work.arn = repository["repositoryArn"]
     stored = settings.read(until_answered(work.pacer, lambda: tags_of(work.ecr, arn)))
+    work.may_be_frozen = freeze.may_be_left(stored, work.requester)
     refusal = protection.standing_refusal(stored, arn, work.requester, work.configuration)
     if refusal:
         raise answers.stopped(work.progress, invalid_request(refusal))
@@ -142,6 +151,14 @@ def _is_still_there(work: Slice) -> bool:
     """
     repository = until_answered(work.pacer, lambda: describe(work.ecr, work.name))
     return repository is not None and _is_the_same(work.progress, repository)
+
+
+def _freeze(work: Slice, this: Pass) -> bool:
+    """Refuse pushes before images go, if the repository wants that. Whether it is still the one that began it all."""
+    if freeze.begin(work, this) and not _is_still_there(work):
+        freeze.thaw(work)  # another repository, made in this very moment
+        return False
+    return True
 
 
 def _is_the_same(progress: Progress, repository: RepositoryTypeDef) -> bool:
@@ -251,7 +268,7 @@ def _end_pass(work: Slice) -> None:
         raise answers.stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, answers.stuck(work)))
     if progress.stale >= MOST_STALE_PASSES:
         since = datetime.fromtimestamp(progress.stale_since or 0, UTC)
-        reason = protection.filling_up(work.name, progress.stale, since)
+        reason = protection.filling_up(work.name, progress.stale, since, frozen=progress.frozen)
         raise answers.stopped(progress, HandlerError(HandlerErrorCode.NotStabilized, reason))
     work.pacer.pause(progress.idle)
     progress.begin_pass()

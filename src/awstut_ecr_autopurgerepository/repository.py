@@ -132,18 +132,31 @@ def fetch(ecr: ECRClient, name: str) -> Repository:
     return Repository(
         description=description,
         tags=tags_of(ecr, description["repositoryArn"]),
-        policy=_policy(ecr, name),
+        policy=policy_of(ecr, name),
         lifecycle=_lifecycle(ecr, name),
     )
 
 
-def _policy(ecr: ECRClient, name: str) -> str | None:
+def policy_of(ecr: ECRClient, name: str) -> str | None:
+    """The repository policy's text, or None if there is none. One call."""
     try:
         return ecr.get_repository_policy(repositoryName=name)["policyText"]
     except ClientError as error:
         if service_code(error) == "RepositoryPolicyNotFoundException":
             return None
         raise
+
+
+def put_policy(ecr: ECRClient, name: str, text: str | None) -> None:
+    """Make this the repository policy; None: let there be none. One call."""
+    if text is not None:
+        ecr.set_repository_policy(repositoryName=name, policyText=text)
+        return
+    try:
+        ecr.delete_repository_policy(repositoryName=name)
+    except ClientError as error:
+        if service_code(error) != "RepositoryPolicyNotFoundException":
+            raise
 
 
 def _lifecycle(ecr: ECRClient, name: str) -> str | None:

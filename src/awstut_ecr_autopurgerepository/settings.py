@@ -42,6 +42,8 @@ BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 PREFIX_IN_BUCKET = re.compile(r"(?![^ ]{129})[A-Za-z0-9_.=-]+(?:/[A-Za-z0-9_.=-]+)*")
 ACCOUNT = re.compile(r"[0-9]{12}")
 
+TAG_COMMAND = "aws ecr tag-resource"
+
 _PLACE = re.compile(rf"s3://({BUCKET.pattern})(?:/({PREFIX_IN_BUCKET.pattern}))?(?: ({ACCOUNT.pattern}))?")
 _SWITCH = {"on": True, "off": False}
 
@@ -95,7 +97,8 @@ class Stored:
 
     ``rules`` are the rule tags that the mark names; ``switched_on`` those that stand there and are not off, whether the
     mark names them or an operator put them there. ``unreadable`` are the tags that are missing though the mark names
-    them, or that hold nonsense; what they stand for counts as protection.
+    them, or that hold nonsense; what they stand for counts as protection. ``knows_freeze`` says whether the repository
+    is, or was until somebody switched it off by a tag, one that refuses pushes during a purge.
     """
 
     marked: bool
@@ -104,6 +107,7 @@ class Stored:
     switched_on: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     owner: Owner = Owner()
+    knows_freeze: bool = False
 
 
 @dataclass
@@ -177,6 +181,7 @@ def read(tags: Mapping[str, str]) -> Stored:
         switched_on=tuple(key for key in RULE_TAGS if tags.get(key, "off") != "off"),
         unreadable=tuple(reader.unreadable),
         owner=Owner(tags.get(STACK_ID), tags.get(LOGICAL_ID)),
+        knows_freeze=FREEZE_ON_DELETE in named or FREEZE_ON_DELETE in tags,
     )
 
 
@@ -281,4 +286,4 @@ def places_left(settings: Settings) -> int:
 def tag_command(arn: str, tags: Mapping[str, str]) -> str:
     """The command that puts tags on a repository, as it can be typed in a shell."""
     pairs = " ".join(shlex.quote(f"Key={key},Value={value}") for key, value in tags.items())
-    return f"aws ecr tag-resource --region {arn.split(':')[3]} --resource-arn {arn} --tags {pairs}"
+    return f"{TAG_COMMAND} --region {arn.split(':')[3]} --resource-arn {arn} --tags {pairs}"

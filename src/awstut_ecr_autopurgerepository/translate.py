@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudformation_cli_python_lib.identifier_utils import generate_resource_identifier
 
-from . import settings
+from . import policy, settings
 from .errors import invalid_request
 from .models import (
     EncryptionConfiguration,
@@ -72,7 +72,7 @@ def model_of(repository: Repository, asked: ResourceModel | None = None) -> Reso
         ImageTagMutability=described.get("imageTagMutability", DEFAULT_MUTABILITY),
         ImageTagMutabilityExclusionFilters=[_filter_model(each) for each in filters] if filters else None,
         LifecyclePolicy=_lifecycle_model(repository, asked),
-        RepositoryPolicyText=parsed(repository.policy),
+        RepositoryPolicyText=parsed(policy.thawed(repository.policy)),
         Tags=_tags_model(repository.tags),
         EmptyOnDelete=stored.settings.empty_on_delete if stored.marked else None,
         DeletionProtection=stored.settings.deletion_protection if stored.marked else None,

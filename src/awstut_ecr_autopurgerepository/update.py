@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from . import checks, settings, translate
+from . import checks, policy, settings, translate
 from .errors import HandlerError, invalid_request, service_code
 from .models import ResourceHandlerRequest, ResourceModel
-from .repository import check_places, fetch, owner, required_name
+from .repository import check_places, fetch, owner, put_policy, required_name
 from .translate import Repository
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
 
     Except that old tags go first where ECR has no room for both old and new ones.
 
-    A policy or a tag is removed only where the previous state had it: what somebody else put there stays.
+    A policy or a tag is removed only where the previous state had it: what somebody else put there stays. The statement
+    with which a delete refused pushes, and which it could not take out any more, goes.
     """
     wanted = request.desiredResourceState or translate.model()
     previous = request.previousResourceState or translate.model()
@@ -36,6 +37,8 @@ def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
     checks.check(wanted, request.awsAccountId)
     tags = _tags_after(request, wanted, previous, live)
 
+    if settings.MARK not in tags:
+        live.policy = policy.thawed(live.policy)  # an unmarked repository's policy is not ours to mend
     _change_policies(ecr, wanted, live)
     _change_configuration(ecr, wanted, previous, live)
     if len(live.tags.keys() | tags.keys()) > settings.LIMIT:
@@ -101,9 +104,9 @@ def _marks(
 
 def _change_policies(ecr: ECRClient, wanted: ResourceModel, live: Repository) -> None:
     name = live.description["repositoryName"]
-    policy, lifecycle = translate.policy_text(wanted), translate.lifecycle_text(wanted)
-    if policy is not None and not translate.same_json(policy, live.policy):
-        live.policy = ecr.set_repository_policy(repositoryName=name, policyText=policy)["policyText"]
+    access, lifecycle = translate.policy_text(wanted), translate.lifecycle_text(wanted)
+    if access is not None and not translate.same_json(access, live.policy):
+        live.policy = ecr.set_repository_policy(repositoryName=name, policyText=access)["policyText"]
     if lifecycle is not None and not translate.same_json(lifecycle, live.lifecycle):
         answer = ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=lifecycle)
         live.lifecycle = answer["lifecyclePolicyText"]
@@ -137,10 +140,11 @@ def _put_tags(ecr: ECRClient, after: dict[str, str], live: Repository) -> None:
 
 def _remove_policies(ecr: ECRClient, wanted: ResourceModel, previous: ResourceModel, live: Repository) -> None:
     name = live.description["repositoryName"]
-    if live.policy is not None and translate.policy_text(wanted) is None and translate.policy_text(previous):
-        with _gone_is_done("RepositoryPolicyNotFoundException"):
-            ecr.delete_repository_policy(repositoryName=name)
-        live.policy = None
+    if translate.policy_text(wanted) is None:
+        left = None if translate.policy_text(previous) else policy.thawed(live.policy)
+        if left != live.policy:
+            put_policy(ecr, name, left)
+            live.policy = left
     if live.lifecycle is not None and translate.lifecycle_text(wanted) is None and translate.lifecycle_text(previous):
         with _gone_is_done("LifecyclePolicyNotFoundException"):
             ecr.delete_lifecycle_policy(repositoryName=name)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from awstut_ecr_autopurgerepository import policy
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
+from tests.samples import POLICY
 from tests.stack.support import IMAGES, Template, blocks, holds, read, type_in
 
 Json = dict[str, Any]
@@ -20,7 +23,7 @@ TUTORIAL = ROOT / "sandbox" / "demo" / "tutorial.yaml"
 
 
 def test_protection_stop_and_unlock(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:
-    lock, stop_all, unlock = blocks("protection.md", "sh")
+    lock, stop_all, unlock, *_ = blocks("protection.md", "sh")
     stack.create(template({"RepositoryName": repository_name}))
     arn = stack.outputs["Arn"]
     type_in(box, lock, ARN=arn)
@@ -31,6 +34,18 @@ def test_protection_stop_and_unlock(box: Sandbox, stack: Stack, template: Templa
     assert "type configuration" in stack.reason("DELETE_FAILED")
     type_in(box, stop_all.replace('{"DeletionProtection": true}', "{}"))
     assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_protection_freeze(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:
+    *_, switch_on, take_out = blocks("protection.md", "sh")
+    stack.create(template({"RepositoryName": repository_name, "RepositoryPolicyText": POLICY}))
+    type_in(box, switch_on, ARN=stack.outputs["Arn"])
+    assert read(box, repository_name)["FreezeOnDelete"] is True
+    client = box.client("ecr")
+    client.set_repository_policy(repositoryName=repository_name, policyText=policy.frozen(json.dumps(POLICY)))
+    type_in(box, take_out, NAME=repository_name)
+    assert json.loads(client.get_repository_policy(repositoryName=repository_name)["policyText"]) == POLICY
+    stack.delete()
 
 
 def test_protection_patterns_do_what_the_table_says() -> None:

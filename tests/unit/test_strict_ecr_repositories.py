@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -99,12 +100,54 @@ def test_set_repository_policy_has_a_limit(ecr: StrictEcr) -> None:
     refused("InvalidParameterException", ecr.call, "SetRepositoryPolicy", request)
 
 
-def test_put_image_obeys_an_explicit_deny(ecr: StrictEcr) -> None:
-    ecr.repository("app")
-    statement = {"Effect": "Deny", "Principal": "*", "Action": ["ecr:PutImage"]}
+def deny(ecr: StrictEcr, actions: object, principal: object = "*") -> None:
+    statement = {"Effect": "Deny", "Principal": principal, "Action": actions}
     policy = {"repositoryName": "app", "policyText": json.dumps({"Statement": [statement]})}
     ecr.call("SetRepositoryPolicy", policy)
+
+
+@pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": ["*"]}])
+@pytest.mark.parametrize("actions", ["ecr:PutImage", ["ecr:ListImages", "ecr:putimage"], "ecr:Put*", ["*"]])
+def test_put_image_obeys_an_explicit_deny(ecr: StrictEcr, actions: object, principal: object) -> None:
+    ecr.repository("app")
+    deny(ecr, actions, principal)
     refused("AccessDeniedException", ecr.call, "PutImage", {"repositoryName": "app", "imageManifest": "{}"})
+
+
+@pytest.mark.parametrize(
+    ("actions", "principal"), [("ecr:PutImageTagMutability", "*"), ("ecr:PutImage", {"AWS": "111122223333"})]
+)
+def test_put_image_passes_a_deny_of_something_else(ecr: StrictEcr, actions: object, principal: object) -> None:
+    ecr.repository("app")
+    deny(ecr, actions, principal)
+    ecr.call("PutImage", {"repositoryName": "app", "imageManifest": "{}"})
+    assert ecr.holds("app") == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "step"),
+    [
+        ("ecr:InitiateLayerUpload", "begin"),
+        ("ecr:UploadLayerPart", "upload"),
+        ("ecr:CompleteLayerUpload", "complete"),
+        ("ecr:PutImage", "manifest"),
+    ],
+)
+def test_each_step_of_a_push_through_the_registry_obeys_its_own_deny(ecr: StrictEcr, action: str, step: str) -> None:
+    ecr.repository("app")
+    deny(ecr, action)
+    _, began, _ = ecr.handle_registry("POST", "/v2/app/blobs/uploads/", {}, b"", {})
+    place = began.get("Location", "/v2/app/blobs/uploads/none")
+    digest = f"sha256:{hashlib.sha256(b'layer').hexdigest()}"
+    steps = {
+        "begin": ("POST", "/v2/app/blobs/uploads/", b"", {}),
+        "upload": ("PATCH", place, b"layer", {}),
+        "complete": ("PUT", place, b"", {"digest": [digest]}),
+        "manifest": ("PUT", "/v2/app/manifests/v1", b"{}", {}),
+    }
+    for name, (method, path, body, query) in steps.items():
+        status, _, content = ecr.handle_registry(method, path, {}, body, query)
+        assert (status == 403) == (name == step), (name, status, content)
 
 
 def test_policies_that_are_not_there(ecr: StrictEcr) -> None:

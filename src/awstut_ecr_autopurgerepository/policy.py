@@ -1,0 +1,110 @@
+"""A repository policy with and without the statement that refuses pushes while a purge runs. Pure.
+
+The statement is known by its Sid, which is reserved. All else in a policy belongs to others, and stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+SID = "AwstutFreezeOnDelete"
+LONGEST = 10_240  # characters: policyText of SetRepositoryPolicy, https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
+PUSH_ACTIONS = ("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
+
+
+def deny_pushes(sid: str) -> dict[str, Any]:
+    """The statement that refuses every push, as it can be pasted into a repository policy."""
+    return {"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": list(PUSH_ACTIONS)}
+
+
+def frozen(text: str | None) -> str:
+    """The policy with the statement, added to a policy or, where there is none, alone.
+
+    Raises ValueError, with the words that say why, where it cannot be added.
+    """
+    policy = _parsed(text) if text is not None else {"Version": "2012-10-17", "Statement": []}
+    statements = policy.get("Statement") if policy else None
+    if policy is None or not (_is_list_of_objects(statements) or isinstance(statements, dict)):
+        raise ValueError("its repository policy cannot be read")
+    ours, others = deny_pushes(SID), _others(_as_list(statements))
+    merged = [ours, *others] if _stood_without_list(statements) else [*others, ours]
+    found = _text({**policy, "Statement": merged}, text)
+    if len(found) > LONGEST:
+        raise ValueError(f"its repository policy would get {len(found):,} characters long, and ECR takes {LONGEST:,}")
+    return found
+
+
+def thawed(text: str | None) -> str | None:
+    """The policy without the statement, and otherwise with the same meaning; None if it was alone.
+
+    The same text where the statement isn't there, or where the policy cannot be read.
+    """
+    policy = _parsed(text) if text is not None else None
+    statements = policy.get("Statement") if policy else None
+    if policy is None or not any(map(_is_ours, _as_list(statements))):
+        return text
+    others = _others(_as_list(statements))
+    if not others:
+        return None
+    return _text({**policy, "Statement": others[0] if _stood_without_list(statements) else others}, text)
+
+
+def is_frozen(text: str | None) -> bool:
+    """Whether the statement stands in the policy, and says what it has to."""
+    policy = _parsed(text) if text is not None else None
+    ours = [each for each in _as_list(policy.get("Statement") if policy else None) if _is_ours(each)]
+    return len(ours) == 1 and _meaning(ours[0]) == _meaning(deny_pushes(SID))
+
+
+def _meaning(statement: dict[str, Any]) -> dict[str, Any]:
+    """A statement with what may be written in more than one way written in one."""
+    actions, principal = statement.get("Action"), statement.get("Principal")
+    return {
+        **statement,
+        "Action": sorted(map(str, actions)) if isinstance(actions, list) else actions,
+        "Principal": "*" if principal in ({"AWS": "*"}, {"AWS": ["*"]}) else principal,
+    }
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    """The policy; None if it could not be written again as it was read."""
+    try:
+        value = json.loads(text, object_pairs_hook=_without_duplicates)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("A name stands twice in one object.")
+    return found
+
+
+def _text(policy: dict[str, Any], former: str | None) -> str:
+    """As JSON, as short as it gets, with other characters than ASCII's written as they were before."""
+    return json.dumps(policy, separators=(",", ":"), ensure_ascii=former is None or former.isascii())
+
+
+def _stood_without_list(statements: Any) -> bool:
+    """Whether the one statement that others have was written without a list around it; ours in front says so."""
+    return isinstance(statements, dict) or (len(_others(statements)) == 1 and _is_ours(statements[0]))
+
+
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+
+
+def _as_list(statements: Any) -> list[Any]:
+    return statements if isinstance(statements, list) else [statements]
+
+
+def _others(statements: list[Any]) -> list[Any]:
+    return [each for each in statements if not _is_ours(each)]
+
+
+def _is_ours(statement: object) -> bool:
+    return isinstance(statement, dict) and statement.get("Sid") == SID
