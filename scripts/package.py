@@ -76,11 +76,11 @@ def _written(contents: dict[str, bytes]) -> bytes:
     return target.getvalue()
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, project: Path = ROOT) -> Path:
     """Build the package into `folder`, and return its path. Takes about 15 seconds, most of them pip's."""
-    target = folder / file_name()
+    target = folder / file_name(project)
     with tempfile.TemporaryDirectory(prefix="package-") as place:
-        content = reproducible(build_package(Path(place)).read_bytes())
+        content = reproducible(build_package(Path(place), project).read_bytes())
     folder.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
     return target
