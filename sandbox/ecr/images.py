@@ -38,8 +38,7 @@ def list_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
     size = paging.page_size(parameters)
     scope = f"list-images {repository.arn}"
-    after = paging.place(scope, parameters)
-    sequence, _, row = after.partition("/") if after else ("1", "", "-1")
+    sequence, _, last = (paging.place(scope, parameters) or "0/").partition("/")
     images = repository.images.after(int(sequence) - 1)
     status = parameters.get("filter", {}).get("imageStatus", "ACTIVE")
     tagged = parameters.get("filter", {}).get("tagStatus", "ANY")
@@ -48,12 +47,10 @@ def list_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
         for image in images:
             if status not in ("ANY", image.status) or not (tagged == "ANY" or (tagged == "TAGGED") == bool(image.tags)):
                 continue
-            ids = [{"imageDigest": image.digest, "imageTag": tag} for tag in image.tags] or [
-                {"imageDigest": image.digest}
-            ]
-            for number, each in enumerate(ids):
-                if image.sequence > int(sequence) or number > int(row):
-                    yield f"{image.sequence}/{number}", each
+            for tag in sorted(image.tags) or [""]:
+                if image.sequence > int(sequence) or tag > last:
+                    row = {"imageDigest": image.digest, **({"imageTag": tag} if tag else {})}
+                    yield f"{image.sequence}/{tag}", row
 
     page, token = paging.cut(rows(), size, scope, lambda each: each[0])
     answer: Parameters = {"imageIds": [each for _, each in page]}

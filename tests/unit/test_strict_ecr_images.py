@@ -55,6 +55,14 @@ def test_list_and_describe_images_tokens_survive_deletes(ecr: StrictEcr, operati
     assert [each["imageDigest"] for each in rest.get("imageIds", rest.get("imageDetails"))] == digests[4:]
 
 
+def test_list_images_tokens_survive_the_untagging_of_what_was_shown(ecr: StrictEcr) -> None:
+    ecr.repository("app").with_tagged(*(f"tag-{number}" for number in range(9)))
+    first = ecr.call("ListImages", {"repositoryName": "app", "maxResults": 5})
+    ecr.call("BatchDeleteImage", {"repositoryName": "app", "imageIds": first["imageIds"]})
+    rest = ecr.call("ListImages", {"repositoryName": "app", "nextToken": first["nextToken"]})
+    assert [each["imageTag"] for each in rest["imageIds"]] == [f"tag-{number}" for number in range(5, 9)]
+
+
 @pytest.mark.parametrize("operation", ["ListImages", "DescribeImages"])
 def test_list_and_describe_images_refuse_foreign_tokens(ecr: StrictEcr, operation: str) -> None:
     ecr.repository("app").with_images(2)
