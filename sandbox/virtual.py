@@ -35,7 +35,7 @@ class VirtualPool:
         return future
 
     def first_done(self, futures: set[Future[Any]]) -> set[Future[Any]]:
-        """The future that is done first; the clock is at its end, or later."""
-        first = min(futures, key=self._ends.__getitem__)
+        """The future that is done first, and of equals that which started first; the clock is at its end, or later."""
+        first = min((each for each in self._ends if each in futures), key=self._ends.__getitem__)
         self._clock.advance(max(0.0, self._ends.pop(first) - self._clock.monotonic()))
         return {first}
