@@ -17,7 +17,8 @@ from cloudformation_cli_python_lib.utils import HandlerRequest
 from .errors import AWS_ERRORS
 
 _PACKAGE = __name__.partition(".")[0]
-_ONE_SHORT_TRY = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+# Metrics may hang before the handler's 55 s, and logs after them: together they must end before a second copy starts.
+_ONE_SHORT_TRY = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
 
 
 class DeliverySession:
