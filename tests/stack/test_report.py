@@ -16,6 +16,8 @@ from sandbox.stack import Stack, unique_name
 from tests.stack.support import Json, Template, blocks, holds, type_in
 
 GUIDE = "purge-report.md"
+# Each test has a bucket of its own, and the hardened role has one for all: test_security.py has reports under that.
+pytestmark = pytest.mark.usefixtures("generated_role")
 
 
 @pytest.fixture
