@@ -13,6 +13,7 @@ from sandbox.build import copy_project
 from sandbox.server import Sandbox, start_sandbox
 from sandbox.stack import Stack, one_resource, unique_name
 from tests.leaks import leaks
+from tests.packages import package_command, versioned_package
 from tests.roles import GENERATED, HARDENED, REPORTS, make_role, policies_of, put_policy, remove_policy
 from tests.samples import LIFECYCLE, POLICY
 from tests.stack.support import IMAGES
@@ -21,6 +22,8 @@ TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 FAST = {"callback_delay_cap_seconds": 0.05, "retry_delay_seconds": 0.05}
 
 Template = Callable[..., dict[str, Any]]
+
+__all__ = ["package_command", "versioned_package"]
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,7 @@ def test_everything_reads_as_it_is_written(box: Sandbox, everything: Stack) -> N
     assert user_tags(box, everything.outputs["Name"]) == {"team": "platform"}
 
 
+@pytest.mark.usefixtures("generated_role")
 def test_everything_keeps_what_it_protects_and_purges_the_rest(box: Sandbox, everything: Stack) -> None:
     name = everything.outputs["Name"]
     box.control.seed(name, images_pushed_long_ago(tag="release-{n}"), images_pushed_long_ago(tag="build-{n}"))
@@ -86,6 +87,7 @@ def test_everything_keeps_what_it_protects_and_purges_the_rest(box: Sandbox, eve
     assert holds(box, name) is None
 
 
+@pytest.mark.usefixtures("generated_role")
 def test_ci_repository(box: Sandbox, stack: Stack, repository_name: str) -> None:
     options = parameters(RepositoryName=repository_name)
     assert stack.create(text_of("ci-repository.yaml"), **options) == "CREATE_COMPLETE"
@@ -93,7 +95,11 @@ def test_ci_repository(box: Sandbox, stack: Stack, repository_name: str) -> None
     box.control.seed(repository_name, images_pushed_long_ago(tag="build-{n}"))
     assert stack.delete() == "DELETE_COMPLETE"
     assert holds(box, repository_name) is None
-    assert reports in [each["Name"] for each in box.client("s3").list_buckets()["Buckets"]]
+    s3 = box.client("s3")  # the bucket stays, and has the report
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=reports)["Contents"]]
+    [summary] = [key for key in keys if key.endswith("/summary.json")]
+    assert summary.startswith(f"purged/{repository_name}/")
+    assert json.loads(s3.get_object(Bucket=reports, Key=summary)["Body"].read())["images"]["confirmed"] == 3
 
 
 @pytest.mark.parametrize(("days", "tag"), [(400, "release-{n}"), (2, "build-{n}")])

@@ -119,6 +119,7 @@ def test_auto_delete_images_is_refused(python_run: tuple[str, Json]) -> None:
     assert python_run[0].startswith("Leave out auto_delete_images")
 
 
+@pytest.mark.usefixtures("generated_role")  # the other one allows reports to the bucket that it names only
 def test_deployed_and_deleted_with_images(box: Sandbox, stack: Stack, python_template: Json) -> None:
     assert stack.create(python_template) == "CREATE_COMPLETE"
     assert stack.outputs["Name"] == "cdk/app"

@@ -8,7 +8,7 @@ import pytest
 from ministack import app
 from ministack.core import concurrency, lambda_runtime, responses
 from ministack.services import cloudcontrol, cloudformation, ecr, s3, sts
-from ministack.services.cloudformation import changesets, drift, handlers, provisioners, stacks
+from ministack.services.cloudformation import changesets, drift, engine, handlers, provisioners, stacks
 
 from sandbox.environment import isolate
 
@@ -96,6 +96,15 @@ def test_other_helpers_have_the_expected_shape() -> None:
     assert parameters(concurrency.run_reentrant)[0] == "fn"
     assert parameters(responses.request_scope) == ["account_id", "region"]
     assert isinstance(cloudformation._stacks, responses.AccountRegionScopedDict)
+
+
+def test_nested_stacks_are_found_and_sorted_as_expected() -> None:
+    assert parameters(provisioners._nested_stack_lookup_name) == ["physical_id_or_arn"]
+    assert parameters(engine._topological_sort)[:2] == ["resources", "conditions"]
+    assert parameters(provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"]["delete"])[:2] == [
+        "physical_id",
+        "props",
+    ]
 
 
 def test_what_is_set_in_the_environment_is_what_ministack_reads() -> None:

@@ -1,10 +1,14 @@
-"""What tests of several kinds share."""
+"""Fixtures with packages of the type, for tests of several kinds.
+
+They are not in tests/conftest.py, as `cfn test` would load that.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,10 +16,8 @@ import pytest
 from tests.project_copy import ROOT, copy_project, run_cfn
 
 
-@pytest.fixture(scope="session")
-def package_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The zip that `make package` builds, once a session as that takes 15 seconds; and what it printed."""
-    folder = tmp_path_factory.mktemp("versioned")
+@cache
+def make_package(folder: Path) -> tuple[Path, str]:
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["python", "scripts/package.py", "--folder", str(folder)],
@@ -29,6 +31,12 @@ def package_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
     assert done.returncode == 0, done.stdout + done.stderr
     [package] = folder.glob("*.zip")
     return package, done.stdout
+
+
+@pytest.fixture(scope="session")
+def package_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The zip that `make package` builds, once for all kinds of tests as that takes 15 seconds; and what it printed."""
+    return make_package(tmp_path_factory.getbasetemp() / "versioned")
 
 
 @pytest.fixture(scope="session")
