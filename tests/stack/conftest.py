@@ -35,6 +35,7 @@ def submitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with start_sandbox() as box:
         project = copy_project(tmp_path_factory.mktemp("submit") / "project")
         role = make_role(box, HARDENED, **REPORTS)
+        box.client("s3").create_bucket(Bucket=REPORTS["ReportBucketName"])
         command = ["cfn", "submit", "--set-default", "--region", "us-east-1", "--role-arn", role]
         nothing = subprocess.DEVNULL
         done = subprocess.run(

@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
+from tests.roles import REPORTS
 from tests.samples import LIFECYCLE, POLICY
 from tests.stack.support import IMAGES, Json, Template, holds, read, user_tags
 
@@ -68,6 +69,11 @@ CHANGES: dict[str, tuple[Json, Json]] = {
         {"PurgeProtection": {"TagPatterns": ["v*"], "PulledWithinDays": 30}},
         {"PurgeProtection": {"TagPatterns": ["release-*"]}},
     ),
+    "PurgeReport": (
+        {"PurgeReport": {"BucketName": REPORTS["ReportBucketName"], "Prefix": "purges/before"}},
+        {"PurgeReport": {"BucketName": REPORTS["ReportBucketName"], "Prefix": "purges/after"}},
+    ),
+    "FreezeOnDelete": ({"FreezeOnDelete": False}, {"FreezeOnDelete": True}),
 }
 
 
