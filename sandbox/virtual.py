@@ -34,8 +34,16 @@ class VirtualPool:
         self._ends[future] = ended
         return future
 
-    def first_done(self, futures: set[Future[Any]]) -> set[Future[Any]]:
-        """The future that is done first, and of equals that which started first; the clock is at its end, or later."""
+    def first_done(self, futures: set[Future[Any]], seconds: float | None = None) -> set[Future[Any]]:
+        """The future that is done first, and of equals that which started first; the clock is at its end, or later.
+
+        None if that takes longer than so many seconds; the clock is then so much later.
+        """
         first = min((each for each in self._ends if each in futures), key=self._ends.__getitem__)
-        self._clock.advance(max(0.0, self._ends.pop(first) - self._clock.monotonic()))
+        lasts = max(0.0, self._ends[first] - self._clock.monotonic())
+        if seconds is not None and lasts > seconds:
+            self._clock.advance(seconds)
+            return set()
+        self._clock.advance(lasts)
+        del self._ends[first]
         return {first}

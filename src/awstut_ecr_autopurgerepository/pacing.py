@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -81,6 +81,10 @@ class Pacer:
             self.clock.sleep(start - now)
         if self._rate < _UNLIMITED:
             self._next_start = start + (0.9 + 0.2 * self.jitter()) / self._rate
+
+    def seconds_to_turn(self) -> float:
+        """How long it is until the next request may start."""
+        return max(0.0, self._next_start - self.clock.monotonic())
 
     def pause(self, seconds: float) -> None:
         """Let no request start for so long."""
@@ -157,7 +161,7 @@ class Pool(Protocol):
 
     def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]: ...
 
-    def first_done(self, futures: set[Future[Any]]) -> set[Future[Any]]: ...
+    def first_done(self, futures: set[Future[Any]], seconds: float | None = None) -> set[Future[Any]]: ...
 
 
 class ThreadPool:
@@ -171,9 +175,9 @@ class ThreadPool:
         """Start a task as soon as a thread is free."""
         return self._executor.submit(task, *arguments)
 
-    def first_done(self, futures: set[Future[Any]]) -> set[Future[Any]]:
-        """Those of the futures that are done, once there is one."""
-        return wait(futures, return_when=FIRST_COMPLETED).done
+    def first_done(self, futures: set[Future[Any]], seconds: float | None = None) -> set[Future[Any]]:
+        """Those of the futures that are done, once there is one; none if that takes longer than so many seconds."""
+        return wait(futures, timeout=seconds, return_when=FIRST_COMPLETED).done
 
     def __enter__(self) -> ThreadPool:
         return self
@@ -194,16 +198,19 @@ def side_by_side(
     in_flight: dict[Future[Any], T] = {}
     stop: Exception | None = None
     while in_flight or (queue and stop is None):
+        done_now: set[Future[Any]] = set()
         if queue and stop is None and len(in_flight) < pool.size:
-            try:
-                pacer.wait_for_turn()
-            except OutOfTimeError as error:
-                stop = error
-            else:
-                item = queue.popleft()
-                in_flight[pool.submit(request, item)] = item
-            continue
-        for future in pool.first_done(set(in_flight)):
+            done_now = _done_before_turn(pacer, pool, in_flight)
+            if not done_now:
+                try:
+                    pacer.wait_for_turn()
+                except OutOfTimeError as error:
+                    stop = error
+                else:
+                    item = queue.popleft()
+                    in_flight[pool.submit(request, item)] = item
+                continue
+        for future in done_now or pool.first_done(set(in_flight)):
             item = in_flight.pop(future)
             again, final = _account(pacer, future, done)
             stop = final or stop
@@ -211,6 +218,12 @@ def side_by_side(
                 queue.appendleft(item)
     if stop:
         raise stop
+
+
+def _done_before_turn(pacer: Pacer, pool: Pool, in_flight: Collection[Future[Any]]) -> set[Future[Any]]:
+    """What is answered before the next request may start: a throttled one puts that off, and must not be seen late."""
+    seconds = pacer.seconds_to_turn()
+    return pool.first_done(set(in_flight), seconds) if in_flight and seconds > 0 else set()
 
 
 def _account(pacer: Pacer, future: Future[Any], done: Callable[[Any], None]) -> tuple[bool, Exception | None]:

@@ -20,7 +20,8 @@ from awstut_ecr_autopurgerepository.pacing import (
     side_by_side,
     until_answered,
 )
-from sandbox.ecr import VirtualClock
+from sandbox.ecr import EcrError, VirtualClock
+from sandbox.ecr.faults import Faults
 from sandbox.virtual import VirtualPool
 
 
@@ -119,6 +120,31 @@ def test_side_by_side_takes_the_time_of_one_eighth(clock: VirtualClock, pacer: P
     began = clock.monotonic()
     side_by_side(pacer, VirtualPool(8, clock), Service(clock), list(range(80)), lambda _: None)
     assert clock.monotonic() - began == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("size", [1, 4, 8, 16])
+@pytest.mark.parametrize("rate", [2, 10, 20])
+def test_side_by_side_loses_little_of_what_a_throttle_allows(clock: VirtualClock, size: int, rate: int) -> None:
+    faults, began = Faults(clock), clock.monotonic()
+    faults.throttle(rate=rate, burst=rate)
+
+    def request(_: int) -> None:
+        clock.sleep(0.1)
+        try:
+            faults.check("BatchDeleteImage", "", "")
+        except EcrError as error:
+            raise client_error(error.code) from error
+
+    pacer = Pacer(clock, ends=clock.monotonic() + 1_000, jitter=lambda: 0.5)
+    side_by_side(pacer, VirtualPool(size, clock), request, list(range(200)), lambda _: None)
+    assert clock.monotonic() - began < 1.1 * max((200 - rate) / rate, 200 * 0.1 / size)
+
+
+def test_a_pool_of_threads_waits_no_longer_than_it_is_told() -> None:
+    with ThreadPool(1) as pool:
+        future = pool.submit(time.sleep, 0.3)
+        assert pool.first_done({future}, 0.01) == set()
+        assert pool.first_done({future}) == {future}
 
 
 def test_each_item_is_answered_once_whatever_fails_for_a_while(clock: VirtualClock, pacer: Pacer) -> None:
