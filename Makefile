@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo sandbox lint types audit generate package publish-check lock clean
+.PHONY: help setup test demo sandbox lint types audit generate package publish-check lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
@@ -17,6 +17,9 @@ demo: setup  ## register the type in a local AWS, use it, and see what it does
 
 sandbox: setup  ## start the local AWS, print the exports for another terminal, stop on Ctrl-C
 	@exec python -m sandbox
+
+bench: setup  ## measure every way to empty a repository, write benchmarks/RESULTS.md; LATENCY=0.2: seconds a call
+	@PYTHONPATH=src python -m benchmarks $(if $(LATENCY),--latency $(LATENCY))
 
 lint: setup  ## ruff; bandit on what goes to Lambda
 	ruff check .

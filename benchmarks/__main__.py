@@ -1,0 +1,98 @@
+"""`python -m benchmarks`: measure, and write figures.json, RESULTS.md, the plots, and the README's figures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks import calls, experiments, package, processes, report, targets
+from benchmarks.assumptions import Assumptions
+from benchmarks.races import all_races, hold
+
+FIGURES = report.HERE / "figures.json"
+_PACKAGES = ("boto3", "cloudformation-cli-python-lib", "cloudformation-cli")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--latency", type=float, default=Assumptions.seconds_a_call, help="seconds that a call takes")
+    parser.add_argument("--write-only", action="store_true", help="measure nothing, write from figures.json")
+    arguments = parser.parse_args()
+    if not arguments.write_only:
+        figures = _measure(Assumptions(seconds_a_call=arguments.latency))
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+    figures = json.loads(FIGURES.read_text())
+    report.write(figures)
+    for target in targets.all_targets(figures):
+        print(f"{target.seen:12,.4g}{target.unit:4} {target.what}: {target.by}")
+    print(f"Written: {report.HERE / 'RESULTS.md'}")
+
+
+def _measure(assumptions: Assumptions) -> dict[str, Any]:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bench-") as place:
+        with _step("package"):
+            code, archive = package.build(Path(place))
+        with _step("processes: memory, CPU, first answers"):
+            measured = processes.measure(code)
+        with _step("package, trimmed"):
+            packed = package.measure(Path(place), archive)
+    with _step("races"), ProcessPoolExecutor(os.cpu_count()) as pool:
+        every = all_races()
+        races = list(pool.map(hold, every, [assumptions] * len(every)))
+    with _step("calls of the handlers, and experiments"):
+        counted, tried = calls.measure(), experiments.measure(assumptions, races)
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        "machine": _machine(),
+        "versions": {"Python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "assumptions": asdict(assumptions),
+        "races": races,
+        "processes": measured,
+        "calls": counted,
+        "package": packed,
+        "experiments": tried,
+    }
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    began = time.monotonic()
+    print(f"{title} …", flush=True)
+    yield
+    print(f"{title}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _machine() -> dict[str, Any]:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cpus": os.cpu_count(),
+        "cpu": _processor(),
+        "memory_gb": round(pages / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _processor() -> str:
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""What the repositories hold that are emptied, and the least number of calls with which that can be done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sandbox.ecr import StrictEcr
+from sandbox.ecr.builder import RepositoryBuilder
+
+NAME = "app"
+# What lets each contender do its work: our mark, and CDK's.
+TAGS = {"awstut:auto-purge": "on", "aws-cdk:auto-delete-images": "true"}
+PAGE, BATCH = 1_000, 100  # images that DescribeImages lists, and BatchDeleteImage deletes, at most
+# Two looks at the repository (what it is, and that it is gone), its tags, its delete, one tag to show the progress.
+FIXED_CALLS = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """``pushes`` is how many images are pushed meanwhile: one just before each of the first batches of deletes."""
+
+    fill: Callable[[RepositoryBuilder], object]
+    pushes: int = 0
+
+
+def _many_tags(builder: RepositoryBuilder) -> None:
+    for image in range(10):
+        builder.with_tagged(*(f"image-{image}-tag-{tag}" for tag in range(100)))
+
+
+CASES: dict[str, Case] = {
+    "100 images": Case(lambda builder: builder.with_images(100)),
+    "1,000 images": Case(lambda builder: builder.with_images(1_000)),
+    "10,000 images": Case(lambda builder: builder.with_images(10_000)),
+    "100,000 images": Case(lambda builder: builder.with_images(100_000)),
+    "3,300 two-architecture builds": Case(lambda builder: builder.with_multi_arch(3_300)),
+    "latest re-pushed 500 times": Case(lambda builder: builder.with_repushed_latest(500)),
+    "10 images of 100 tags": Case(_many_tags),
+    "500 active and 500 archived": Case(lambda builder: builder.with_images(500).with_archived(500)),
+    "1,000 images and 5 pushes meanwhile": Case(lambda builder: builder.with_images(1_000), pushes=5),
+}
+
+
+def prepare(ecr: StrictEcr, case: Case) -> int:
+    """Fill a repository, and return how many images it holds."""
+    builder = ecr.repository(NAME, tags=TAGS)
+    case.fill(builder)
+    for nth in range(1, case.pushes + 1):
+        ecr.before("BatchDeleteImage", lambda _: builder.with_images(1, tag="late-{n}"), nth=nth)
+    return ecr.holds(NAME) or 0
+
+
+def least_calls(images: int) -> int:
+    """The fewest calls that list so many images, delete them, delete the repository, and see that it is gone."""
+    return FIXED_CALLS + math.ceil(images / PAGE) + math.ceil(images / BATCH)

@@ -1,0 +1,120 @@
+"""Each contender on each case, in process and in virtual time: what is left, how many calls, how long."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+from unittest import mock
+
+from botocore.config import Config
+from cloudformation_cli_python_lib import OperationStatus
+
+from benchmarks.assumptions import Assumptions
+from benchmarks.cases import CASES, NAME, least_calls, prepare
+from benchmarks.contenders import CONTENDERS, OURS, run
+from sandbox.ecr import StrictEcr, VirtualClock
+from tests.strict import Purge
+
+
+@dataclass(frozen=True)
+class Race:
+    contender: str
+    case: str
+    throttled: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """``images`` counts those that were pushed meanwhile too; ``seconds`` are the bench's, with pauses between slices.
+
+    ``refused`` is how many of the ``calls`` the throttle turned away, ``least`` the fewest calls there can be.
+    """
+
+    contender: str
+    case: str
+    throttled: bool
+    images: int
+    left: int
+    error: str | None
+    calls: int
+    refused: int
+    least: int
+    seconds: float
+    slices: int
+
+
+def all_races() -> list[Race]:
+    """The long ones first, so that two processes end at about the same time."""
+    contenders = [*OURS, *CONTENDERS]
+    cases = sorted(CASES, key=lambda case: case != "100,000 images")
+    return [Race(each, case, throttled) for case in cases for each in contenders for throttled in (True, False)]
+
+
+def strict_ecr(assumptions: Assumptions, throttled: bool) -> tuple[StrictEcr, VirtualClock]:
+    """An ECR of which the assumptions hold."""
+    clock = VirtualClock()
+    ecr = StrictEcr(clock=clock)
+    ecr.faults.latency = assumptions.latency()
+    if throttled:
+        ecr.faults.throttle(rate=assumptions.calls_a_second, burst=assumptions.burst)
+    return ecr, clock
+
+
+def hold(race: Race, assumptions: Assumptions) -> dict[str, Any]:
+    """One race; its result, ready for JSON."""
+    random.seed(f"{race}")  # the jitter between requests: the same for the same race
+    ecr, clock = strict_ecr(assumptions, race.throttled)
+    before = prepare(ecr, CASES[race.case])
+    began = clock.monotonic()
+    if race.contender in OURS:
+        slices, error = _ours(ecr, clock, OURS[race.contender])
+    else:
+        slices, error = 1, _theirs(ecr, clock, race.contender)
+    left = ecr.holds(NAME) or 0
+    images = max(before, len(ecr.deletion_log) + left)
+    result = Result(
+        **asdict(race),
+        images=images,
+        left=left,
+        error=error,
+        calls=sum(ecr.calls.values()),
+        refused=sum(call.error == "ThrottlingException" for call in ecr.call_log),
+        least=least_calls(images),
+        seconds=round(clock.monotonic() - began, 3),
+        slices=slices,
+    )
+    return asdict(result)
+
+
+def _ours(ecr: StrictEcr, clock: VirtualClock, concurrency: int) -> tuple[int, str | None]:
+    purge = Purge(ecr, clock, concurrency=concurrency)
+    with _silence():
+        event = purge(NAME)
+    return len(purge.events), None if event.status is OperationStatus.SUCCESS else event.message
+
+
+def _theirs(ecr: StrictEcr, clock: VirtualClock, name: str) -> str | None:
+    contender = CONTENDERS[name]
+    client = ecr.client(config=Config(retries={"mode": "standard", "total_max_attempts": contender.attempts}))
+    with virtual_retries(clock):
+        return run(contender, client, NAME)
+
+
+@contextmanager
+def virtual_retries(clock: VirtualClock) -> Iterator[None]:
+    """Let botocore's pauses before it repeats a request pass on the bench's clock."""
+    with mock.patch("botocore.endpoint.time", clock):
+        yield
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
