@@ -222,14 +222,15 @@ def _delete_batch(work: Slice, digests: list[str]) -> tuple[list[str], BatchDele
 
 
 def _count(
-    work: Slice, listing: Listing, gone: Gone, answered: tuple[list[str], BatchDeleteImageResponseTypeDef]
+    work: Slice, listing: Listing, gone: Gone | None, answered: tuple[list[str], BatchDeleteImageResponseTypeDef]
 ) -> None:
     """Count what an answer says; ECR names a deleted image once for each of its tags."""
     progress, figures, now = work.progress, work.figures, work.pacer.clock.time()
     digests, answer = answered
     named = {each["imageDigest"] for each in answer.get("imageIds", ())}
     deleted = [digest for digest in digests if digest in named]  # the strings of the listing, which are there anyway
-    gone.confirmed.update(dict.fromkeys(deleted, now))
+    if gone is not None:
+        gone.confirmed.update(dict.fromkeys(deleted, now))
     progress.deleted += len(deleted)
     progress.moved += len(deleted)
     figures.images_deleted += len(deleted)
@@ -238,7 +239,8 @@ def _count(
         code, digest = each.get("failureCode", "unknown"), each.get("imageId", {}).get("imageDigest", "")
         if code == "ImageNotFound":
             progress.moved += 1
-            gone.unconfirmed[digest] = now
+            if gone is not None:
+                gone.unconfirmed[digest] = now
         else:
             figures.images_failed += 1
             progress.count_failure(code, digest)

@@ -48,16 +48,17 @@ def open_report(work: Slice, stored: settings.Stored) -> Report | None:
 
 
 @contextmanager
-def reported(work: Slice, this: Pass, listing: Listing) -> Iterator[Gone]:
+def reported(work: Slice, this: Pass, listing: Listing) -> Iterator[Gone | None]:
     """Write what is to be deleted; delete it in the block; then write what is gone, whatever happened.
 
-    Raises HandlerError before the block where the intent can't be written: then nothing may be deleted.
+    Gives the block what is to be filled with images that are gone; None where nobody asks for a report. Raises
+    HandlerError before the block where the intent can't be written: then nothing may be deleted.
     """
-    gone = Gone()
     report, parts = this.report, listing.spool.parts if listing.spool else []
     if report is None or not parts:
-        yield gone
+        yield None
         return
+    gone = Gone()
     try:
         names = report.write_intent(parts)
     except ReportError as error:
