@@ -47,7 +47,7 @@ def run(command: list[str], folder: Path, tools: Path, output: Path) -> str:
         "PATH": f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(tools),  # below which jsii keeps unpacked what it runs
         "CDK_OUTDIR": str(output),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": str(tools / "bytecode"),  # and nothing beside the examples
     }
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
