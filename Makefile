@@ -10,7 +10,7 @@ setup:  ## make .venv with everything pinned, and install skopeo and jq where th
 	@scripts/setup
 
 test: setup lint types  ## lint, types, and all tests
-	python -m pytest
+	python -m pytest --numprocesses auto --dist loadfile
 
 demo: setup  ## register the type in a local AWS, use it, and see what it does
 	@python -m sandbox.demo

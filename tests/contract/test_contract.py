@@ -41,7 +41,8 @@ def run(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str], *option
     )
     lines = CLOSING_LINE.findall(done.stdout)
     with capsys.disabled():
-        print("\n" + "\n".join(f"cfn test: {line}" for line in lines))
+        # stderr, as the stdout of a test that runs beside others is lost
+        print("\n" + "\n".join(f"cfn test: {line}" for line in lines), file=sys.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(lines) == INPUT_SETS
     for line in lines:
