@@ -1,0 +1,101 @@
+"""What the benchmarks say is what their figures say, and nothing is written by hand."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+import pytest
+
+from benchmarks import report
+from benchmarks.cases import CASES
+from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS
+from benchmarks.targets import Target, all_targets, allowed_seconds, best_client_seconds, pick
+
+FIGURES: dict[str, Any] = json.loads((report.HERE / "figures.json").read_text())
+PLOTS = sorted(name for name in report.render(FIGURES) if name.endswith(".svg"))
+
+
+@pytest.fixture
+def figures() -> dict[str, Any]:
+    return copy.deepcopy(FIGURES)
+
+
+@pytest.mark.parametrize("name", ["RESULTS.md", *PLOTS])
+def test_file_is_what_the_figures_give(name: str) -> None:
+    assert (report.HERE / name).read_text() == report.render(FIGURES)[name]
+
+
+def test_readme_holds_what_the_figures_give() -> None:
+    readme = report.README.read_text()
+    assert report.readme_block(FIGURES) in readme
+    assert report.with_block(readme, FIGURES) == readme
+
+
+def test_readme_shows_plots_that_are_there() -> None:
+    shown = set(re.findall(r"\(benchmarks/([a-z]+\.svg)\)", report.README.read_text()))
+    assert shown
+    assert shown <= set(PLOTS)
+
+
+def test_figures_hold_every_contender_on_every_case_with_and_without_throttling() -> None:
+    held = {(each["contender"], each["case"], each["throttled"]) for each in FIGURES["races"]}
+    wanted = {(name, case, how) for name in (*CONTENDERS, *OURS) for case in CASES for how in (True, False)}
+    assert held == wanted
+
+
+def test_each_missed_target_is_told(figures: dict[str, Any]) -> None:
+    pick(figures, OUR_DEFAULT, "100 images")["left"] = 7
+    missed = [target for target in all_targets(figures) if not target.met and target.what.startswith("images left")]
+    assert [target.seen for target in missed] == [7]
+    assert "| 7 | ≤ 0 | **missed** by 7 |" in report.results(figures)
+
+
+def test_target_is_met_at_its_limit() -> None:
+    assert Target("", 3, 3).met
+    assert not Target("", 3.01, 3).met
+    assert Target("", 6, 6, at_least=True).met
+    assert not Target("", 5.9, 6, at_least=True).met
+
+
+def test_best_client_leaves_nothing_and_uses_no_force(figures: dict[str, Any]) -> None:
+    quick = pick(figures, "tutorial", "10,000 images")
+    assert quick["left"] > 0
+    assert quick["seconds"] < best_client_seconds(figures, "10,000 images")
+    assert pick(figures, "force", "10,000 images")["seconds"] < best_client_seconds(figures, "10,000 images")
+
+
+def test_throttle_allows_the_burst_at_once_and_then_the_rate(figures: dict[str, Any]) -> None:
+    figures["assumptions"].update(burst=5, calls_a_second=10)
+    result = pick(figures, OUR_DEFAULT, "10,000 images", throttled=True)
+    assert allowed_seconds(figures, result) == pytest.approx((result["least"] - 5) / 10)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_plot_is_readable_in_light_and_in_dark(name: str) -> None:
+    content = report.render(FIGURES)[name]
+    root = ElementTree.fromstring(content)
+    light, _, dark = content.partition("@media (prefers-color-scheme:dark)")
+    assert dark
+    used = {kind for element in root.iter() for kind in element.get("class", "").split()} - {"line", "title"}
+    for kind in used:
+        assert f".{kind}" in light, kind
+        assert f".{kind}" in dark, kind
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_plot_stays_within_its_page(name: str) -> None:
+    root = ElementTree.fromstring(report.render(FIGURES)[name])
+    _, _, width, height = map(float, root.get("viewBox", "").split())
+    for element in root.iter("{http://www.w3.org/2000/svg}text"):
+        words = len(element.text or "") * 7.2
+        start = (
+            float(element.get("x", 0))
+            - {"start": 0, "middle": words / 2, "end": words}[element.get("text-anchor", "start")]
+        )
+        assert start >= 0, element.text
+        assert start + words <= width, element.text
+        assert 0 < float(element.get("y", 0)) < height
