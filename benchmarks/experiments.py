@@ -101,10 +101,12 @@ class _OverlappingPass:
     def run(self) -> bool:
         """Whether the repository is gone afterwards."""
         while self._in_flight or self._deletes or self._page is not None:
-            if (self._deletes or self._page is not None) and len(self._in_flight) < self._pool.size:
+            may_start = (self._deletes or self._page is not None) and len(self._in_flight) < self._pool.size
+            seconds = self._pacer.seconds_to_turn() if may_start else None
+            done = self._pool.first_done(set(self._in_flight), seconds) if self._in_flight and seconds != 0 else set()
+            if may_start and not done:
                 self._start()
-                continue
-            for future in self._pool.first_done(set(self._in_flight)):
+            for future in done:
                 self._finish(future, self._in_flight.pop(future))
         try:
             until_answered(self._pacer, lambda: self._client.delete_repository(repositoryName=NAME))
