@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import first_answer
+from benchmarks.processes import first_answers
 from sandbox.build import build_package
 
 # Services whose clients the handlers and the support library make.
@@ -48,13 +48,16 @@ def measure(folder: Path, code: zipfile.ZipFile) -> dict[str, Any]:
     parts: Counter[str] = Counter()
     for each in code.infolist():
         parts[_part(each.filename)] += each.file_size
-    trims = []
+    trims: list[dict[str, Any]] = []
+    targets: list[Path] = []
     for number, (title, unwanted) in enumerate(TRIMS.items()):
         names = [name for name in code.namelist() if not unwanted(name)]
-        target = folder / f"trimmed-{number}"
-        code.extractall(target, names)
+        targets.append(folder / f"trimmed-{number}")
+        code.extractall(targets[-1], names)
         size = sum(code.getinfo(name).file_size for name in names)
-        trims.append({"title": title, "bytes": size, "compressed": _compressed(code, names), **first_answer(target)})
+        trims.append({"title": title, "bytes": size, "compressed": _compressed(code, names)})
+    for trim, seen in zip(trims, first_answers(targets), strict=True):
+        trim.update(seen)
     files = len(code.namelist())
     return {"bytes": sum(parts.values()), "files": files, "parts": dict(parts.most_common()), "trims": trims}
 

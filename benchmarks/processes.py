@@ -44,11 +44,12 @@ def cold_medians(starts: list[dict[str, Any]]) -> dict[str, float]:
     return {key: round(statistics.median(each[key] for each in starts), 3) for key in ("seconds", "cpu_seconds")}
 
 
-def first_answer(code: Path, times: int = 3) -> dict[str, float]:
-    """Medians of new processes of ours that run another folder of code."""
+def first_answers(codes: list[Path], times: int = 5) -> list[dict[str, float]]:
+    """Medians of new processes of ours that run other folders of code, in turn."""
     with served_ecr() as ecr:
         ecr.prepare("100 images")
-        return cold_medians([_run(code, ecr, "read-once", "ours") for _ in range(times)])
+        rounds = [[_run(code, ecr, "read-once", "ours") for code in codes] for _ in range(times)]
+    return [cold_medians(list(each)) for each in zip(*rounds, strict=True)]
 
 
 def _run(code: Path, ecr: ServedEcr, *what: str) -> dict[str, Any]:
