@@ -39,7 +39,7 @@ CASES: dict[str, Case] = {
     "latest re-pushed 500 times": Case(lambda builder: builder.with_repushed_latest(500)),
     "10 images of 100 tags": Case(_many_tags),
     "500 active and 500 archived": Case(lambda builder: builder.with_images(500).with_archived(500)),
-    "1,000 images and 5 pushes meanwhile": Case(lambda builder: builder.with_images(1_000), pushes=5),
+    "1,000 images, 5 pushes meanwhile": Case(lambda builder: builder.with_images(1_000), pushes=5),
 }
 
 
