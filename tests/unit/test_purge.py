@@ -138,6 +138,26 @@ def test_delete_shows_its_progress_in_a_tag_once_a_slice(ecr: StrictEcr, delete:
     assert re.fullmatch(rf"{deleted}/40000 pass 1 at [0-9-]+T[0-9:]+Z", tags.pop())
 
 
+def test_delete_tells_how_far_it_is_and_never_goes_backwards(ecr: StrictEcr, delete: Purge) -> None:
+    builder = ecr.repository("app", tags=MARKED).with_images(12_000)
+    ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=1.0, burst=1)
+    ecr.before("BatchDeleteImage", lambda _: builder.with_images(150, tag="again-{n}"), nth=50)
+    assert delete().status is OperationStatus.SUCCESS
+    words = r"Purged ([0-9,]+) of about ([0-9,]+) images from app, pass ([0-9]+), ([0-9,]+) a second\."
+    told = [re.fullmatch(words, event.message) for event in delete.events[:-1]]
+    assert len(told) > 2
+    deleted, known, passes, rates = zip(
+        *([int(number.replace(",", "")) for number in each.groups()] for each in told if each), strict=True
+    )
+    assert len(deleted) == len(told)
+    for numbers in (deleted, known, passes):
+        assert list(numbers) == sorted(numbers)
+    assert all(one <= other for one, other in zip(deleted, known, strict=True))
+    steps = [after - before for before, after in itertools.pairwise((0, *deleted))]
+    for step, rate, seconds in zip(steps, rates, delete.slice_seconds, strict=False):
+        assert rate == pytest.approx(step / seconds, abs=2)
+
+
 @pytest.mark.parametrize("error", ["AccessDeniedException", "ServerException"])
 def test_delete_goes_on_where_it_may_not_show_its_progress(ecr: StrictEcr, delete: Purge, error: str) -> None:
     ecr.repository("app", tags=MARKED).with_images(40_000)
