@@ -124,6 +124,7 @@ class Purge:
     configuration: Configuration = field(default_factory=Configuration)
     s3: StrictS3 = field(default_factory=StrictS3)
     token: str = "token-9"
+    client: Any = None  # botocore's, unless another is given
     events: list[ProgressEvent] = field(default_factory=list)
     slice_seconds: list[float] = field(default_factory=list)
 
@@ -145,26 +146,30 @@ class Purge:
             awsPartition="aws",
         )
 
+    def one_slice(
+        self, context: dict[str, Any], name: str = "app", stack_id: str | None = None, logical_id: str | None = None
+    ) -> ProgressEvent:
+        """The answer of one call."""
+        once = Config(retries={"mode": "standard", "total_max_attempts": 1})
+        client = self.client or self.ecr.client(config=once)
+        make_s3 = functools.cache(lambda: self.s3.client(config=once))
+        started = self.clock.monotonic()
+        pool = VirtualPool(self.concurrency, self.clock)
+        request = self.request(name, stack_id, logical_id)
+        try:
+            event = purge.delete(client, request, self.configuration, context, self.clock, pool, make_s3)
+        except HandlerError as error:
+            event = ProgressEvent.failed(error.code, error.message)
+        self.slice_seconds.append(self.clock.monotonic() - started)
+        self.events.append(event)
+        return event
+
     def slices(
-        self,
-        name: str = "app",
-        stack_id: str | None = None,
-        logical_id: str | None = None,
-        context: dict[str, Any] | None = None,
+        self, name: str = "app", *, context: dict[str, Any] | None = None, **owner: str | None
     ) -> Iterator[ProgressEvent]:
         """Each slice's answer; the last one is SUCCESS or FAILED. ``context`` is that of an earlier slice."""
-        once = Config(retries={"mode": "standard", "total_max_attempts": 1})
-        client, make_s3 = self.ecr.client(config=once), functools.cache(lambda: self.s3.client(config=once))
         while True:
-            started = self.clock.monotonic()
-            pool = VirtualPool(self.concurrency, self.clock)
-            try:
-                request = self.request(name, stack_id, logical_id)
-                event = purge.delete(client, request, self.configuration, context or {}, self.clock, pool, make_s3)
-            except HandlerError as error:
-                event = ProgressEvent.failed(error.code, error.message)
-            self.slice_seconds.append(self.clock.monotonic() - started)
-            self.events.append(event)
+            event = self.one_slice(context or {}, name, **owner)
             yield event
             if event.status is not OperationStatus.IN_PROGRESS:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable
@@ -28,6 +29,12 @@ _DROPS: dict[str, type[Exception]] = {
     "after": ConnectionClosedError,
     "slow": ReadTimeoutError,
 }
+
+
+@functools.cache
+def _session() -> botocore.session.Session:
+    """One session for all clients, as it keeps the service's model, which takes long to read."""
+    return botocore.session.Session()
 
 
 class S3Error(Exception):
@@ -68,8 +75,7 @@ class StrictS3:
     def client(self, **chosen: Any) -> S3Client:
         """A real boto3 client that is answered here. Takes what boto3's client takes, config above all."""
         credentials = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "aws_session_token": "token"}
-        session = botocore.session.Session()
-        made: Any = session.create_client("s3", **({"region_name": self.region} | credentials | chosen))
+        made: Any = _session().create_client("s3", **({"region_name": self.region} | credentials | chosen))
         made.meta.events.register("before-send.s3.*", self._answer)
         client: S3Client = made
         return client

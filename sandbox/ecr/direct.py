@@ -1,0 +1,87 @@
+"""A client without botocore, for tests that make calls by the hundred thousand: ten times as quick.
+
+It takes and answers what botocore's client does, for the operations that the handlers call, and raises the same errors;
+requests are not checked against the service's model, and nothing becomes JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore import xform_name
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from sandbox.ecr.model import EcrError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
+    from sandbox.ecr.service import StrictEcr
+
+_TIMES = frozenset({"createdAt", "imagePushedAt", "lastRecordedPullTime", "lastArchivedAt", "lastActivatedAt"})
+_URL = "http://127.0.0.1"
+
+
+class _DirectClient:
+    """Looks up an operation by the name of its method."""
+
+    def __init__(self, ecr: StrictEcr, operations: dict[str, str]) -> None:
+        self._ecr = ecr
+        self._operations = operations
+        self.meta = SimpleNamespace(region_name=ecr.region)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        try:
+            operation = self._operations[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+        def call(**parameters: Any) -> Any:
+            return _call(self._ecr, operation, parameters)
+
+        return call
+
+
+def direct_client(ecr: StrictEcr) -> ECRClient:
+    """A client of a strict ECR in this process."""
+    from sandbox.ecr.service import OPERATIONS
+
+    return cast("ECRClient", _DirectClient(ecr, {xform_name(operation): operation for operation in OPERATIONS}))
+
+
+def _call(ecr: StrictEcr, operation: str, parameters: dict[str, Any]) -> Any:
+    drop = ecr.faults.take_drop(operation)
+    if drop == "before":
+        raise ConnectionClosedError(endpoint_url=_URL)
+    try:
+        answer = ecr.serve(operation, parameters)
+    except EcrError as error:
+        if drop is None:
+            raise _client_error(operation, error) from error
+    if drop == "after":
+        raise ConnectionClosedError(endpoint_url=_URL)
+    if drop == "slow":
+        raise ReadTimeoutError(endpoint_url=_URL)
+    return _parsed(answer)
+
+
+def _client_error(operation: str, error: EcrError) -> ClientError:
+    answer: Any = {
+        "Error": {"Code": error.code, "Message": error.message},
+        "ResponseMetadata": {"HTTPStatusCode": error.status},
+    }
+    return ClientError(answer, operation)
+
+
+def _parsed(value: Any, name: str = "") -> Any:
+    """A value as botocore's parser would leave it: times as datetimes, and all else anew, for the caller to keep."""
+    if name in _TIMES:
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, dict):
+        return {key: _parsed(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_parsed(each) for each in value]
+    return value
