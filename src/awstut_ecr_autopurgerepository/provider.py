@@ -12,6 +12,7 @@ from cloudformation_cli_python_lib.interface import BaseResourceHandlerRequest
 from cloudformation_cli_python_lib.utils import HandlerRequest
 
 from . import configuration, protection
+from . import event as shape
 from .delivery import DeliverySession, direct_logs
 from .errors import AWS_ERRORS, HandlerError, failure
 
@@ -24,6 +25,10 @@ class AutoPurgeResource(Resource):
 
     @staticmethod
     def _parse_request(event_data: MutableMapping[str, Any]) -> Any:
+        try:
+            shape.check(event_data)
+        except ValueError as error:
+            raise InvalidRequest(f"Nothing was done: {error}") from error
         (caller, provider), action, context, event = Resource._parse_request(event_data)
         direct_logs(event)
         return (caller, provider and DeliverySession(provider)), action, context, event
@@ -33,6 +38,10 @@ class AutoPurgeResource(Resource):
         data.resourceProperties = getattr(data, "resourceProperties", None) or {}  # LIST may come without any
         for properties in (data.resourceProperties, data.previousResourceProperties):
             _refuse_null(properties or {})
+            try:
+                shape.check_properties(properties, self._model_cls)
+            except ValueError as error:
+                raise InvalidRequest(str(error)) from error
         try:
             cast: BaseResourceHandlerRequest = super()._cast_resource_request(request)
         except InvalidRequest as error:
