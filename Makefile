@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo sandbox lint types audit generate package publish-check lock clean bench
+.PHONY: help setup test demo sandbox lint types audit soak generate package publish-check lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
@@ -31,6 +31,9 @@ audit: setup  ## look for known vulnerabilities in what goes to Lambda; asks PyP
 
 types: setup  ## mypy --strict
 	mypy
+
+soak: setup  ## random sequences and events with new seeds, for MINUTES (30)
+	PYTHONPATH=src:. python -m tests.faults.soak --minutes $(or $(MINUTES),30)
 
 generate: setup  ## write models.py, docs/ and resource-role.yaml from the schema
 	cfn generate

@@ -1,5 +1,20 @@
 """Fixtures of the fault tests."""
 
+from __future__ import annotations
+
+import pytest
+
+from sandbox.ecr import StrictEcr
+from sandbox.s3 import StrictS3
+from tests.faults.support import WAYS, Filled
 from tests.strict import clock, delete, ecr, s3, wire
 
-__all__ = ["clock", "delete", "ecr", "s3", "wire"]
+__all__ = ["clock", "delete", "ecr", "filled", "s3", "wire"]
+
+
+@pytest.fixture(params=WAYS)
+def filled(request: pytest.FixtureRequest, ecr: StrictEcr, s3: StrictS3) -> Filled:
+    """A repository with images of all kinds, to be deleted plainly, or with all that a delete can be asked for."""
+    made = Filled(ecr, s3, WAYS[request.param])
+    made.fill()
+    return made

@@ -1,204 +1,228 @@
-"""Whatever happens during a delete, the end is the same: everything gone, or a failure that explains itself."""
+"""Whatever goes wrong at ECR during a delete, the end is the same: all gone, or a failure that explains itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import json
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
+from awstut_ecr_autopurgerepository import handlers
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock
-from tests.strict import MARKED, Purge
-
-CALLS = ["DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository"]
-SUCCESS = OperationStatus.SUCCESS
-
-
-def fill(ecr: StrictEcr) -> Any:
-    builder = ecr.repository("app", tags=MARKED)
-    return builder.with_images(1_150).with_multi_arch(20).with_repushed_latest(3).with_archived(4)
+from sandbox.ecr.direct import direct_client
+from sandbox.virtual import VirtualPool
+from tests.faults.support import CALLS, SUCCESS, Filled, at_call
+from tests.strict import CREDENTIALS, Purge, Wire
 
 
-def assert_gone(ecr: StrictEcr, delete: Purge) -> None:
-    assert delete.events[-1].status is SUCCESS, delete.events[-1].message
-    assert ecr.holds("app") is None
-    assert not any(each.by_force for each in ecr.deletion_log)
-    assert max(delete.slice_seconds) < HARD_LIMIT_SECONDS
+@pytest.fixture(autouse=True)
+def quick(ecr: StrictEcr, delete: Purge) -> None:
+    delete.client = direct_client(ecr)
 
 
 @pytest.mark.parametrize("rate", [1, 5, 20, 50])
-def test_throttling(ecr: StrictEcr, delete: Purge, rate: int) -> None:
-    fill(ecr)
+def test_throttling(ecr: StrictEcr, delete: Purge, filled: Filled, rate: int) -> None:
     ecr.faults.latency = {"*": 0.1}
     ecr.faults.throttle(operations=None, rate=rate, burst=rate)
     delete()
-    assert_gone(ecr, delete)
+    filled.assert_gone(delete)
+
+
+def test_throttling_to_one_call_a_second_still_lets_every_slice_get_on(
+    ecr: StrictEcr, delete: Purge, filled: Filled
+) -> None:
+    ecr.repository("app").with_images(5_000)
+    ecr.faults.latency = {"*": 0.1}
+    ecr.faults.throttle(operations=None, rate=1, burst=1)
+    left = []
+    for event in delete.slices():
+        assert event.status in (OperationStatus.IN_PROGRESS, SUCCESS), event.message
+        left.append(ecr.holds("app") or 0)
+    filled.assert_gone(delete)
+    assert len(left) >= 3
+    assert all(before > after for before, after in itertools.pairwise(left) if before)
 
 
 @pytest.mark.parametrize("nth", [2, 3, 10])
-def test_server_errors(ecr: StrictEcr, delete: Purge, nth: int) -> None:
-    fill(ecr)
+def test_server_errors(ecr: StrictEcr, delete: Purge, filled: Filled, nth: int) -> None:
     ecr.faults.latency = {"*": 0.1}
     ecr.faults.server_errors(nth)
     delete()
-    assert_gone(ecr, delete)
+    filled.assert_gone(delete)
 
 
-def test_server_errors_without_end_end_the_delete(ecr: StrictEcr, delete: Purge) -> None:
-    fill(ecr)
+def test_server_errors_without_end_end_the_delete(ecr: StrictEcr, delete: Purge, filled: Filled) -> None:
     ecr.faults.server_errors(1)
     event = delete()
     assert event.errorCode is HandlerErrorCode.ServiceInternalError
     assert len(delete.events) <= 6
     assert max(delete.slice_seconds) < HARD_LIMIT_SECONDS
+    assert ecr.holds("app") == len(filled.digests)
+    filled.assert_not_frozen()
 
 
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "slow"])
 @pytest.mark.parametrize("operation", CALLS)
-def test_a_connection_that_fails(ecr: StrictEcr, delete: Purge, operation: str, fault: str) -> None:
+def test_a_connection_that_fails(ecr: StrictEcr, delete: Purge, filled: Filled, operation: str, fault: str) -> None:
     """Also when the work was done, and only its answer was lost."""
-    fill(ecr)
+    delete.client = None  # botocore's, as its own handling of lost connections comes in
     getattr(ecr.faults, fault)(operation, times=2)
     delete()
-    assert_gone(ecr, delete)
+    filled.assert_gone(delete)
 
 
-def test_answers_that_take_their_time(ecr: StrictEcr, delete: Purge) -> None:
-    fill(ecr)
+def test_answers_that_take_their_time(ecr: StrictEcr, delete: Purge, filled: Filled) -> None:
     ecr.faults.latency = {"*": 9.0}
     delete()
-    assert_gone(ecr, delete)
+    filled.assert_gone(delete)
     assert len(delete.events) > 1
 
 
-@pytest.mark.parametrize("gap", range(1, 40))
-def test_somebody_else_deletes_the_repository_in_a_gap(ecr: StrictEcr, delete: Purge, gap: int) -> None:
-    fill(ecr)
-    at_call(ecr, gap, lambda: ecr.call("DeleteRepository", {"repositoryName": "app", "force": True}))
-    event = delete()
-    assert event.status is SUCCESS or (gap == 1 and event.errorCode is HandlerErrorCode.NotFound), event.message
-    assert ecr.holds("app") is None
-
-
-@pytest.mark.parametrize("gap", range(2, 40))
-def test_a_new_repository_of_the_same_name_that_is_made_in_a_gap_survives(
-    ecr: StrictEcr, delete: Purge, gap: int
+@pytest.mark.parametrize("code", ["KmsError", "UpstreamUnavailable", "ImageInaccessible", "Unheard"])
+@pytest.mark.parametrize("kind", ["a single image", "an index", "a part of an index"])
+def test_an_image_that_is_refused_for_a_while(
+    ecr: StrictEcr, delete: Purge, filled: Filled, code: str, kind: str
 ) -> None:
-    fill(ecr)
-
-    made_anew = False
-
-    def make_anew() -> None:
-        nonlocal made_anew
-        made_anew = True
-        ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
-        ecr.repository("app", tags=MARKED).with_images(7)
-
-    at_call(ecr, gap, make_anew)
-    assert delete().status is SUCCESS
-    assert ecr.holds("app") == (7 if made_anew else None)
+    ecr.faults.image_failures[of_kind(ecr, kind)] = (code, "Not now.", 2)
+    delete()
+    filled.assert_gone(delete)
 
 
-@pytest.mark.parametrize("gap", range(1, 40))
-def test_protection_that_is_put_on_in_a_gap_never_leads_to_an_unexplained_end(
-    ecr: StrictEcr, delete: Purge, gap: int
+@pytest.mark.parametrize("code", ["KmsError", "UpstreamUnavailable", "ImageInaccessible", "Unheard"])
+def test_an_image_that_is_refused_for_good_is_named_and_alone_is_left(
+    ecr: StrictEcr, delete: Purge, filled: Filled, code: str
 ) -> None:
-    fill(ecr)
-    lock = {"Key": "awstut:deletion-protection", "Value": "on"}
-    arn = ecr.repositories["app"].arn
-    at_call(ecr, gap, lambda: ecr.call("TagResource", {"resourceArn": arn, "tags": [lock]}))
+    digest = of_kind(ecr, "a single image")
+    ecr.faults.image_failures[digest] = (code, "Never.", None)
     event = delete()
-    assert event.status is SUCCESS or "its deletion protection is on" in event.message
-    assert (event.status is SUCCESS) == (ecr.holds("app") is None)
+    assert event.errorCode is HandlerErrorCode.NotStabilized
+    assert f"{code} (1)" in event.message
+    assert digest in event.message
+    assert [image.digest for image in ecr.images("app")] == [digest]
+    filled.assert_not_frozen()
+    ecr.faults.clear()
+    delete()
+    filled.assert_gone(delete)
 
 
-def at_call(ecr: StrictEcr, number: int, function: Callable[[], object]) -> None:
-    """Call a function just before so many calls have come in, of all operations together."""
-    seen = 0
+def test_an_index_that_is_refused_for_good_is_left_with_its_parts_only(
+    ecr: StrictEcr, delete: Purge, filled: Filled
+) -> None:
+    digest = of_kind(ecr, "an index")
+    left = {digest, *next(image for image in ecr.images("app") if image.digest == digest).children}
+    ecr.faults.image_failures[digest] = ("KmsError", "Never.", None)
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.NotStabilized
+    assert {image.digest for image in ecr.images("app")} == left
 
-    def count(_: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == number and ecr.holds("app") is not None:
-            function()
 
-    for operation in CALLS:
-        ecr.before(operation, count, nth=None)
+def of_kind(ecr: StrictEcr, kind: str) -> str:
+    """The digest of such an image."""
+    index = next(image for image in ecr.images("app") if image.children)
+    if kind == "an index":
+        return index.digest
+    return index.children[0] if kind == "a part of an index" else ecr.images("app")[100].digest
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
+    """Stands for SIGKILL, which test_processes.py sends: nothing catches it."""
 
 
-@pytest.mark.parametrize("number", range(1, 40, 2))
-def test_a_handler_that_is_killed_at_any_point_is_started_again(
-    ecr: StrictEcr, clock: VirtualClock, number: int
+@pytest.mark.parametrize("number", range(1, 25))
+def test_a_handler_that_is_killed_at_any_call_is_started_again(
+    ecr: StrictEcr, clock: VirtualClock, filled: Filled, number: int
 ) -> None:
-    fill(ecr)
-
     def kill() -> None:
         raise Killed
 
     at_call(ecr, number, kill)
-    first = Purge(ecr, clock)
+    first = Purge(ecr, clock, s3=filled.s3, client=direct_client(ecr))
     try:
         first()
     except Killed:
-        again = Purge(ecr, clock)
+        again = Purge(ecr, clock, s3=filled.s3, client=direct_client(ecr))
         again()
-        assert_gone(ecr, again)
+        filled.assert_gone(again)
     else:
-        assert_gone(ecr, first)
+        filled.assert_gone(first)
 
 
-@pytest.mark.parametrize("number", [3, 5, 10, 15, 19])
-def test_a_second_copy_at_work_at_the_same_time_does_no_harm(ecr: StrictEcr, clock: VirtualClock, number: int) -> None:
+@pytest.mark.parametrize("number", range(3, 20, 3))
+def test_a_second_copy_at_work_at_the_same_time_does_no_harm(
+    ecr: StrictEcr, clock: VirtualClock, filled: Filled, number: int
+) -> None:
     """The second one runs as a whole in a gap of the first."""
-    fill(ecr)
-    second = Purge(ecr, clock)
+    second = Purge(ecr, clock, s3=filled.s3, client=direct_client(ecr))
     at_call(ecr, number, second)
-    first = Purge(ecr, clock)
+    first = Purge(ecr, clock, s3=filled.s3, client=direct_client(ecr))
     first()
-    assert_gone(ecr, second)
-    assert_gone(ecr, first)
+    filled.assert_gone(second)
+    filled.assert_gone(first)
 
 
-@pytest.mark.parametrize("every", [1, 3])
-def test_pushes_all_the_time(ecr: StrictEcr, delete: Purge, every: int) -> None:
-    builder = fill(ecr)
-    calls = 0
-
-    def push(_: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls % every == 0 and ecr.holds("app") is not None:
-            builder.with_images(3, tag="again-{n}")
-
-    for operation in CALLS:
-        ecr.before(operation, push, nth=None)
-    event = delete()
-    assert event.status is SUCCESS or "images keep arriving" in event.message
-    assert (event.status is SUCCESS) == (ecr.holds("app") is None)
-    assert sum(ecr.calls.values()) < 500
-
-
-@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
-def test_a_clock_that_jumps(ecr: StrictEcr, clock: VirtualClock, delete: Purge, jump: float) -> None:
-    fill(ecr)
-    ecr.before("BatchDeleteImage", lambda _: clock.jump(jump), nth=3)
+@pytest.mark.parametrize("operation", ["DescribeImages", "BatchDeleteImage", "DeleteRepository"])
+@pytest.mark.parametrize("jump", [-86_400.0, -3.0, 3.0, 86_400.0])
+def test_a_clock_that_jumps(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge, filled: Filled, jump: float, operation: str
+) -> None:
+    ecr.faults.latency = {"*": 2.0}
+    ecr.before(operation, lambda _: clock.jump(jump), nth=1)
     delete()
-    assert_gone(ecr, delete)
+    filled.assert_gone(delete)
 
 
-def test_credentials_that_expire_end_the_delete_and_the_next_one_goes_on(ecr: StrictEcr, delete: Purge) -> None:
-    fill(ecr)
+def test_credentials_that_expire_end_the_delete_and_the_next_one_goes_on(
+    ecr: StrictEcr, delete: Purge, filled: Filled
+) -> None:
     ecr.before(
         "BatchDeleteImage", lambda _: ecr.faults.fail_next("BatchDeleteImage", "ExpiredTokenException", "old"), nth=3
     )
     event = delete()
     assert event.errorCode is HandlerErrorCode.InvalidCredentials
     assert "images were deleted before this" in event.message
-    assert delete().status is SUCCESS
+    delete()
+    filled.assert_gone(delete)
+
+
+def test_credentials_that_are_new_in_each_slice_are_used(
+    ecr: StrictEcr, clock: VirtualClock, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the slice before have expired: a client that was kept would be refused."""
+    ecr.faults.latency = {"*": 9.0}
+    valid = "none"
+
+    def check(request: Any, **_: Any) -> None:
+        if f"Credential={valid}/" not in str(request.headers["Authorization"]):
+            raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "old"}}, "any")
+
+    def session(credentials: Any, region: str | None = None) -> Any:
+        def client(service: str, config: Any = None) -> Any:
+            keys = {"aws_access_key_id": credentials.accessKeyId}
+            made = (filled.s3 if service == "s3" else ecr).client(config=config, **keys)
+            if service == "ecr":
+                made.meta.events.register_first("before-send.ecr.*", check)
+            return made
+
+        return SimpleNamespace(client=client) if credentials else None
+
+    monkeypatch.setattr("cloudformation_cli_python_lib.resource._get_boto_session", session)
+    monkeypatch.setattr(handlers, "time", clock)
+    monkeypatch.setattr(handlers, "ThreadPool", lambda size: nullcontext(VirtualPool(size, clock)))
+    wire, context, slices = Wire(ecr, stack_id=None, logical_id=None), None, 0
+    while True:
+        valid, slices = f"key{slices}", slices + 1
+        event = wire.event("DELETE", {"RepositoryName": "app"}, context=context)
+        event["requestData"]["callerCredentials"] = CREDENTIALS | {"accessKeyId": valid}
+        answer = json.loads(json.dumps(handlers.resource(event, None)))
+        if answer["status"] != "IN_PROGRESS":
+            break
+        context = answer["callbackContext"]
+    assert answer["status"] == "SUCCESS", answer
+    assert slices > 1
     assert ecr.holds("app") is None

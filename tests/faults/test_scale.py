@@ -1,0 +1,126 @@
+"""A hundred thousand images: time, calls, memory and context stay within their limits."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from cloudformation_cli_python_lib import OperationStatus
+
+from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
+from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.ecr.builder import RepositoryBuilder
+from sandbox.ecr.direct import direct_client
+from sandbox.ecr.http import serve
+from tests.faults.handler_process import ROOT, HandlerProcess
+from tests.strict import MARKED, OWNED, Purge, Wire
+
+MEMORY_LIMIT = 128 << 20
+CONTEXT_LIMIT = 4_096
+OTHER_CALLS = 6  # two looks at the repository, its tags, its delete, and the proof that it is gone; one to spare
+
+Fill = Callable[[RepositoryBuilder], object]
+CONTENTS: dict[str, Fill] = {
+    "100,000 single images": lambda builder: builder.with_images(100_000),
+    "33,000 two-architecture builds": lambda builder: builder.with_multi_arch(33_000),
+}
+
+
+def time_limit() -> float:
+    """Seconds that the schema gives a delete."""
+    schema = json.loads((ROOT / "awstut-ecr-autopurgerepository.json").read_text())
+    return float(schema["handlers"]["delete"]["timeoutInMinutes"]) * 60
+
+
+def pages(images: int) -> int:
+    return math.ceil(images / 1_000)
+
+
+def least_calls(indexes: int, others: int) -> int:
+    """The least with which so many images can be listed, deleted with the indexes first, and the repository with it."""
+    return pages(indexes + others) + math.ceil(indexes / 100) + math.ceil(others / 100) + OTHER_CALLS
+
+
+def answered(ecr: StrictEcr) -> Counter[str]:
+    return Counter(call.operation for call in ecr.call_log if call.error is None)
+
+
+@pytest.mark.parametrize("contents", CONTENTS)
+def test_many_images_at_5_calls_a_second(ecr: StrictEcr, clock: VirtualClock, delete: Purge, contents: str) -> None:
+    CONTENTS[contents](ecr.repository("app", tags=MARKED))
+    images = ecr.holds("app") or 0
+    ecr.faults.latency = {"*": 0.1}
+    ecr.faults.throttle(rate=5, burst=5)
+    delete.client = direct_client(ecr)
+    began = clock.monotonic()
+    event = delete()
+    contexts = [len(json.dumps(each.callbackContext)) for each in delete.events[:-1]]
+    seconds, calls, slices = clock.monotonic() - began, answered(ecr), len(delete.events)
+    print(
+        f"{contents}: {seconds:,.0f} s, {slices} slices, longest {max(delete.slice_seconds):.1f} s, {calls}, "
+        f"largest context {max(contexts)} bytes"
+    )
+    assert event.status is OperationStatus.SUCCESS, event.message
+    assert ecr.holds("app") is None
+    assert seconds < time_limit()
+    assert max(delete.slice_seconds) < HARD_LIMIT_SECONDS
+    assert max(contexts) < CONTEXT_LIMIT
+    assert calls["DescribeImages"] <= pages(images) * slices
+    assert calls["BatchDeleteImage"] <= 1.05 * math.ceil(images / 100)
+
+
+@pytest.mark.parametrize(
+    ("contents", "indexes", "others"),
+    [("100,000 single images", 0, 100_000), ("33,000 two-architecture builds", 33_000, 66_000)],
+)
+def test_many_images_in_a_process_of_their_own(contents: str, indexes: int, others: int) -> None:
+    """Unthrottled, so that all digests are in memory at once."""
+    ecr = StrictEcr()
+    CONTENTS[contents](ecr.repository("app", tags=OWNED))
+    with serve(ecr) as url, HandlerProcess(url) as handler:
+        answer = handler.call(Wire(ecr).event("DELETE", {"RepositoryName": "app"}))
+    calls = sum(ecr.calls.values())
+    print(f"{contents}: {calls} calls, {handler.seconds[0]:.1f} s, peak {handler.peak_bytes / (1 << 20):.1f} MiB")
+    assert answer
+    assert answer["status"] == "SUCCESS", answer
+    assert ecr.holds("app") is None
+    assert calls <= 1.05 * least_calls(indexes, others)
+    assert handler.peak_bytes < MEMORY_LIMIT
+
+
+def test_a_list_of_1000_repositories_has_each_once(ecr: StrictEcr, wire: Wire) -> None:
+    names = [f"team-{number % 7}/app-{number:04}" for number in range(1_000)]
+    for name in names:
+        ecr.repository(name)
+    assert [each["RepositoryName"] for each in wire.call("LIST")["resourceModels"]] == sorted(names)
+
+
+@pytest.mark.parametrize("count", [999, 1_000, 1_001, 2_345])
+def test_list_pages_end_and_together_have_each_repository_once(ecr: StrictEcr, wire: Wire, count: int) -> None:
+    names = [f"app-{number:05}" for number in range(count)]
+    for name in names:
+        ecr.repository(name)
+    found, token, answers = [], None, 0
+    while True:
+        answer = wire.call("LIST", next_token=token)
+        found += [each["RepositoryName"] for each in answer["resourceModels"]]
+        token, answers = answer.get("nextToken"), answers + 1
+        if token is None:
+            break
+    assert found == names
+    assert answers == math.ceil(count / 1_000)
+
+
+def test_list_pages_survive_deletes_between_them(ecr: StrictEcr, wire: Wire) -> None:
+    names = [f"app-{number:05}" for number in range(1_500)]
+    for name in names:
+        ecr.repository(name)
+    first = wire.call("LIST")
+    for name in names[500:1_000]:
+        ecr.call("DeleteRepository", {"repositoryName": name})
+    second = wire.call("LIST", next_token=first["nextToken"])
+    assert [each["RepositoryName"] for each in second["resourceModels"]] == names[1_000:]
+    assert "nextToken" not in second
