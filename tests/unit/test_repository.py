@@ -10,7 +10,7 @@ import pytest
 from awstut_ecr_autopurgerepository.translate import repository_name
 from sandbox.ecr import StrictEcr
 from tests.samples import EVERYTHING, LIFECYCLE, POLICY, REFUSED_LIFECYCLE, policies_of, put_tag, tags_of
-from tests.strict import ACCOUNT, REGION, STACK, Wire
+from tests.strict import ACCOUNT, MARKED, REGION, STACK, Wire
 
 # Create
 
@@ -99,8 +99,11 @@ def test_create_again_with_the_same_token_goes_on(wire: Wire, ecr: StrictEcr) ->
 
 
 def test_create_without_a_token_never_takes_up_a_repository_that_is_there(wire: Wire, ecr: StrictEcr) -> None:
-    wire.succeed("CREATE", {"RepositoryName": "app"}, token="")
-    assert wire.fail("CREATE", {"RepositoryName": "app"}, token="")[0] == "AlreadyExists"
+    ecr.repository("app", tags=MARKED).with_images(2)
+    code, message = wire.fail("CREATE", {"RepositoryName": "app"}, token="")
+    assert code == "InvalidRequest"
+    assert "Nothing was done: The event has no bearerToken" in message
+    assert (tags_of(ecr), ecr.holds("app")) == (MARKED, 2)
 
 
 def test_create_with_as_many_tags_as_there_is_room_for(wire: Wire, ecr: StrictEcr) -> None:
