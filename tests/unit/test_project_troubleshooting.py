@@ -1,0 +1,100 @@
+"""guides/troubleshooting.md has every message of ours: they are taken from the source, as a user would search for them."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.project_copy import ROOT
+
+PACKAGE = "awstut_ecr_autopurgerepository"
+SOURCES = sorted(path for path in (ROOT / "src" / PACKAGE).glob("*.py") if path.name not in ("models.py", "__init__.py"))
+GUIDE = (ROOT / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
+ELLIPSIS = "…"
+
+# Texts with spaces that no user reads as a message.
+NO_MESSAGES = {
+    "Configuration | None": "a type",
+    "not authorized to perform: ([a-z0-9-]+:\\w+)": "what AWS says, as a regular expression",
+    "ECR charges archived images for at least 90 days, also those that were deleted earlier.": "a note in the report",
+    "The summary of the purge report of %s could not be written: %s.": "in the log only",
+    "…/… pass … at …": "the value of the tag awstut:purge-progress",
+    "the type configuration": "a part of another message, like those that follow",
+    "type configuration of the account": "",
+    "… image…": "",
+    "at least": "",
+    "last pull …": "",
+    "no pull recorded": "",
+    "They are …….": "",
+    "and … more": "",
+    "aws ecr tag-resource --region … --resource-arn … --tags …": "",
+}
+
+
+def resolved(placeholder: ast.FormattedValue, module: ModuleType) -> str:
+    """What stands in the place of `{placeholder}`: the value of a constant, or an ellipsis for what differs."""
+    names = {node.id for node in ast.walk(placeholder.value) if isinstance(node, ast.Name)}
+    known = {name for name in names if name.isupper() or isinstance(getattr(module, name, None), ModuleType)}
+    value: object = None
+    if names and names == known:
+        value = eval(compile(ast.Expression(placeholder.value), "message", "eval"), vars(module))
+    if not isinstance(value, str | int):
+        return ELLIPSIS
+    [spec] = placeholder.format_spec.values if isinstance(placeholder.format_spec, ast.JoinedStr) else [None]
+    return format(value, spec.value if isinstance(spec, ast.Constant) else "")
+
+
+def texts(path: Path) -> Iterator[str]:
+    """All texts of a module, but for the docstrings."""
+    module = importlib.import_module(f"{PACKAGE}.{path.stem}")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    parts: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):
+            parts.add(node.value)
+        if isinstance(node, ast.JoinedStr):
+            parts.update(node.values)
+            parts.update(each.format_spec for each in node.values if isinstance(each, ast.FormattedValue))  # type: ignore[misc]
+            yield "".join(
+                str(each.value) if isinstance(each, ast.Constant) else resolved(each, module)  # type: ignore[arg-type]
+                for each in node.values
+                if node not in parts
+            )
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
+            yield node.value
+
+
+def is_sentence(text: str) -> bool:
+    """Whether it may be (a part of) a message: it has spaces, and a word of four letters or more."""
+    return " " in text.strip() and re.search("[A-Za-z]{4}", text) is not None
+
+
+def messages(path: Path) -> set[str]:
+    return {" ".join(text.split()) for text in texts(path) if is_sentence(text)} - NO_MESSAGES.keys()
+
+
+def documented() -> set[str]:
+    """What the guide has as list items in code quotes."""
+    found = re.findall(r"^- (`+)(.+?)\1$", GUIDE, re.MULTILINE | re.DOTALL)
+    return {" ".join(text.split()) for _, text in found}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_every_message_of_the_source_is_in_the_guide(path: Path) -> None:
+    assert messages(path) - documented() == set()
+
+
+def test_every_message_of_the_guide_is_in_the_source() -> None:
+    assert documented() - set().union(*map(messages, SOURCES)) == set()
+
+
+def test_every_message_of_the_guide_is_explained() -> None:
+    items = re.split(r"^- (?=`)", GUIDE, flags=re.MULTILINE)[1:]
+    assert [item for item in items if len(item.partition("`\n")[2].split()) < 3] == []
