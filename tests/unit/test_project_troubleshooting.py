@@ -14,7 +14,9 @@ import pytest
 from tests.project_copy import ROOT
 
 PACKAGE = "awstut_ecr_autopurgerepository"
-SOURCES = sorted(path for path in (ROOT / "src" / PACKAGE).glob("*.py") if path.name not in ("models.py", "__init__.py"))
+SOURCES = sorted(
+    path for path in (ROOT / "src" / PACKAGE).glob("*.py") if path.name not in ("models.py", "__init__.py")
+)
 GUIDE = (ROOT / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
 ELLIPSIS = "…"
 
@@ -25,6 +27,7 @@ NO_MESSAGES = {
     "ECR charges archived images for at least 90 days, also those that were deleted earlier.": "a note in the report",
     "The summary of the purge report of %s could not be written: %s.": "in the log only",
     "…/… pass … at …": "the value of the tag awstut:purge-progress",
+    "A name stands twice in one object.": "caught where it is raised",
     "the type configuration": "a part of another message, like those that follow",
     "type configuration of the account": "",
     "… image…": "",
@@ -33,7 +36,12 @@ NO_MESSAGES = {
     "no pull recorded": "",
     "They are …….": "",
     "and … more": "",
+    "aws ecr tag-resource": "",
     "aws ecr tag-resource --region … --resource-arn … --tags …": "",
+    "--region … --repository-name …": "",
+    "aws ecr delete-repository-policy …": "",
+    'aws ecr set-repository-policy … --policy-text "$(aws ecr get-repository-policy … --query policyText --output text '
+    """| jq -c '.Statement|=map(select(.Sid!="AwstutFreezeOnDelete"))')\"""": "",
 }
 
 
@@ -82,7 +90,7 @@ def messages(path: Path) -> set[str]:
 
 def documented() -> set[str]:
     """What the guide has as list items in code quotes."""
-    found = re.findall(r"^- (`+)(.+?)\1$", GUIDE, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^- (`+)(.+?)\1$", GUIDE, re.MULTILINE)
     return {" ".join(text.split()) for _, text in found}
 
 
