@@ -6,10 +6,12 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
+from sandbox.stack import Stack
 
 Json = dict[str, Any]
 Template = Callable[..., Json]
@@ -50,13 +52,28 @@ def blocks(guide: str, language: str) -> list[str]:
     ]
 
 
-def type_in(box: Sandbox, script: str, **variables: str) -> None:
+def type_in(box: Sandbox, script: str, folder: Path | None = None, **variables: str) -> str:
+    """Type commands in a shell, and return what they print."""
     done = subprocess.run(
         ["bash", "-euc", script],
-        cwd=box.home,
+        cwd=folder or box.home,
         env=box.environment | variables,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def type_in_and_wait(box: Sandbox, script: str, folder: Path, **variables: str) -> str:
+    """Likewise, where the commands wait for a stack: the AWS CLI itself looks at it every 30 seconds only."""
+    parts = re.split(r"^(?=aws cloudformation wait )", script, flags=re.MULTILINE)
+    printed = type_in(box, parts[0], folder, **variables)
+    for part in parts[1:]:
+        name = re.findall(r"--stack-name (\S+)", part)[0]
+        known = box.client("cloudformation").describe_stacks()["Stacks"]
+        for stack_id in [each["StackId"] for each in known if each["StackName"] == name]:  # none that is deleted
+            Stack(box, name, stack_id=stack_id).wait()
+        printed += type_in(box, part, folder, **variables)
+    return printed

@@ -1,4 +1,4 @@
-"""guides/troubleshooting.md has every message of ours: they are taken from the source, as a user would search for them."""
+"""guides/troubleshooting.md has every message of ours: they are taken from the source."""
 
 from __future__ import annotations
 
