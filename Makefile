@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo sandbox lint types audit soak generate package publish-check lock clean bench
+.PHONY: help setup test demo sandbox lint types audit soak generate pictures package publish-check lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
@@ -37,6 +37,10 @@ soak: setup  ## random sequences and events with new seeds, for MINUTES (30)
 
 generate: setup  ## write models.py, docs/ and resource-role.yaml from the schema
 	cfn generate
+
+pictures: setup  ## draw the diagrams of the guides, and record the demo for the README
+	python scripts/diagrams.py
+	python scripts/picture.py
 
 package: setup  ## build the versioned zip for examples/register.yaml, and print its SHA-256
 	@python scripts/package.py

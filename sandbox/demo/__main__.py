@@ -16,7 +16,11 @@ from sandbox.server import Sandbox, start_sandbox
 
 def main() -> int:
     """Run the demo; returns the exit code."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    return run(Console(highlight=False, width=None if sys.stdout.isatty() else 120))
+
+
+def run(console: Console) -> int:
+    """Run the demo, and show it on a console; returns the exit code."""
     began = time.monotonic()
     try:
         with copied_project() as project:

@@ -51,6 +51,8 @@ def test_get_started(started: Sandbox, clone: Path) -> None:
     said = type_in_and_wait(started, lock, clone, ARN=ARN)
     assert "its deletion protection is on" in said
     assert unlock.partition("\n")[0].replace('"$ARN"', ARN).removeprefix("aws ecr tag-resource ") in said
+    [explain] = blocks("troubleshooting.md", "sh")
+    assert "its deletion protection is on" in type_in(started, explain, clone, STACK="app")
     assert holds(started, "my-app") == 2_500
     type_in_and_wait(started, unlock, clone, ARN=ARN)
     assert holds(started, "my-app") is None
@@ -87,7 +89,7 @@ def test_get_started_has_no_other_commands() -> None:
 
 def test_roll_out(new: Sandbox, clone: Path, package_command: tuple[Path, str]) -> None:
     make, digest, upload, register, upgrade, configure, remove, publish = blocks("roll-out.md", "sh")
-    assert (make, publish) == ("make package\n", "make publish-check\n")  # run by test_packaging and test_publish_check
+    assert (make, publish) == ("make package\n", "make publish-check\n")  # run by test_packaging and its neighbour
     package, printed = package_command
     (clone / "build").mkdir(exist_ok=True)
     shutil.copy(package, clone / "build")

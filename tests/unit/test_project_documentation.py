@@ -1,0 +1,125 @@
+"""What is written for people: links lead somewhere, commands exist, pictures are of the text beside them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts import diagrams
+from tests.project_copy import ROOT
+
+README = ROOT / "README.md"
+GUIDES = sorted((ROOT / "guides").glob("*.md"))
+PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md", *GUIDES]
+PICTURES = sorted((ROOT / "guides" / "images").glob("*.svg"))
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
+BADGES = re.compile(r"\[!\[([^]]*)\]\((https://img\.shields\.io/badge/[^)]+)\)\]\(([^)]+)\)")
+TYPED_BY_THESE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "stack").glob("test_*.py"))
+
+
+def prose(page: Path) -> str:
+    """A page without its code."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"(`+).*?\1", "code", text)
+
+
+def links(page: Path) -> list[str]:
+    return re.findall(r"\]\(([^)\s]+)\)", prose(page))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not target.exists() or ROOT not in (target, *target.parents):
+        return False
+    return not anchor or anchor in anchors(target)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
+    inside = [link for link in links(page) if not link.startswith("https://")]
+    assert [link for link in inside if not leads_somewhere(page, link)] == []
+
+
+def test_links_are_found() -> None:
+    assert len(links(README)) > 30
+    assert not leads_somewhere(README, "guides/missing.md")
+    assert not leads_somewhere(README, "guides/protection.md#missing")
+
+
+@pytest.mark.parametrize("page", [*GUIDES, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+def test_readme_links_to_every_page(page: Path) -> None:
+    assert str(page.relative_to(ROOT)) in links(README)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_make_targets_that_are_named_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ((?:[a-z-]+ ?)+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {target for words in named for target in words.split()} - targets == set()
+
+
+@pytest.mark.parametrize("page", [path for path in GUIDES if "```sh" in path.read_text()], ids=lambda path: path.name)
+def test_commands_of_a_guide_are_typed_by_a_test(page: Path) -> None:
+    assert f'"{page.name}"' in TYPED_BY_THESE
+
+
+def test_badges_are_true() -> None:
+    """They are static, and say nothing of a release or of a build, which nobody can look up yet."""
+    badges = BADGES.findall(README.read_text(encoding="utf-8"))
+    assert [(url.rsplit("/", 1)[1], target) for _, url, target in badges] == [
+        ("license-Apache--2.0-blue", "LICENSE"),
+        ("python-3.11%20%7C%203.12-blue", "guides/contributing.md"),
+    ]
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert '"runtime": "python3.12"' in (ROOT / ".rpdk-config").read_text(encoding="utf-8")
+    assert "sys.version_info < (3, 11)" in (ROOT / "scripts" / "setup").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("source", sorted(diagrams.FOLDER.glob("*.toml")), ids=lambda path: path.name)
+def test_diagram_is_what_its_text_says(source: Path) -> None:
+    drawn = source.with_suffix(".svg").read_text(encoding="utf-8")
+    assert drawn == diagrams.drawn(source.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_picture_needs_nothing_from_elsewhere(picture: Path) -> None:
+    addresses = set(re.findall(r"https?://[^\"' <]+", picture.read_text(encoding="utf-8")))
+    assert addresses == {"http://www.w3.org/2000/svg"}
+
+
+def test_modules_in_the_diagram_exist() -> None:
+    named = re.findall(r"\w+\.py", (diagrams.FOLDER / "parts.toml").read_text(encoding="utf-8"))
+    package = ROOT / "src" / "awstut_ecr_autopurgerepository"
+    assert [name for name in named if not (package / name).exists() and name != "diagrams.py"] == []
+
+
+def test_changelog_begins_with_what_is_not_released() -> None:
+    versions = re.findall(r"^## \[([^]]+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert versions[0] == "Unreleased"
+
+
+def test_pre_commit_hooks_use_tools_and_tests_that_are_there() -> None:
+    [local] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert local["repo"] == "local"
+    words = [word for hook in local["hooks"] for word in hook["entry"].split()]
+    assert [word for word in words if word.startswith("tests/") and not (ROOT / word).exists()] == []
+    assert {word for word in words if "/bin/" in word} <= {f".venv/bin/{name}" for name in ("ruff", "mypy", "python")}
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda path: path.name)
+def test_issue_form_has_what_github_asks_for(form: Path) -> None:
+    loaded = yaml.safe_load(form.read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= loaded.keys()
+    inputs = [each for each in loaded["body"] if each["type"] != "markdown"]
+    assert all(each["attributes"]["label"] for each in inputs)
+    assert len({each["id"] for each in inputs}) == len(inputs)
