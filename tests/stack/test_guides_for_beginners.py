@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,16 @@ ARN = "arn:aws:ecr:us-east-1:123456789012:repository/my-app"
 MINIMAL = (ROOT / "examples" / "minimal.yaml").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def new() -> Iterator[Sandbox]:
+@contextmanager
+def quick_sandbox() -> Iterator[Sandbox]:
     with start_sandbox() as box:
         box.control.settings(callback_delay_cap_seconds=0.05)
+        yield box
+
+
+@pytest.fixture
+def new() -> Iterator[Sandbox]:
+    with quick_sandbox() as box:
         yield box
 
 
@@ -36,11 +43,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def started(new: Sandbox, clone: Path) -> Iterator[Sandbox]:
-    """The type is registered as get-started.md says."""
-    type_in(new, blocks("get-started.md", "sh")[0], clone)
-    yield new
-    new.client("cloudformation").deregister_type(Type="RESOURCE", TypeName=TYPE_NAME)
+def started(clone: Path) -> Iterator[Sandbox]:
+    """A sandbox in which the type is registered as get-started.md says."""
+    with quick_sandbox() as box:
+        type_in(box, blocks("get-started.md", "sh")[0], clone)
+        yield box
 
 
 def test_get_started(started: Sandbox, clone: Path) -> None:
