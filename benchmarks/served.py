@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import CASES, NAME, prepare
 from sandbox.ecr import StrictEcr
-from sandbox.ecr.client import serve_json
+from sandbox.ecr.http import serve
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,42 +60,22 @@ def served_ecr() -> Iterator[ServedEcr]:
             process.stdin.close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet,
-    disable_nagle_algorithm = True  # and none that waits for another
-    ecr: StrictEcr
-
-    def do_POST(self) -> None:
-        """Answer a request of ECR's JSON API."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        status, answer = serve_json(self.ecr, self.headers["X-Amz-Target"].rpartition(".")[2], body)
-        self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-def _obey(command: dict[str, Any]) -> int | None:
+def _obey(ecr: StrictEcr, command: dict[str, Any]) -> int | None:
     if "prepare" in command:
-        _Handler.ecr = StrictEcr()
-        return prepare(_Handler.ecr, CASES[command["prepare"]])
-    return _Handler.ecr.holds(NAME)
+        ecr.repositories.clear()
+        ecr.deletion_log.clear()
+        ecr.reset_calls()
+        return prepare(ecr, CASES[command["prepare"]])
+    return ecr.holds(NAME)
 
 
 def main() -> None:
     """Serve until stdin is closed."""
-    _Handler.ecr = StrictEcr()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(json.dumps(f"http://127.0.0.1:{server.server_port}"), flush=True)
+    ecr = StrictEcr()
+    with serve(ecr) as url:
+        print(json.dumps(url), flush=True)
         for line in sys.stdin:
-            print(json.dumps(_obey(json.loads(line))), flush=True)
-        server.shutdown()
+            print(json.dumps(_obey(ecr, json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
