@@ -15,6 +15,7 @@ from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
 from sandbox.ecr.direct import direct_client
 from sandbox.ecr.http import serve
+from sandbox.server import start_sandbox
 from tests.faults.handler_process import ROOT, HandlerProcess
 from tests.strict import MARKED, OWNED, Purge, Wire
 
@@ -88,6 +89,26 @@ def test_many_images_in_a_process_of_their_own(contents: str, indexes: int, othe
     assert answer["status"] == "SUCCESS", answer
     assert ecr.holds("app") is None
     assert calls <= 1.05 * least_calls(indexes, others)
+    assert handler.peak_bytes < MEMORY_LIMIT
+
+
+def test_many_images_with_a_report_in_a_process_of_their_own(ecr: StrictEcr) -> None:
+    """All records are in memory too, compressed; S3 is the sandbox's."""
+    place = {"account": ecr.account, "region": ecr.region}
+    tags = OWNED | {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges"}
+    with start_sandbox() as box, HandlerProcess(box.url) as handler:
+        box.client("s3").create_bucket(Bucket="audit")
+        tag_list = [{"Key": key, "Value": value} for key, value in tags.items()]
+        box.client("ecr", region=ecr.region).create_repository(repositoryName="app", tags=tag_list)
+        box.control.seed("app", ("with_images", {"count": 100_000}), **place)
+        answer = handler.call(Wire(ecr).event("DELETE", {"RepositoryName": "app"}))
+        assert answer
+        assert answer["status"] == "SUCCESS", answer
+        assert box.control.repository("app", **place) is None
+        key = answer["message"].split("s3://audit/")[1].rstrip(".")
+        summary = json.loads(box.client("s3").get_object(Bucket="audit", Key=key)["Body"].read())
+    print(f"with a report: {handler.seconds[0]:.1f} s, peak {handler.peak_bytes / (1 << 20):.1f} MiB")
+    assert summary["images"]["confirmed"] == 100_000
     assert handler.peak_bytes < MEMORY_LIMIT
 
 
