@@ -230,6 +230,8 @@ def _account(pacer: Pacer, future: Future[Any], done: Callable[[Any], None]) -> 
     """Whether the request is to be made again, and the error that ends it all."""
     try:
         answer = future.result()
+    except OutOfTimeError as error:  # of a request that botocore would have made again too late
+        return False, error
     except AWS_ERRORS as error:
         try:
             pacer.failed(error)

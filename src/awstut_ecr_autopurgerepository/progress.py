@@ -51,6 +51,7 @@ class Progress:
     bytes: int = 0  # of those
     archived: int = 0  # of those
     unsure: bool = False  # whether an image may be gone without a result
+    scattered: bool = False  # whether that changed while images went, or the report was off for some of them
     closing: int = 0  # slices in which only the end of the report was missing
     frozen: bool = False  # the statement that refuses pushes may be in the repository policy
     freeze_seen: bool = False  # it was there when ECR was asked last

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from .errors import AWS_ERRORS, failure, handler_code, service_code
-from .pacing import HARD_LIMIT_SECONDS, Pacer, Pool, side_by_side, until_answered
+from .pacing import HARD_LIMIT_SECONDS, OutOfTimeError, Pacer, Pool, side_by_side, until_answered
 from .records import Gone, Part, Recount, Spool, Tally, read, results, timestamp
 from .settings import ReportPlace
 
@@ -69,8 +70,15 @@ class Reporter:
 
     @cached_property
     def client(self) -> S3Client:
-        """A client that makes each request once."""
-        return self.make_client()
+        """A client that makes each request once, and none too late."""
+        client = self.make_client()
+        client.meta.events.register_first("before-send.s3", self._refuse_late)
+        return client
+
+    def _refuse_late(self, **_: object) -> None:
+        # botocore makes a request again by itself, with no regard to retries, where a bucket is in another Region.
+        if self.pacer.clock.monotonic() > self.pacer.ends:
+            raise OutOfTimeError
 
     def at(self, place: ReportPlace) -> Report:
         """The report in that place."""
@@ -103,8 +111,7 @@ class Report:
         """Write what is about to be deleted. Returns a name for each part."""
         names = [self._new_name() for _ in parts]
         items = [(name + _INTENT, part.compressed()) for name, part in zip(names, parts, strict=True)]
-        with self._explained():
-            side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
+        self._put_all(items)
         return names
 
     def write_results(self, names: list[str], parts: list[Part], gone: Gone) -> Tally:
@@ -112,8 +119,7 @@ class Report:
         tally = Tally()
         made = [results(part, gone, tally) for part in parts]
         items = [(name + _RESULTS, part.compressed()) for name, part in zip(names, made, strict=True)]
-        with self._explained():
-            side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
+        self._put_all(items)
         return tally
 
     def recount(self, known_parts: int, known: Tally, gone_since: float | None, *, sure: bool) -> Recount | None:
@@ -131,12 +137,13 @@ class Report:
                 return Recount(known)
             recount, late = Recount(), Part()
             for name in sorted(names, key=lambda each: each.endswith(_INTENT)):  # results first
-                records = read(self._get(name))
-                if name.endswith(_RESULTS):
-                    recount.add_results(records)
-                    continue
-                for record in recount.add_intent(records, gone_since):
-                    late.add(record)
+                content = self._get(name)
+                with self._readable(name):
+                    if name.endswith(_RESULTS):
+                        recount.add_results(read(content))
+                        continue
+                    for record in recount.add_intent(read(content), gone_since):
+                        late.add(record)
             if late.count:
                 until_answered(
                     self.reporter.pacer, partial(self._put, (self._new_name() + _RESULTS, late.compressed()))
@@ -156,6 +163,11 @@ class Report:
     @property
     def _bucket(self) -> Any:
         return {"Bucket": self.place.bucket, "ExpectedBucketOwner": self.place.owner or self.origin.account}
+
+    def _put_all(self, items: list[tuple[str, bytes]]) -> None:
+        with self._explained():
+            _ = self.reporter.client  # made here, as a session must not make clients in several threads at once
+            side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
 
     def _put(self, item: tuple[str, bytes], *, again: bool = False) -> None:
         name, body = item
@@ -180,6 +192,15 @@ class Report:
             if not page.get("NextContinuationToken"):
                 return [name for name in names if name.endswith((_INTENT, _RESULTS))]
             request["ContinuationToken"] = page["NextContinuationToken"]
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        """Turn what is raised over content that is not ours into ReportError."""
+        try:
+            yield
+        except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
+            words = f"{self.folder}{name} is not as this delete has written it, and cannot be read"
+            raise ReportError(HandlerErrorCode.InvalidRequest, words) from error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from .errors import AWS_ERRORS, HandlerError
 from .inventory import Listing, Pass, Slice
 from .models import ResourceHandlerRequest
 from .pacing import OutOfTimeError, Pacer, Pool
+from .progress import Progress
 from .records import Gone, Recount, timestamp
 from .report import ARCHIVED_NOTE, Origin, Report, Reporter, ReportError
 
@@ -40,10 +41,13 @@ def reporter(
 
 def open_report(work: Slice, stored: settings.Stored) -> Report | None:
     """The report that the repository asks for, or else its account."""
-    place = stored.settings.report or work.configuration.report
+    place, progress = stored.settings.report or work.configuration.report, work.progress
+    wanted = str(place) if place else None
+    if wanted != progress.report and (progress.report or progress.deleted):
+        progress.scattered = True
     if place is None:
         return None
-    work.progress.report = str(place)
+    progress.report = wanted
     return work.reporter.at(place)
 
 
@@ -125,8 +129,21 @@ def _write_summary(work: Slice, status: str, message: str, gone_since: float | N
     recount = report.recount(progress.parts, progress.tally(), gone_since, sure=not progress.unsure)
     if recount is None:
         return ""
-    report.write_summary(_summary(work, status, message, recount))
-    return f"The purge report is s3://{place.bucket}/{report.folder}summary.json."
+    lacking = _lacking(progress, recount)
+    report.write_summary(_summary(work, status, f"{message} {lacking}".strip(), recount))
+    return f"The purge report is s3://{place.bucket}/{report.folder}summary.json. {lacking}".strip()
+
+
+def _lacking(progress: Progress, recount: Recount) -> str:
+    """What the report does not tell, as it was to be written elsewhere, or not at all, for a part of the purge."""
+    tally = recount.tally
+    images = progress.deleted - tally.confirmed - tally.unconfirmed - len(recount.unresolved)
+    if not progress.scattered or images <= 0:
+        return ""
+    return (
+        f"{protection.image_count(images)} that this delete removed are not in this report: PurgeReport named another "
+        "place, or none, when they went."
+    )
 
 
 def _summary(work: Slice, status: str, message: str, recount: Recount) -> dict[str, Any]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema
 import pytest
+from botocore.config import Config
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
 from awstut_ecr_autopurgerepository.configuration import Configuration
-from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
+from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS, ThreadPool
 from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
+from awstut_ecr_autopurgerepository.purge import delete as delete_in
 from awstut_ecr_autopurgerepository.settings import ReportPlace
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
@@ -228,6 +231,21 @@ def test_a_bucket_in_another_region_is_found(ecr: StrictEcr, delete: Purge, s3: 
     assert_complete(ecr, bucket, digests)
 
 
+def test_a_bucket_in_another_region_that_is_slow_makes_no_call_too_long(
+    ecr: StrictEcr, delete: Purge, s3: StrictS3
+) -> None:
+    """The first request is answered with the right Region, and botocore makes it once more by itself."""
+    bucket = s3.make_bucket("audit", region="us-west-2")
+    ecr.repository("app", tags=REPORTED).with_images(2_500)
+    digests = digests_of(ecr)
+    ecr.faults.latency, s3.faults.latency = {"DescribeRepositories": 3.0, "DescribeImages": 12.0}, {"*": 6.9}
+    assert delete.one_slice({}).status is OperationStatus.IN_PROGRESS
+    assert delete.slice_seconds[0] <= HARD_LIMIT_SECONDS
+    ecr.faults.latency, s3.faults.latency = {}, {}
+    assert delete().status is SUCCESS
+    assert_complete(ecr, bucket, digests)
+
+
 def test_a_bucket_of_another_account_takes_the_report_where_that_account_is_named(
     ecr: StrictEcr, delete: Purge, s3: StrictS3
 ) -> None:
@@ -321,6 +339,28 @@ def test_a_refusal_in_the_middle_is_in_the_summary(ecr: StrictEcr, delete: Purge
     assert "deletion protection is on" in found["message"]
     assert found["images"]["deleted"] == len(digests) - len(digests_of(ecr))
     assert found["images"]["unresolved"] == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("s3://audit/purges/ecr", "off"), ("s3://audit/purges/ecr", "s3://other"), ("off", "s3://audit/purges/ecr")],
+)
+def test_a_place_that_changes_during_the_purge_is_told_in_the_summary(
+    ecr: StrictEcr, delete: Purge, s3: StrictS3, bucket: Bucket, before: str, after: str
+) -> None:
+    other = s3.make_bucket("other")
+    ecr.repository("app", tags=REPORTED | {"awstut:purge-report": before}).with_images(6_000)
+    ecr.faults.throttle(**THROTTLED)
+    ecr.before("BatchDeleteImage", lambda _: put_tag(ecr, "awstut:purge-report", after), nth=10)
+    event = delete()
+    assert event.status is SUCCESS
+    place = other if after == "s3://other" else bucket
+    found, recorded = summary(place), len(records(place))
+    assert 0 < recorded < 6_000
+    assert found["images"]["deleted"] == recorded
+    lacking = f"{6_000 - recorded:,} images that this delete removed are not in this report"
+    assert lacking in found["message"]
+    assert lacking in event.message
 
 
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "slow"])
@@ -464,6 +504,38 @@ def test_the_repository_goes_though_the_summary_cannot_be_written(
     assert len(records(bucket)) == 10
 
 
+UNREADABLE = {
+    "no gzip": b"not compressed",
+    "cut off": gzip.compress(b'{"digest": "sha256:0"}\n' * 99)[:-12],
+    "no JSON": gzip.compress(b"not JSON\n"),
+    "no record": gzip.compress(b'{"digest": "sha256:0"}\n'),
+    "no object": gzip.compress(b"[]\n"),
+}
+
+
+@pytest.mark.parametrize("kind", ["intent", "results"])
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_an_object_that_cannot_be_read_costs_no_more_than_the_summary(
+    ecr: StrictEcr, delete: Purge, s3: StrictS3, bucket: Bucket, case: str, kind: str
+) -> None:
+    """Somebody else has put it among ours, or changed one of ours."""
+    ecr.repository("app", tags=REPORTED).with_images(10)
+    names: list[str] = []
+
+    def spoil(operation: str, key: str) -> None:
+        if operation == "ListObjectsV2" and not names:
+            first = min(bucket.objects)
+            names.append(first[: first.index("/2") + 1] + f"2000.{kind}.jsonl.gz")
+            bucket.objects[names[0]] = UNREADABLE[case]
+
+    s3.before = spoil
+    event = delete()
+    del bucket.objects[names[0]]
+    assert event.status is SUCCESS
+    assert f"The summary of the purge report could not be written: {names[0]} is not as this delete" in event.message
+    assert len(records(bucket)) == 10
+
+
 def test_an_s3_that_never_answers_at_the_end_does_not_hold_the_stack(
     ecr: StrictEcr, delete: Purge, s3: StrictS3, bucket: Bucket
 ) -> None:
@@ -485,6 +557,25 @@ def test_an_s3_that_never_answers_at_the_beginning_ends_the_delete(
     assert "s3:PutObject failed" in event.message
     assert ecr.holds("app") == 10
     assert len(delete.events) <= 6
+
+
+def test_the_client_for_the_report_is_made_before_threads_want_it(
+    ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
+) -> None:
+    """A session must not make clients in several threads at once, and Python 3.12 would let each thread make one."""
+    ecr.repository("app", tags=REPORTED).with_images(1)
+    threads: list[threading.Thread] = []
+
+    def make_s3() -> Any:
+        threads.append(threading.current_thread())
+        return s3.client()
+
+    purge = Purge(ecr, clock, s3=s3)
+    with ThreadPool(2) as pool:
+        request = purge.request("app", None, None)
+        client = ecr.client(config=Config(retries={"total_max_attempts": 1}))
+        assert delete_in(client, request, Configuration(), {}, clock, pool, make_s3).status is SUCCESS
+    assert threads == [threading.current_thread()]
 
 
 def test_the_callback_context_stays_small_with_a_report(ecr: StrictEcr, delete: Purge, s3: StrictS3) -> None:
