@@ -11,9 +11,10 @@ import re
 
 from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
-AWS_ERRORS = (ClientError, BotoCoreError)
+AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 
 # Codes that mean "the same call may succeed later"; CloudFormation itself retries them.
 TRANSIENT = frozenset(
@@ -63,7 +64,7 @@ _SERVICE_CODES = {
     "ServiceUnavailableException": HandlerErrorCode.ServiceInternalError,
 }
 
-_CLIENT_SIDE: tuple[tuple[type[BotoCoreError], HandlerErrorCode], ...] = (
+_CLIENT_SIDE: tuple[tuple[type[Exception], HandlerErrorCode], ...] = (
     (botocore_exceptions.NoCredentialsError, HandlerErrorCode.InvalidCredentials),
     (botocore_exceptions.PartialCredentialsError, HandlerErrorCode.InvalidCredentials),
     (botocore_exceptions.ParamValidationError, HandlerErrorCode.InvalidRequest),
@@ -71,6 +72,7 @@ _CLIENT_SIDE: tuple[tuple[type[BotoCoreError], HandlerErrorCode], ...] = (
     (botocore_exceptions.HTTPClientError, HandlerErrorCode.NetworkFailure),  # a dropped one, or no answer in time
     (botocore_exceptions.IncompleteReadError, HandlerErrorCode.NetworkFailure),
     (botocore_exceptions.ResponseStreamingError, HandlerErrorCode.NetworkFailure),
+    (ResponseParserError, HandlerErrorCode.NetworkFailure),  # an answer that something on the way has changed
 )
 
 _TOO_MANY_REQUESTS = 429

@@ -20,9 +20,8 @@ _OBJECTS_OF_DATA = (
     "previousStackTags",
     "systemTags",
     "previousSystemTags",
-    "callerCredentials",
-    "providerCredentials",
 )
+_CREDENTIALS = ("callerCredentials", "providerCredentials")
 
 
 def check(event: object) -> None:
@@ -39,6 +38,9 @@ def check(event: object) -> None:
         _text(f"requestData.{key}", data.get(key))
     for key in _OBJECTS_OF_DATA:
         _object_or_nothing(f"requestData.{key}", data.get(key))
+    for key in _CREDENTIALS:
+        value = data.get(key)
+        _object_or_nothing(f"requestData.{key}", value if isinstance(value, Mapping | None) else "a secret, not shown")
 
 
 def _text(name: str, value: object) -> None:

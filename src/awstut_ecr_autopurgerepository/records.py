@@ -111,7 +111,7 @@ class Spool:
 
 def record_of(image: ImageDetailTypeDef, origin: Mapping[str, str | None]) -> Record:
     """The record of an image that is about to be deleted."""
-    pulled = image.get("lastRecordedPullTime")
+    pushed, pulled = image.get("imagePushedAt"), image.get("lastRecordedPullTime")
     return {
         "digest": image["imageDigest"],
         "tags": list(image.get("imageTags", ())),
@@ -120,7 +120,7 @@ def record_of(image: ImageDetailTypeDef, origin: Mapping[str, str | None]) -> Re
         "subjectDigest": image.get("subjectManifestDigest"),
         "status": image.get("imageStatus", "ACTIVE"),
         "sizeInBytes": image.get("imageSizeInBytes", 0),
-        "pushedAt": timestamp(image["imagePushedAt"].timestamp()),
+        "pushedAt": timestamp(pushed.timestamp()) if pushed else None,
         "lastPulledAt": timestamp(pulled.timestamp()) if pulled else None,
         **origin,
         "deletedAt": None,

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from awstut_ecr_autopurgerepository import handlers
 from sandbox.ecr import StrictEcr
 from tests.project_copy import ROOT, SCHEMA_NAME
 from tests.samples import EVERYTHING, LIFECYCLE, POLICY
@@ -187,3 +188,13 @@ def test_a_request_without_credentials_is_told_so(wire: Wire) -> None:
     del event["requestData"]["callerCredentials"]
     answer = handlers.resource(event, None)
     assert answer["errorCode"] == "InvalidCredentials"
+
+
+@pytest.mark.parametrize("key", ["callerCredentials", "providerCredentials"])
+def test_credentials_of_a_wrong_shape_are_not_shown(wire: Wire, key: str) -> None:
+    event = wire.event("READ", {"RepositoryName": "app"})
+    event["requestData"][key] = "AKIDEXAMPLE wJalrXUtnFEMI"
+    answer = handlers.resource(event, None)
+    assert answer["errorCode"] == "InvalidRequest"
+    assert f"requestData.{key} is not an object" in answer["message"]
+    assert "AKID" not in answer["message"]

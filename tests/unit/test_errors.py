@@ -10,6 +10,7 @@ import botocore
 import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 from botocore.retries.standard import ThrottledRetryableChecker
 from cloudformation_cli_python_lib import HandlerErrorCode
 
@@ -74,6 +75,7 @@ def test_whatever_botocore_takes_for_throttling_is_throttling() -> None:
         (exceptions.ConnectTimeoutError(endpoint_url="https://ecr"), HandlerErrorCode.NetworkFailure),
         (exceptions.EndpointConnectionError(endpoint_url="https://ecr"), HandlerErrorCode.NetworkFailure),
         (exceptions.ConnectionClosedError(endpoint_url="https://ecr"), HandlerErrorCode.NetworkFailure),
+        (ResponseParserError("no XML"), HandlerErrorCode.NetworkFailure),
         (exceptions.NoCredentialsError(), HandlerErrorCode.InvalidCredentials),
         (exceptions.ParamValidationError(report="bad"), HandlerErrorCode.InvalidRequest),
         (exceptions.DataNotFoundError(data_path="x"), HandlerErrorCode.GeneralServiceException),

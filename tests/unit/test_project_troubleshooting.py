@@ -30,6 +30,7 @@ NO_MESSAGES = {
     "A name stands twice in one object.": "caught where it is raised",
     "the type configuration": "a part of another message, like those that follow",
     "type configuration of the account": "",
+    "a secret, not shown": "",
     "The event": "",
     "The properties": "",
     "… image…": "",

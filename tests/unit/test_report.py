@@ -18,6 +18,7 @@ from awstut_ecr_autopurgerepository.configuration import Configuration
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS, ThreadPool
 from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.purge import delete as delete_in
+from awstut_ecr_autopurgerepository.records import Part, Spool
 from awstut_ecr_autopurgerepository.settings import ReportPlace
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
@@ -597,3 +598,16 @@ def test_the_schema_is_a_schema_and_refuses_what_is_none(ecr: StrictEcr, delete:
     for change in ({"outcome": "intended"}, {"digest": "latest"}, {"deletedAt": None}, {"surprise": 1}):
         assert not RESULT.is_valid(record | change)
     assert not INTENT.is_valid(record)
+
+
+def test_an_image_of_which_ecr_does_not_say_when_it_was_pushed_has_a_record() -> None:
+    [part] = _parts([{"imageDigest": f"sha256:{'0' * 64}"}])
+    [record] = part.records()
+    assert record["pushedAt"] is None
+    INTENT.validate(record)
+
+
+def _parts(images: list[Any]) -> list[Part]:
+    spool = Spool({"repository": "app", "operation": "0" * 16, "stackId": None})
+    spool.add(images)
+    return spool.parts
