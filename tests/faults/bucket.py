@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
@@ -25,6 +26,7 @@ class ReportBucket:
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
         self.faults = Faults(clock)
+        self.meta = SimpleNamespace(events=SimpleNamespace(register_first=lambda *_: None))  # it repeats nothing itself
         self.objects: dict[str, bytes] = {}
         self.named: dict[str, dict[str, set[str]]] = {"intent": {}, "results": {}}
 

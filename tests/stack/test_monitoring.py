@@ -21,10 +21,11 @@ LOG_GROUP = "awstut-ecr-autopurgerepository-logs"
 def lines(box: Sandbox, name: str) -> list[dict[str, Any]]:
     """What the handlers logged of one repository's purges, in the group that `cfn submit` registered."""
     client = box.client("logs")
-    streams = client.describe_log_streams(logGroupName=LOG_GROUP)["logStreams"]
+    pages = client.get_paginator("describe_log_streams").paginate(logGroupName=LOG_GROUP)
     events = [
         event["message"]
-        for stream in streams
+        for page in pages
+        for stream in page["logStreams"]
         for event in client.get_log_events(logGroupName=LOG_GROUP, logStreamName=stream["logStreamName"])["events"]
     ]
     found = [json.loads(message) for message in events if message.startswith("{")]
