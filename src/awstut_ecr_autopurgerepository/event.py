@@ -77,7 +77,8 @@ def _kind(name: str, value: object, hint: Any) -> None:
         if not isinstance(value, list):
             raise ValueError(f"{name} is not a list: {value!r:.50}.")
         for number, each in enumerate(value):
-            _kind(f"{name}[{number}]", each, get_args(hint)[0])
+            # The library makes None of an empty object.
+            _kind(f"{name}[{number}]", None if each == {} else each, get_args(hint)[0])
     elif hint is not Any and not isinstance(value, str | bool | int | float):
         raise ValueError(f"{name} is not a text, a number, true or false: {value!r:.50}.")
 

@@ -198,3 +198,10 @@ def test_credentials_of_a_wrong_shape_are_not_shown(wire: Wire, key: str) -> Non
     assert answer["errorCode"] == "InvalidRequest"
     assert f"requestData.{key} is not an object" in answer["message"]
     assert "AKID" not in answer["message"]
+
+
+@pytest.mark.parametrize("name", ["Tags", "ImageTagMutabilityExclusionFilters"])
+def test_an_empty_object_in_a_list_is_refused(wire: Wire, name: str) -> None:
+    code, message = wire.fail("CREATE", {"RepositoryName": "app", name: [{}]})
+    assert code == "InvalidRequest"
+    assert f"{name}[0] is not an object" in message
