@@ -39,6 +39,10 @@ settings.load_profile("unhurried")
 CREDENTIALS = {"accessKeyId": "key", "secretAccessKey": "secret", "sessionToken": "token"}
 
 
+class Killed(BaseException):
+    """Stands for SIGKILL, which ends the process of a handler wherever it is: nothing catches it."""
+
+
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()

@@ -31,7 +31,7 @@ from tests.faults.watch import (
     is_protected,
     promise,
 )
-from tests.strict import ACCOUNT, OWNED, REGION, STACK, Purge, run_command_in
+from tests.strict import ACCOUNT, OWNED, REGION, STACK, Killed, Purge, run_command_in
 
 OPERATIONS = ("DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository")
 OPERATIONS += ("GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy")
@@ -113,10 +113,6 @@ faults = st.one_of(
 soon = st.one_of(
     pushes, changes, faults, action("kill"), action("kill"), action("start_second_copy"), action("start_second_copy")
 )
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
 
 
 class Deletes(RuleBasedStateMachine):

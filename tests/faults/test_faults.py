@@ -18,7 +18,7 @@ from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.ecr.direct import direct_client
 from sandbox.virtual import VirtualPool
 from tests.faults.support import CALLS, SUCCESS, Filled, at_call
-from tests.strict import CREDENTIALS, Purge, Wire
+from tests.strict import CREDENTIALS, Killed, Purge, Wire
 
 
 @pytest.fixture(autouse=True)
@@ -128,10 +128,6 @@ def of_kind(ecr: StrictEcr, kind: str) -> str:
     if kind == "an index":
         return index.digest
     return index.children[0] if kind == "a part of an index" else ecr.images("app")[100].digest
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL, which test_processes.py sends: nothing catches it."""
 
 
 @pytest.mark.parametrize("number", range(1, 25))

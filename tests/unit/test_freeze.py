@@ -17,7 +17,7 @@ from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
 from tests.samples import OTHER_POLICY, POLICY, policies_of, put_tag
-from tests.strict import STACK, Purge, run_command_in
+from tests.strict import STACK, Killed, Purge, run_command_in
 
 FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
 SUCCESS = OperationStatus.SUCCESS
@@ -421,10 +421,6 @@ def test_throttling_that_never_ends_ends_in_the_command_after_some_slices(ecr: S
 
 
 # Killed, and repaired later
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
 
 
 OPERATIONS = (

@@ -30,7 +30,7 @@ from tests.reports import (
     summary,
     what_is_written_is_as_documented,
 )
-from tests.strict import Purge
+from tests.strict import Killed, Purge
 
 __all__ = ["bucket", "what_is_written_is_as_documented"]
 
@@ -82,10 +82,6 @@ def test_an_image_that_stays_is_not_in_the_results(ecr: StrictEcr, delete: Purge
     assert found["status"] == "FAILED"
     assert found["failures"] == {"KmsError": 1}
     assert found["images"] == {"deleted": 10, "confirmed": 10, "goneUnconfirmed": 0, "unresolved": 0}
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
 
 
 def _raise_killed(*_: object) -> None:

@@ -1,0 +1,344 @@
+"""The calls that a delete makes, in their order: the order is the safety.
+
+A list changes only with a reason beside it. ``*3`` stands for three calls of the same operation in a row, ``|`` for the
+end of a call of the handler that answered IN_PROGRESS. Calls of S3 stand among those of ECR.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
+
+from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.s3 import StrictS3
+from tests.strict import MARKED, OWNED, Killed, Purge
+
+FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
+REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges"}
+
+
+@dataclass
+class World:
+    """A repository, and how it is deleted."""
+
+    ecr: StrictEcr
+    s3: StrictS3
+    clock: VirtualClock
+    delete: Purge
+    names: list[str]
+
+    def slices(self, **owner: str | None) -> ProgressEvent:
+        """Delete to the end. Returns the last answer."""
+        for event in self.delete.slices(**owner):
+            if event.status is OperationStatus.IN_PROGRESS:
+                self.names.append("|")
+        return event
+
+    def kill_at(self, operation: str, nth: int) -> None:
+        """Let the first call of the handler be killed at a call of ECR, before that is worked on; then repeat it."""
+
+        def kill(_: object) -> None:
+            raise Killed
+
+        self.ecr.before(operation, kill, nth=nth)
+        with pytest.raises(Killed):
+            self.delete.one_slice({})
+        self.names.append("killed")
+
+    def recreate(self, tags: dict[str, str]) -> None:
+        """Somebody else deletes the repository, and makes another of that name."""
+        self.ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
+        self.ecr.repository("app", tags=tags).with_images(7)
+
+
+def empty(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags=MARKED)
+    return world.slices()
+
+
+def images_101(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags=MARKED).with_images(101)
+    return world.slices()
+
+
+def multi_architecture(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags=MARKED).with_multi_arch(150)
+    return world.slices()
+
+
+def index_of_indexes(world: World) -> ProgressEvent:
+    """ECR refuses the inner index and its children while the outer one is there: further passes."""
+    world.ecr.repository("app", tags=MARKED).with_index_of_indexes()
+    return world.slices()
+
+
+def frozen(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags=FREEZE).with_images(101)
+    return world.slices()
+
+
+def frozen_and_failed(world: World) -> ProgressEvent:
+    """KMS refuses an image for good: pushes are allowed again before the answer."""
+    world.ecr.repository("app", tags=FREEZE).with_images(3)
+    digest = world.ecr.images("app")[0].digest
+    world.ecr.faults.image_failures[digest] = ("KmsError", "The key is disabled", None)
+    event = world.slices()
+    assert event.errorCode is HandlerErrorCode.NotStabilized
+    return event
+
+
+def leftover_freeze(world: World) -> ProgressEvent:
+    """An earlier delete was killed while pushes were refused; FreezeOnDelete has been switched off since."""
+    tags = FREEZE | {"awstut:freeze-on-delete": "off"}
+    world.ecr.repository("app", tags=FREEZE).with_images(3)
+    world.kill_at("BatchDeleteImage", 1)
+    world.ecr.repositories["app"].tags = tags
+    return world.slices()
+
+
+def protected(world: World) -> ProgressEvent:
+    tags = {"awstut:auto-purge": "on protect-tags", "awstut:protect-tags": "release-@"}
+    world.ecr.repository("app", tags=tags).with_images(1_500).with_tagged("release-1")
+    return world.slices()
+
+
+def locked(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags=MARKED | {"awstut:deletion-protection": "on"}).with_images(3)
+    return world.slices()
+
+
+def foreign(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags=OWNED).with_images(3)
+    return world.slices(stack_id="arn:aws:cloudformation:eu-west-1:123456789012:stack/other/1", logical_id="Other")
+
+
+def purge_is_off(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags={"awstut:auto-purge": "off"}).with_images(3)
+    return world.slices()
+
+
+def gone(world: World) -> ProgressEvent:
+    return world.slices()
+
+
+def two_slices(world: World) -> ProgressEvent:
+    """9 s for a delete, eight at once: 4,000 images in a call of the handler."""
+    world.ecr.repository("app", tags=MARKED).with_images(5_000)
+    world.ecr.faults.latency = {"BatchDeleteImage": 9.0}
+    return world.slices()
+
+
+def check_of_two_slices(world: World) -> ProgressEvent:
+    """9 s for a page: the inventory is checked over two calls, and then listed from its beginning."""
+    world.ecr.repository("app", tags=MARKED).with_images(6_500)
+    world.ecr.faults.latency = {"DescribeImages": 9.0}
+    return world.slices()
+
+
+def killed_and_resumed(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags=MARKED).with_images(1_001)
+    world.kill_at("BatchDeleteImage", 3)
+    return world.slices()
+
+
+def recreated_meanwhile(world: World) -> ProgressEvent:
+    """Before the last look that comes before the first delete."""
+    world.ecr.repository("app", tags=MARKED).with_images(101)
+    world.ecr.before("DescribeImages", lambda _: world.recreate(MARKED))
+    event = world.slices()
+    assert world.ecr.holds("app") == 7
+    return event
+
+
+def recreated_while_frozen(world: World) -> ProgressEvent:
+    """Just before the push block is written: it is taken out of the other repository's policy."""
+    world.ecr.repository("app", tags=FREEZE).with_images(101)
+    world.ecr.before("SetRepositoryPolicy", lambda _: world.recreate(FREEZE))
+    event = world.slices()
+    assert world.ecr.holds("app") == 7
+    return event
+
+
+def deleted_by_somebody_else(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags=MARKED).with_images(101)
+    force = {"repositoryName": "app", "force": True}
+    world.ecr.before("BatchDeleteImage", lambda _: world.ecr.call("DeleteRepository", force), nth=2)
+    return world.slices()
+
+
+def pushed_meanwhile(world: World) -> ProgressEvent:
+    builder = world.ecr.repository("app", tags=MARKED).with_images(101)
+    world.ecr.before("DeleteRepository", lambda _: builder.with_tagged("late"))
+    return world.slices()
+
+
+def rule_changed_meanwhile(world: World) -> ProgressEvent:
+    """A new rule between two calls of the handler: everything is checked again before another image goes."""
+    world.ecr.repository("app", tags=MARKED).with_images(5_000)
+    world.ecr.faults.latency = {"BatchDeleteImage": 9.0}
+    events = world.delete.slices()
+    assert next(events).status is OperationStatus.IN_PROGRESS
+    world.names.append("|")
+    world.ecr.repositories["app"].tags["awstut:protect-tags"] = "release-@"
+    [event] = list(events)
+    return event
+
+
+def reported(world: World) -> ProgressEvent:
+    world.s3.make_bucket("audit")
+    world.ecr.repository("app", tags=REPORTED).with_images(101)
+    return world.slices()
+
+
+def report_impossible(world: World) -> ProgressEvent:
+    world.ecr.repository("app", tags=REPORTED).with_images(101)
+    return world.slices()
+
+
+def reported_and_killed(world: World) -> ProgressEvent:
+    world.s3.make_bucket("audit")
+    world.ecr.repository("app", tags=REPORTED).with_images(101)
+    world.kill_at("BatchDeleteImage", 2)
+    return world.slices()
+
+
+def run_length(names: list[str]) -> str:
+    groups = [(name, len(list(group))) for name, group in itertools.groupby(names)]
+    return " ".join(name if count == 1 else f"{name}*{count}" for name, count in groups)
+
+
+@pytest.fixture
+def world(ecr: StrictEcr, s3: StrictS3, clock: VirtualClock, delete: Purge) -> World:
+    names: list[str] = []
+    delete.s3 = RecordingS3(s3, names)  # type: ignore[assignment]
+    serve = ecr.serve
+
+    def recorded(operation: str, *arguments: Any, **named: Any) -> Any:
+        names.append(operation)
+        return serve(operation, *arguments, **named)
+
+    ecr.serve = recorded  # type: ignore[method-assign]
+    return World(ecr, s3, clock, delete, names)
+
+
+@dataclass
+class RecordingS3:
+    """The strict S3, which writes down the operations that its clients are asked for."""
+
+    s3: StrictS3
+    names: list[str]
+
+    def client(self, **chosen: Any) -> Any:
+        client = self.s3.client(**chosen)
+
+        def note(model: Any, **_: object) -> None:
+            self.names.append(f"s3:{model.name}")
+
+        client.meta.events.register("before-call.s3", note)
+        return client
+
+
+ORDERS: dict[Callable[[World], ProgressEvent], str] = {
+    empty: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories DeleteRepository "
+        "DescribeRepositories"
+    ),
+    images_101: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2 "
+        "DeleteRepository DescribeRepositories"
+    ),
+    multi_architecture: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*5 "
+        "DeleteRepository DescribeRepositories"
+    ),
+    index_of_indexes: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2 "
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2 "
+        "DeleteRepository DescribeRepositories"
+    ),
+    frozen: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
+        "SetRepositoryPolicy DescribeRepositories BatchDeleteImage*2 DeleteRepository DescribeRepositories"
+    ),
+    frozen_and_failed: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
+        "SetRepositoryPolicy DescribeRepositories BatchDeleteImage DescribeRepositories ListTagsForResource "
+        "DescribeImages DescribeRepositories GetRepositoryPolicy BatchDeleteImage DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy BatchDeleteImage "
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
+        "BatchDeleteImage GetRepositoryPolicy DeleteRepositoryPolicy"
+    ),
+    leftover_freeze: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
+        "SetRepositoryPolicy DescribeRepositories BatchDeleteImage killed DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy DeleteRepositoryPolicy "
+        "BatchDeleteImage DeleteRepository DescribeRepositories"
+    ),
+    protected: "DescribeRepositories ListTagsForResource DescribeImages*2",
+    locked: "DescribeRepositories ListTagsForResource",
+    foreign: "DescribeRepositories ListTagsForResource",
+    purge_is_off: "DescribeRepositories ListTagsForResource DescribeImages",
+    gone: "DescribeRepositories",
+    two_slices: (
+        "DescribeRepositories ListTagsForResource DescribeImages*5 DescribeRepositories BatchDeleteImage*40 | "
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*10 "
+        "DeleteRepository DescribeRepositories"
+    ),
+    check_of_two_slices: (
+        "DescribeRepositories ListTagsForResource DescribeImages*5 | DescribeRepositories ListTagsForResource "
+        "DescribeImages*2 DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
+        "BatchDeleteImage*10 DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
+        "BatchDeleteImage*10 DescribeRepositories ListTagsForResource DescribeImages | DescribeRepositories "
+        "ListTagsForResource DescribeImages*3 DescribeRepositories BatchDeleteImage*30 DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*10 DescribeRepositories "
+        "ListTagsForResource DescribeImages | DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories BatchDeleteImage*5 DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories DeleteRepository DescribeRepositories"
+    ),
+    killed_and_resumed: (
+        "DescribeRepositories ListTagsForResource DescribeImages*2 DescribeRepositories BatchDeleteImage*3 "
+        "killed DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
+        "BatchDeleteImage*9 DeleteRepository DescribeRepositories"
+    ),
+    recreated_meanwhile: "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories",
+    recreated_while_frozen: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
+        "SetRepositoryPolicy DescribeRepositories GetRepositoryPolicy DeleteRepositoryPolicy"
+    ),
+    deleted_by_somebody_else: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2"
+    ),
+    pushed_meanwhile: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2 "
+        "DeleteRepository DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
+        "BatchDeleteImage DeleteRepository DescribeRepositories"
+    ),
+    rule_changed_meanwhile: (
+        "DescribeRepositories ListTagsForResource DescribeImages*5 DescribeRepositories BatchDeleteImage*40 | "
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*10 "
+        "DeleteRepository DescribeRepositories"
+    ),
+    reported: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories s3:PutObject "
+        "BatchDeleteImage*2 s3:PutObject DeleteRepository DescribeRepositories s3:ListObjectsV2 s3:PutObject"
+    ),
+    report_impossible: "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories s3:PutObject",
+    reported_and_killed: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories s3:PutObject "
+        "BatchDeleteImage*2 killed DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories s3:PutObject BatchDeleteImage s3:PutObject DeleteRepository "
+        "DescribeRepositories "
+        "s3:ListObjectsV2 s3:GetObject*3 s3:PutObject*2"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ORDERS, ids=lambda case: case.__name__)
+def test_delete_makes_these_calls_in_this_order(world: World, case: Callable[[World], ProgressEvent]) -> None:
+    event = case(world)
+    assert run_length(world.names).split() == ORDERS[case].split(), event.message
