@@ -419,14 +419,12 @@ class Deletes(RuleBasedStateMachine):
         try:
             self.mend()
             self.soon = []
-            for _ in range(10):
+            for _ in range(12):
                 event = self.until_the_end()
-                if event.status is OperationStatus.SUCCESS or event.errorCode is HandlerErrorCode.NotFound:
-                    break
+                if not self.exists:
+                    break  # SUCCESS may mean an earlier repository of that name
                 if "aws ecr tag-resource" in event.message:
                     run_command_in(self.ecr, event.message)
-            if self.exists:
-                self.until_the_end()
             promise(not self.exists, f"no end: {event}")
         finally:
             logging.disable(logging.NOTSET)
