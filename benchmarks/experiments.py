@@ -13,8 +13,9 @@ from unittest import mock
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from awstut_ecr_autopurgerepository import purge
-from awstut_ecr_autopurgerepository.inventory import BATCH_SIZE, INDEX_TYPES, PAGE_SIZE
+from awstut_ecr_autopurgerepository.deletion import call
+from awstut_ecr_autopurgerepository.deletion.inventory import INDEX_TYPES
+from awstut_ecr_autopurgerepository.ecr import IMAGES_PER_BATCH, IMAGES_PER_PAGE
 from awstut_ecr_autopurgerepository.pacing import Pacer, until_answered
 from benchmarks.assumptions import Assumptions
 from benchmarks.cases import CASES, NAME, prepare
@@ -118,7 +119,9 @@ class _OverlappingPass:
         self._pacer.wait_for_turn()
         if self._page is not None:
             task: Any = self._page
-            ask = partial(self._client.describe_images, maxResults=PAGE_SIZE, filter={"imageStatus": "ANY"}, **task)
+            ask = partial(
+                self._client.describe_images, maxResults=IMAGES_PER_PAGE, filter={"imageStatus": "ANY"}, **task
+            )
             self._page = None
         else:
             task = self._deletes.popleft()
@@ -145,7 +148,9 @@ class _OverlappingPass:
     def _take_up(self, answer: Any) -> None:
         images = sorted(answer["imageDetails"], key=lambda each: each["imageManifestMediaType"] not in INDEX_TYPES)
         digests = [{"imageDigest": each["imageDigest"]} for each in images]
-        self._deletes += [digests[start : start + BATCH_SIZE] for start in range(0, len(digests), BATCH_SIZE)]
+        self._deletes += [
+            digests[start : start + IMAGES_PER_BATCH] for start in range(0, len(digests), IMAGES_PER_BATCH)
+        ]
         self._page = {"nextToken": answer["nextToken"]} if "nextToken" in answer else None
 
 
@@ -167,7 +172,7 @@ def _pacers_that_remember() -> Iterator[None]:
         made.append(pacer)
         return pacer
 
-    with mock.patch.object(purge, "Pacer", make):
+    with mock.patch.object(call, "Pacer", make):
         yield
 
 

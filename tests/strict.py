@@ -19,10 +19,11 @@ from botocore.config import Config
 from cloudformation_cli_python_lib import OperationStatus, ProgressEvent
 from hypothesis import HealthCheck, settings
 
-from awstut_ecr_autopurgerepository import handlers, purge, translate
-from awstut_ecr_autopurgerepository.configuration import DEFAULT_CONCURRENCY, Configuration
+from awstut_ecr_autopurgerepository import deletion, handlers
 from awstut_ecr_autopurgerepository.errors import HandlerError
 from awstut_ecr_autopurgerepository.models import ResourceHandlerRequest
+from awstut_ecr_autopurgerepository.repository import translate
+from awstut_ecr_autopurgerepository.rules.account import DEFAULT_CONCURRENCY, AccountRules
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
 from sandbox.virtual import VirtualPool
@@ -125,7 +126,7 @@ class Purge:
     ecr: StrictEcr
     clock: VirtualClock
     concurrency: int = DEFAULT_CONCURRENCY
-    configuration: Configuration = field(default_factory=Configuration)
+    configuration: AccountRules = field(default_factory=AccountRules)
     s3: StrictS3 = field(default_factory=StrictS3)
     token: str = "token-9"
     client: Any = None  # botocore's, unless another is given
@@ -161,7 +162,7 @@ class Purge:
         pool = VirtualPool(self.concurrency, self.clock)
         request = self.request(name, stack_id, logical_id)
         try:
-            event = purge.delete(client, request, self.configuration, context, self.clock, pool, make_s3)
+            event = deletion.delete(client, request, self.configuration, context, self.clock, pool, make_s3)
         except HandlerError as error:
             event = ProgressEvent.failed(error.code, error.message)
         self.slice_seconds.append(self.clock.monotonic() - started)

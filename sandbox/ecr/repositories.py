@@ -17,6 +17,8 @@ Parameters = dict[str, Any]
 _NAME = re.compile(r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG_TEXT = re.compile(r"[\w\s+\-=.:/@]*", re.UNICODE)
 _FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+_MUTABILITIES = {"MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"}
+_ENCRYPTION_TYPES = {"AES256", "KMS", "KMS_DSSE"}
 _EXCLUDING = {"MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"}
 MOST_TAGS = 50
 LONGEST_POLICY = 10_240
@@ -45,6 +47,8 @@ def create_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
 
 
 def _encryption(ecr: StrictEcr, wanted: dict[str, str] | None) -> dict[str, str]:
+    if wanted is not None:
+        _check_enum("encryptionConfiguration.encryptionType", wanted["encryptionType"], _ENCRYPTION_TYPES)
     if wanted is None or wanted["encryptionType"] == "AES256":
         if wanted and "kmsKey" in wanted:
             raise invalid("KMS key can not be specified when encryption type is AES256")
@@ -58,8 +62,18 @@ def _encryption(ecr: StrictEcr, wanted: dict[str, str] | None) -> dict[str, str]
     return {"encryptionType": wanted["encryptionType"], "kmsKey": ecr.kms_keys[key]}
 
 
+def _check_enum(name: str, value: str, allowed: set[str]) -> None:
+    """Raise what ECR says of a value that is not one of those in its service model; botocore lets them through."""
+    if value not in allowed:
+        raise invalid(
+            f"Invalid parameter at '{name}' failed to satisfy constraint: 'Member must satisfy enum value set: "
+            f"[{', '.join(sorted(allowed))}]'"
+        )
+
+
 def _mutability(parameters: Parameters) -> tuple[str, list[dict[str, str]]]:
     mutability = parameters.get("imageTagMutability", "MUTABLE")
+    _check_enum("imageTagMutability", mutability, _MUTABILITIES)
     filters = parameters.get("imageTagMutabilityExclusionFilters", [])
     if (mutability in _EXCLUDING) != bool(filters):
         raise invalid(

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-te
 from __future__ import annotations
 
 import re
+import textwrap
 
 from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import BotoCoreError, ClientError
@@ -75,6 +76,8 @@ _CLIENT_SIDE: tuple[tuple[type[Exception], HandlerErrorCode], ...] = (
     (ResponseParserError, HandlerErrorCode.NetworkFailure),  # an answer that something on the way has changed
 )
 
+LONGEST_MESSAGE = 1_024  # characters of StatusMessage in CloudFormation's RecordHandlerProgress; Cloud Control: 2,048
+
 _TOO_MANY_REQUESTS = 429
 _DENIED = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
 
@@ -88,9 +91,21 @@ class HandlerError(Exception):
         self.message = message
 
 
+class RefusalError(HandlerError):
+    """A delete that the rules forbid. Its message is complete: it says, too, what was deleted before."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(HandlerErrorCode.InvalidRequest, message)
+
+
 def invalid_request(message: str) -> HandlerError:
-    """A failure that no retry can mend: the request, or the repository's own rules, forbid it."""
+    """A failure that no retry can fix: the request, or the repository's own rules, forbid it."""
     return HandlerError(HandlerErrorCode.InvalidRequest, message)
+
+
+def shortened(sentence: str, length: int = LONGEST_MESSAGE) -> str:
+    """A sentence of at most that many characters, cut between two words if need be."""
+    return sentence if len(sentence) <= length else textwrap.shorten(sentence, length, placeholder=" ...")
 
 
 def not_found(name: str) -> HandlerError:

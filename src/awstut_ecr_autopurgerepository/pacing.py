@@ -2,7 +2,7 @@
 
 Ours rather than botocore's, as it must know the deadline: botocore's adaptive mode blocks single calls for 13-33 s with
 8-16 threads, and takes 1.4-1.9 times what the throttle allows (measured). The clients it is used with make each request
-once (see handlers.py).
+once (see provider/clients.py).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
+S3_CONNECT_SECONDS = 2
+S3_READ_SECONDS = 5
 HARD_LIMIT_SECONDS = 55  # CloudFormation starts a second copy of a handler at 60 s
 LAST_START_SECONDS = HARD_LIMIT_SECONDS - CONNECT_SECONDS - READ_SECONDS
 
@@ -221,7 +223,7 @@ def side_by_side(
 
 
 def _done_before_turn(pacer: Pacer, pool: Pool, in_flight: Collection[Future[Any]]) -> set[Future[Any]]:
-    """What is answered before the next request may start: a throttled one puts that off, and must not be seen late."""
+    """Futures that finish before the next request may start. Look at them first: throttling postpones that request."""
     seconds = pacer.seconds_to_turn()
     return pool.first_done(set(in_flight), seconds) if in_flight and seconds > 0 else set()
 

@@ -13,8 +13,8 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, Pro
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
-from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
 from tests.faults.bucket import ReportBucket

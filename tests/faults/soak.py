@@ -14,7 +14,7 @@ from unittest import mock
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from awstut_ecr_autopurgerepository import inventory, purge
+from awstut_ecr_autopurgerepository import ecr
 from tests.faults.machine import Deletes
 
 _EXAMPLES = 500  # a round
@@ -34,9 +34,8 @@ def run_model(number: int, examples: int, *, shrink: bool = True) -> None:
         phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
     )
     with (
-        mock.patch.object(inventory, "PAGE_SIZE", _SMALL_PAGE),
-        mock.patch.object(inventory, "BATCH_SIZE", _SMALL_BATCH),
-        mock.patch.object(purge, "BATCH_SIZE", _SMALL_BATCH),
+        mock.patch.object(ecr, "IMAGES_PER_PAGE", _SMALL_PAGE),
+        mock.patch.object(ecr, "IMAGES_PER_BATCH", _SMALL_BATCH),
     ):
         run_state_machine_as_test(seed(number)(Deletes), settings=chosen)
 

@@ -11,7 +11,7 @@ from typing import Any
 from cloudformation_cli_python_lib import OperationStatus
 
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
-from awstut_ecr_autopurgerepository.policy import SID
+from awstut_ecr_autopurgerepository.rules.push_block import SID
 from sandbox.ecr import StrictEcr
 from sandbox.s3 import StrictS3
 from tests.strict import MARKED, Purge

@@ -13,7 +13,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode
 from hypothesis import HealthCheck, given, seed, settings
 
 from awstut_ecr_autopurgerepository import handlers
-from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
+from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from sandbox.driver.contract import breach
 from sandbox.driver.schema import Schema
 from sandbox.ecr import StrictEcr

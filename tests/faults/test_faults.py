@@ -181,7 +181,7 @@ def test_credentials_that_expire_end_the_delete_and_the_next_one_goes_on(
     )
     event = delete()
     assert event.errorCode is HandlerErrorCode.InvalidCredentials
-    assert "images were deleted before this" in event.message
+    assert "Stopped after deleting" in event.message
     delete()
     filled.assert_gone(delete)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
-from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
+from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
 from tests.strict import MARKED, Purge
 

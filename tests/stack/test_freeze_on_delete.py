@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from awstut_ecr_autopurgerepository import policy
+from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.demo.images import write_layout
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
@@ -49,7 +49,7 @@ def delete_until_frozen(box: Sandbox, stack: Stack, name: str) -> None:
     box.control.set_faults(latency={"BatchDeleteImage": 2.0})
     stack.delete(wait=False)
     until = time.monotonic() + 30
-    while policy.SID not in json.dumps(policy_now(box, name)):
+    while push_block.SID not in json.dumps(policy_now(box, name)):
         assert time.monotonic() < until
         time.sleep(0.05)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from awstut_ecr_autopurgerepository import policy
+from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
@@ -42,7 +42,7 @@ def test_protection_freeze(box: Sandbox, stack: Stack, template: Template, repos
     type_in(box, switch_on, ARN=stack.outputs["Arn"])
     assert read(box, repository_name)["FreezeOnDelete"] is True
     client = box.client("ecr")
-    client.set_repository_policy(repositoryName=repository_name, policyText=policy.frozen(json.dumps(POLICY)))
+    client.set_repository_policy(repositoryName=repository_name, policyText=push_block.add_to(json.dumps(POLICY)))
     type_in(box, take_out, NAME=repository_name)
     assert json.loads(client.get_repository_policy(repositoryName=repository_name)["policyText"]) == POLICY
     stack.delete()

@@ -109,7 +109,7 @@ def test_a_repository_without_the_mark_is_never_touched(
         box.control.seed(repository_name, ("with_images", {"count": images}))
     event = control.delete(repository_name)
     assert event["OperationStatus"] == "FAILED"
-    assert "does not bear the tag awstut:auto-purge" in event["StatusMessage"]
+    assert "does not have the tag awstut:auto-purge" in event["StatusMessage"]
     assert holds(box, repository_name) == images
 
 
@@ -167,7 +167,7 @@ def test_the_accounts_rules_add_to_those_of_a_repository(
     box.control.seed(repository_name, *IMAGES)
     configure({"PurgeProtection": {"TagPatterns": ["build-*"]}, "Concurrency": 2})
     event = control.delete(repository_name)
-    assert "3 images protected by tag pattern build-* (type configuration of the account)" in event["StatusMessage"]
+    assert "3 images are protected by tag pattern build-* (type configuration of the account)" in event["StatusMessage"]
     assert holds(box, repository_name) == 264
     configure({})
     assert control.delete(repository_name)["OperationStatus"] == "SUCCESS"

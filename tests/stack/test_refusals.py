@@ -48,10 +48,13 @@ def test_a_name_that_is_taken_leaves_the_repository_that_was_there(
 
 
 REFUSALS: dict[str, tuple[Json, str]] = {
-    "emptying is off": ({"EmptyOnDelete": False}, "holds 264 images, and EmptyOnDelete is false"),
+    "emptying is off": ({"EmptyOnDelete": False}, "has 264 images, and EmptyOnDelete is false"),
     "deletion protection": ({"DeletionProtection": True}, "its deletion protection is on"),
-    "protected tags": ({"PurgeProtection": {"TagPatterns": ["build-*"]}}, "3 images protected by tag pattern build-*"),
-    "lately pulled": ({"PurgeProtection": {"PulledWithinDays": 30}}, "1 image protected by pulled within 30 days"),
+    "protected tags": (
+        {"PurgeProtection": {"TagPatterns": ["build-*"]}},
+        "3 images are protected by tag pattern build-*",
+    ),
+    "lately pulled": ({"PurgeProtection": {"PulledWithinDays": 30}}, "1 image is protected by pulled within 30 days"),
 }
 
 

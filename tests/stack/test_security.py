@@ -50,7 +50,7 @@ def test_an_unmarked_repository_is_not_deleted(box: Sandbox, stack: Stack, repos
     stack.import_resource(imported(repository_name), TYPE_NAME, wanted)
     before = box.control.repository(repository_name)
     assert stack.delete() == "DELETE_FAILED"
-    assert "does not bear the tag awstut:auto-purge" in stack.reason("DELETE_FAILED")
+    assert "does not have the tag awstut:auto-purge" in stack.reason("DELETE_FAILED")
     assert box.control.repository(repository_name) == before
 
 

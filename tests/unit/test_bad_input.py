@@ -196,7 +196,7 @@ def test_credentials_of_a_wrong_shape_are_not_shown(wire: Wire, key: str) -> Non
     event["requestData"][key] = "AKIDEXAMPLE wJalrXUtnFEMI"
     answer = handlers.resource(event, None)
     assert answer["errorCode"] == "InvalidRequest"
-    assert f"requestData.{key} is not an object" in answer["message"]
+    assert f"requestData.{key} must be an object" in answer["message"]
     assert "AKID" not in answer["message"]
 
 
@@ -204,4 +204,4 @@ def test_credentials_of_a_wrong_shape_are_not_shown(wire: Wire, key: str) -> Non
 def test_an_empty_object_in_a_list_is_refused(wire: Wire, name: str) -> None:
     code, message = wire.fail("CREATE", {"RepositoryName": "app", name: [{}]})
     assert code == "InvalidRequest"
-    assert f"{name}[0] is not an object" in message
+    assert f"{name}[0] is an empty object" in message

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 from hypothesis import given, strategies
 
-from awstut_ecr_autopurgerepository import configuration
-from awstut_ecr_autopurgerepository.configuration import Configuration
-from awstut_ecr_autopurgerepository.settings import ReportPlace
+from awstut_ecr_autopurgerepository.provider.resource import read_configuration
+from awstut_ecr_autopurgerepository.rules.account import AccountRules
+from awstut_ecr_autopurgerepository.rules.settings import ReportPlace
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "awstut-ecr-autopurgerepository-configuration.json").read_text())
 
@@ -21,21 +21,30 @@ BAD = {
     "an unknown key": ({"DeletionProtecton": True}, "has DeletionProtecton, and only"),
     "an unknown nested key": ({"PurgeProtection": {"Tags": ["v*"]}}, "PurgeProtection has Tags, and only"),
     "a text for a boolean": ({"DeletionProtection": "true"}, "must be true or false, without quotes"),
-    "a text for a list": ({"PurgeProtection": {"TagPatterns": "v*"}}, "must be a list of 1 to 10 patterns"),
+    "a text for a list": (
+        {"PurgeProtection": {"TagPatterns": "v*"}},
+        "TagPatterns must be a list, but is 'v*'",
+    ),
     "an empty list": ({"PurgeProtection": {"TagPatterns": []}}, "must be a list of 1 to 10 patterns"),
     "eleven patterns": ({"PurgeProtection": {"TagPatterns": list("abcdefghijk")}}, "must be a list of 1 to 10"),
     "an empty pattern": ({"PurgeProtection": {"TagPatterns": [""]}}, "has ''"),
     "off": ({"PurgeProtection": {"TagPatterns": ["off"]}}, "and not off"),
     "a character that no tag has": ({"PurgeProtection": {"TagPatterns": ["v+"]}}, "has 'v+'"),
     "a long pattern": ({"PurgeProtection": {"TagPatterns": ["v" * 65]}}, "1 to 64 letters"),
-    "a text for a number": ({"Concurrency": "4"}, "Concurrency must be a whole number from 1 to 16, without quotes"),
+    "a text for a number": ({"Concurrency": "4"}, "Concurrency must be a whole number, without quotes, but is '4'"),
     "no concurrency": ({"Concurrency": 0}, "Concurrency must be a whole number from 1 to 16"),
     "too much concurrency": ({"Concurrency": 17}, "Concurrency must be a whole number from 1 to 16"),
-    "a text for days": ({"PurgeProtection": {"PulledWithinDays": "30"}}, "a whole number from 1 to 3,650"),
+    "a text for days": (
+        {"PurgeProtection": {"PulledWithinDays": "30"}},
+        "a whole number, without quotes, but is '30'",
+    ),
     "no days": ({"PurgeProtection": {"PulledWithinDays": 0}}, "a whole number from 1 to 3,650"),
     "days before": ({"PurgeProtection": {"PulledWithinDays": -1}}, "a whole number from 1 to 3,650"),
     "days beyond": ({"PurgeProtection": {"PulledWithinDays": 3651}}, "a whole number from 1 to 3,650"),
-    "a fraction of days": ({"PurgeProtection": {"PulledWithinDays": 1.5}}, "a whole number from 1 to 3,650"),
+    "a fraction of days": (
+        {"PurgeProtection": {"PulledWithinDays": 1.5}},
+        "a whole number, without quotes, but is 1.5",
+    ),
     "a report without a bucket": ({"PurgeReport": {}}, "PurgeReport.BucketName must be the name of a bucket"),
     "a bucket that is none": ({"PurgeReport": {"BucketName": "My_Bucket"}}, "PurgeReport.BucketName must be the name"),
     "a prefix with a slash at its end": (
@@ -45,10 +54,10 @@ BAD = {
     "an empty prefix": ({"PurgeReport": {"BucketName": "bucket", "Prefix": ""}}, "PurgeReport.Prefix must be 1 to 128"),
     "a number for an account": (
         {"PurgeReport": {"BucketName": "bucket", "BucketOwner": 123456789012}},
-        "PurgeReport.BucketOwner must be a text",
+        "PurgeReport.BucketOwner must be a string, but is 123456789012",
     ),
-    "a report that is null": ({"PurgeReport": None}, "PurgeReport must be an object"),
-    "null": ({"PurgeProtection": None}, "PurgeProtection must be an object"),
+    "a report that is null": ({"PurgeReport": None}, "PurgeReport is null"),
+    "null": ({"PurgeProtection": None}, "PurgeProtection is null"),
 }
 
 
@@ -56,13 +65,13 @@ BAD = {
 def test_a_malformed_configuration_is_refused_with_a_reason(case: str) -> None:
     raw, reason = BAD[case]
     with pytest.raises(ValueError) as refused:
-        configuration.read(raw)
+        read_configuration(raw)
     assert reason in str(refused.value)
 
 
 @pytest.mark.parametrize("raw", [None, {}])
 def test_none_is_the_default(raw: object) -> None:
-    assert configuration.read(raw) == Configuration()
+    assert read_configuration(raw) == AccountRules()
 
 
 def test_everything_is_read() -> None:
@@ -72,7 +81,7 @@ def test_everything_is_read() -> None:
         "PurgeReport": {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"},
         "Concurrency": 16,
     }
-    assert configuration.read(raw) == Configuration(
+    assert read_configuration(raw) == AccountRules(
         True, ("v*", "*"), 30, ReportPlace("audit", "purges/ecr", "210987654321"), 16
     )
 
@@ -116,7 +125,7 @@ def test_what_the_schema_refuses_is_refused_and_nothing_else_but_duplicates(raw:
     )  # type: ignore[attr-defined]
     duplicates = isinstance(patterns, list) and len(set(patterns)) < len(patterns)
     try:
-        configuration.read(raw)
+        read_configuration(raw)
         taken = True
     except ValueError:
         taken = False

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from awstut_ecr_autopurgerepository import handlers
-from awstut_ecr_autopurgerepository.delivery import DeliveredLogs
+from awstut_ecr_autopurgerepository.provider.log_delivery import DeliveredLogs
 from sandbox.ecr import StrictEcr
 from tests.strict import CREDENTIALS, STACK, Wire
 

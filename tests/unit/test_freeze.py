@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from awstut_ecr_autopurgerepository import policy
-from awstut_ecr_autopurgerepository.freeze import MOST_THAWS
+from awstut_ecr_autopurgerepository.deletion.call import MOST_LIFT_ATTEMPTS
+from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
-from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
+from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
 from tests.samples import OTHER_POLICY, POLICY, policies_of, put_tag
@@ -21,7 +21,7 @@ from tests.strict import STACK, Killed, Purge, run_command_in
 
 FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
 SUCCESS = OperationStatus.SUCCESS
-OURS = policy.deny_pushes(policy.SID)
+OURS = push_block.deny_pushes(push_block.SID)
 WITHOUT_LIST = {**POLICY, "Statement": POLICY["Statement"][0]}
 BEFORE: dict[str, object] = {"no policy": None, "a policy": POLICY, "a policy without a list": WITHOUT_LIST}
 LONG_NAME = "/".join(["n" * 63] * 4)
@@ -155,7 +155,7 @@ def test_one_look_at_the_policy_for_each_pass_and_one_change(ecr: StrictEcr, del
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (json.dumps({**POLICY, "Id": "x" * 10_000}), "characters long, and ECR takes 10,240"),
+        (json.dumps({**POLICY, "Id": "x" * 10_000}), "characters long, and ECR allows 10,240"),
         ('{"Statement": [], "Statement": []}', "its repository policy cannot be read"),
     ],
     ids=["too long", "unreadable"],
@@ -325,7 +325,7 @@ def late_failure(ecr: StrictEcr, delete: Purge) -> Iterator[ProgressEvent]:
 def test_a_slice_that_fails_at_its_end_leaves_it_to_the_next_one(ecr: StrictEcr, delete: Purge) -> None:
     events = list(late_failure(ecr, delete))
     assert [event.status.name for event in events] == ["IN_PROGRESS", "FAILED"]
-    assert "Allows pushes to app again" in events[0].message
+    assert "Removing the push block from app before reporting the failure" in events[0].message
     assert events[1].errorCode is HandlerErrorCode.AccessDenied
     assert "ecr:BatchDeleteImage was denied" in events[1].message
     assert policy_now(ecr) == POLICY
@@ -401,7 +401,7 @@ def test_the_message_fits_and_keeps_the_command_that_allows_the_delete(
 ) -> None:
     message = still_frozen(ecr, delete, before, name)
     assert len(message) <= LONGEST_MESSAGE
-    assert policy.SID in message
+    assert push_block.SID in message
     ecr.faults.clear()
     run_command_in(ecr, message)
     assert delete(name).status is SUCCESS
@@ -415,7 +415,7 @@ def test_throttling_that_never_ends_ends_in_the_command_after_some_slices(ecr: S
     event = delete()
     assert "ecr:DeleteRepositoryPolicy failed with ThrottlingException" in event.message
     assert "its deletion protection is on" in event.message
-    assert len(delete.events) == MOST_THAWS + 1
+    assert len(delete.events) == MOST_LIFT_ATTEMPTS + 1
     assert max(delete.slice_seconds) < HARD_LIMIT_SECONDS
     assert all(len(json.dumps(each.callbackContext)) < 4_096 for each in delete.events)
 

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from awstut_ecr_autopurgerepository import policy
-from awstut_ecr_autopurgerepository.progress import Progress
+from awstut_ecr_autopurgerepository.deletion.state import Identity, State
+from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.ecr import StrictEcr
 from tests.samples import OTHER_POLICY, POLICY, policies_of
 from tests.strict import Wire
 
-OURS = policy.deny_pushes(policy.SID)
+OURS = push_block.deny_pushes(push_block.SID)
 NAME = {"RepositoryName": "app", "FreezeOnDelete": True}
 WITH_POLICY = {**NAME, "RepositoryPolicyText": POLICY}
 
@@ -20,7 +20,7 @@ WITH_POLICY = {**NAME, "RepositoryPolicyText": POLICY}
 def leave_frozen(ecr: StrictEcr) -> None:
     """What a delete that was killed leaves behind."""
     repository = ecr.repositories["app"]
-    repository.policy = policy.frozen(repository.policy)
+    repository.policy = push_block.add_to(repository.policy)
 
 
 def policy_now(ecr: StrictEcr) -> object:
@@ -101,19 +101,32 @@ def test_a_template_cannot_use_the_reserved_sid(wire: Wire, ecr: StrictEcr, acti
     wanted = {**NAME, "RepositoryPolicyText": form({**POLICY, "Statement": [*POLICY["Statement"], OURS]})}
     code, message = wire.fail(action, wanted, **({"previous": WITH_POLICY} if action == "UPDATE" else {}))
     assert code == "InvalidRequest"
-    assert f"the Sid {policy.SID}, which is reserved" in message
+    assert f"the Sid {push_block.SID}, which is reserved" in message
     assert action == "UPDATE" or ecr.names() == []
 
 
+FAILURE = {"code": "InvalidRequest", "message": "why", "attempts": 1}
+
+
 @pytest.mark.parametrize(
-    "change", [{"ending": "Unheard"}, {"ending": ["x"]}, {"reason": 1}, {"frozen": "yes"}, {"thaws": -1}]
+    "change",
+    [
+        {"failure": {**FAILURE, "code": "Unheard"}, "phase": "fail"},
+        {"failure": ["x"], "phase": "fail"},
+        {"failure": {**FAILURE, "message": 1}, "phase": "fail"},
+        {"failure": {**FAILURE, "attempts": -1}, "phase": "fail"},
+        {"failure": FAILURE},
+        {"phase": "fail"},
+        {"freeze": {"applied": "yes"}},
+        {"version": 2.0},
+    ],
 )
 def test_a_callback_context_that_was_tampered_with_deletes_nothing(
     wire: Wire, ecr: StrictEcr, change: dict[str, object]
 ) -> None:
     wire.succeed("CREATE", NAME)
     ecr.repository("app").with_images(30)
-    context = {**Progress(created=1).to_context(), **change}
+    context = {**State(identity=Identity(created=1)).to_context(), **change}
     code, message = wire.fail("DELETE", {"RepositoryName": "app"}, context=context)
     assert code == "InvalidRequest"
     assert "callback context" in message

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from awstut_ecr_autopurgerepository import policy
+from awstut_ecr_autopurgerepository.rules import push_block
 from tests.samples import POLICY
 
-OURS = policy.deny_pushes(policy.SID)
+OURS = push_block.deny_pushes(push_block.SID)
 TEXT = strategies.text(strategies.characters(exclude_categories=["Cs"]), max_size=12)
 SIDS = strategies.sampled_from(["AwstutFreezeOnDelete2", "awstutfreezeondelete", "StopPushes", ""]) | TEXT
 STATEMENTS = strategies.fixed_dictionaries(
@@ -21,7 +21,7 @@ STATEMENTS = strategies.fixed_dictionaries(
         "Action": strategies.sampled_from(["ecr:*", ["ecr:PutImage"], OURS["Action"]]),
     },
     optional={
-        "Sid": SIDS.filter(lambda sid: sid != policy.SID),
+        "Sid": SIDS.filter(lambda sid: sid != push_block.SID),
         "Condition": strategies.dictionaries(
             TEXT, strategies.dictionaries(TEXT, strategies.lists(TEXT | strategies.integers(), max_size=3), max_size=2)
         ),
@@ -42,33 +42,33 @@ def texts(draw: strategies.DrawFn) -> str:
 
 @given(texts())
 def test_a_policy_is_what_it_was_when_the_freeze_is_over(text: str) -> None:
-    assert json.loads(policy.thawed(policy.frozen(text)) or "") == json.loads(text)
+    assert json.loads(push_block.remove_from(push_block.add_to(text)) or "") == json.loads(text)
 
 
 @given(texts())
 def test_a_frozen_policy_has_the_statement_beside_all_others(text: str) -> None:
-    before, after = json.loads(text), json.loads(policy.frozen(text))
+    before, after = json.loads(text), json.loads(push_block.add_to(text))
     others = before["Statement"] if isinstance(before["Statement"], list) else [before["Statement"]]
     assert [each for each in after["Statement"] if each != OURS] == others
     assert after["Statement"].count(OURS) == 1
     assert {**after, "Statement": None} == {**before, "Statement": None}
-    assert policy.is_frozen(policy.frozen(text))
+    assert push_block.is_in(push_block.add_to(text))
 
 
 @given(texts())
 def test_a_policy_without_the_statement_stays_to_the_letter(text: str) -> None:
-    assert policy.thawed(text) == text
-    assert not policy.is_frozen(text)
+    assert push_block.remove_from(text) == text
+    assert not push_block.is_in(text)
 
 
 @given(texts())
 def test_freezing_twice_changes_nothing_more(text: str) -> None:
-    assert policy.frozen(policy.frozen(text)) == policy.frozen(text)
+    assert push_block.add_to(push_block.add_to(text)) == push_block.add_to(text)
 
 
 @given(texts())
 def test_other_characters_are_written_as_they_were(text: str) -> None:
-    assert policy.frozen(text).isascii() == text.isascii()
+    assert push_block.add_to(text).isascii() == text.isascii()
 
 
 @given(POLICIES, strategies.lists(strategies.integers(0, 5), max_size=3))
@@ -78,34 +78,34 @@ def test_doubles_of_the_statement_go_too(written: dict[str, Any], places: list[i
     for place in [*places, 0]:
         statements.insert(place, {**OURS, "Effect": "Allow"} if place % 2 else OURS)
     text = json.dumps({**written, "Statement": statements})
-    assert json.loads(policy.frozen(text))["Statement"].count(OURS) == 1
-    left = json.loads(policy.thawed(text) or "")["Statement"]
+    assert json.loads(push_block.add_to(text))["Statement"].count(OURS) == 1
+    left = json.loads(push_block.remove_from(text) or "")["Statement"]
     assert (left if isinstance(left, list) else [left]) == others
 
 
 @given(texts(), STATEMENTS, strategies.integers(0, 5))
 def test_what_somebody_adds_to_a_frozen_policy_stays(text: str, added: dict[str, Any], place: int) -> None:
-    changed = json.loads(policy.frozen(text))
+    changed = json.loads(push_block.add_to(text))
     changed["Statement"].insert(place, added)
     others = [each for each in changed["Statement"] if each != OURS]
-    left = json.loads(policy.thawed(json.dumps(changed)) or "")["Statement"]
+    left = json.loads(push_block.remove_from(json.dumps(changed)) or "")["Statement"]
     assert left == others
 
 
 def test_a_policy_that_holds_nothing_else_goes() -> None:
-    frozen = policy.frozen(None)
+    frozen = push_block.add_to(None)
     assert json.loads(frozen) == {"Version": "2012-10-17", "Statement": [OURS]}
-    assert policy.is_frozen(frozen)
-    assert policy.thawed(frozen) is None
-    assert policy.thawed(json.dumps({"Version": "2012-10-17", "Statement": OURS})) is None
-    assert policy.thawed(None) is None
-    assert not policy.is_frozen(None)
+    assert push_block.is_in(frozen)
+    assert push_block.remove_from(frozen) is None
+    assert push_block.remove_from(json.dumps({"Version": "2012-10-17", "Statement": OURS})) is None
+    assert push_block.remove_from(None) is None
+    assert not push_block.is_in(None)
 
 
 @pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": ["*"]}])
 def test_a_statement_that_is_written_in_another_way_is_the_same(principal: object) -> None:
     written = {**OURS, "Principal": principal, "Action": OURS["Action"][::-1]}
-    assert policy.is_frozen(json.dumps({**POLICY, "Statement": [*POLICY["Statement"], written]}))
+    assert push_block.is_in(json.dumps({**POLICY, "Statement": [*POLICY["Statement"], written]}))
 
 
 @pytest.mark.parametrize(
@@ -120,21 +120,21 @@ def test_a_statement_that_is_written_in_another_way_is_the_same(principal: objec
 )
 def test_a_statement_that_somebody_weakened_is_put_right(change: dict[str, object]) -> None:
     text = json.dumps({**POLICY, "Statement": [*POLICY["Statement"], {**OURS, **change}]})
-    assert not policy.is_frozen(text)
-    assert policy.is_frozen(policy.frozen(text))
-    assert json.loads(policy.thawed(policy.frozen(text)) or "") == POLICY
+    assert not push_block.is_in(text)
+    assert push_block.is_in(push_block.add_to(text))
+    assert json.loads(push_block.remove_from(push_block.add_to(text)) or "") == POLICY
 
 
 def of_length(length: int) -> str:
     """A policy that has so many characters when it is frozen."""
     made = {**POLICY, "Id": ""}
-    return json.dumps({**made, "Id": "x" * (length - len(policy.frozen(json.dumps(made))))}, indent=4)
+    return json.dumps({**made, "Id": "x" * (length - len(push_block.add_to(json.dumps(made))))}, indent=4)
 
 
 def test_a_policy_may_grow_up_to_the_limit_of_ecr() -> None:
-    assert len(policy.frozen(of_length(10_240))) == 10_240
-    with pytest.raises(ValueError, match="would get 10,241 characters long, and ECR takes 10,240"):
-        policy.frozen(of_length(10_241))
+    assert len(push_block.add_to(of_length(10_240))) == 10_240
+    with pytest.raises(ValueError, match="would be 10,241 characters long, and ECR allows 10,240"):
+        push_block.add_to(of_length(10_241))
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,6 @@ def test_a_policy_may_grow_up_to_the_limit_of_ecr() -> None:
 )
 def test_a_policy_that_cannot_be_read_is_never_written(text: str) -> None:
     with pytest.raises(ValueError, match="cannot be read"):
-        policy.frozen(text)
-    assert policy.thawed(text) == text
-    assert not policy.is_frozen(text)
+        push_block.add_to(text)
+    assert push_block.remove_from(text) == text
+    assert not push_block.is_in(text)

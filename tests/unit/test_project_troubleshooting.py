@@ -14,25 +14,33 @@ import pytest
 from tests.project_copy import ROOT
 
 PACKAGE = "awstut_ecr_autopurgerepository"
-SOURCES = sorted(
-    path for path in (ROOT / "src" / PACKAGE).glob("*.py") if path.name not in ("models.py", "__init__.py")
-)
+SOURCE = ROOT / "src" / PACKAGE
+SOURCES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "models.py")
 GUIDE = (ROOT / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
 ELLIPSIS = "…"
 
 # Texts with spaces that no user reads as a message.
 NO_MESSAGES = {
-    "Configuration | None": "a type",
+    "AccountRules | None": "a type",
+    "Mapping[str, object]": "a type",
     "not authorized to perform: ([a-z0-9-]+:\\w+)": "what AWS says, as a regular expression",
     "ECR charges archived images for at least 90 days, also those that were deleted earlier.": "a note in the report",
     "The summary of the purge report of %s could not be written: %s.": "in the log only",
+    "CloudFormation says %s. Nothing is decided by it.": "in the log only",
     "…/… pass … at …": "the value of the tag awstut:purge-progress",
-    "A name stands twice in one object.": "caught where it is raised",
+    "A name is used twice in one object.": "caught where it is raised, like those that follow",
+    "… is negative": "",
+    "failures are negative": "",
+    "the report has no place": "",
+    "the failure has no code": "",
+    "a failure has its phase, and the phase its failure": "",
+    "must be a number, without quotes": "no value of ours is such a number",
+    "… must be one of …": "no value of ours from outside is such a choice",
     "the type configuration": "a part of another message, like those that follow",
     "type configuration of the account": "",
-    "a secret, not shown": "",
-    "The event": "",
-    "The properties": "",
+    "the callback context": "",
+    "the event": "",
+    "the properties": "",
     "… image…": "",
     "at least": "",
     "last pull …": "",
@@ -63,7 +71,8 @@ def resolved(placeholder: ast.FormattedValue, module: ModuleType) -> str:
 
 def texts(path: Path) -> Iterator[str]:
     """All texts of a module, but for the docstrings."""
-    module = importlib.import_module(f"{PACKAGE}.{path.stem}")
+    parts_of_name = path.relative_to(ROOT / "src").with_suffix("").parts
+    module = importlib.import_module(".".join(parts_of_name).removesuffix(".__init__"))
     tree = ast.parse(path.read_text(encoding="utf-8"))
     parts: set[ast.AST] = set()
     for node in ast.walk(tree):
@@ -97,7 +106,7 @@ def documented() -> set[str]:
     return {" ".join(text.split()) for _, text in found}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_every_message_of_the_source_is_in_the_guide(path: Path) -> None:
     assert messages(path) - documented() == set()
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
+from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
-from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
 from sandbox.ecr import StrictEcr, VirtualClock, images
 from sandbox.ecr.service import OPERATIONS
 from tests.strict import MARKED, OWNED, STACK, Purge, run_command_in
@@ -120,7 +120,7 @@ def test_delete_throttled_to_5_a_second_stays_within_the_limit_and_goes_on(
     assert events[-1].status is OperationStatus.SUCCESS
     assert len(events) > 1
     assert max(delete.slice_seconds) < HARD_LIMIT_SECONDS
-    counts = [event.callbackContext["deleted"] for event in events[:-1]]
+    counts = [event.callbackContext["counts"]["deleted"] for event in events[:-1]]
     assert counts == sorted(counts)
     assert counts[0] > 10_000
     assert events[0].message.startswith(f"Purged {counts[0]:,} of about 40,000 images from app")
@@ -174,7 +174,7 @@ def test_delete_logs_one_line_of_figures_for_each_slice(
     ecr.faults.latency = {"*": 0.1}
     ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=5.0, burst=5)
     delete()
-    lines = [json.loads(record.message) for record in caplog.records if record.name.endswith(".answers")]
+    lines = [json.loads(record.message) for record in caplog.records if record.name.endswith(".call")]
     assert len(lines) == len(delete.events)
     assert [line["Status"] for line in lines] == [event.status.name for event in delete.events]
     assert sum(line["ImagesDeleted"] for line in lines) == 40_000
@@ -204,7 +204,8 @@ def test_delete_makes_progress_in_every_slice_at_one_call_a_second(ecr: StrictEc
     for event in delete.slices():
         assert event.status in (OperationStatus.IN_PROGRESS, OperationStatus.SUCCESS), event.message
         context = event.callbackContext or {}
-        states.append((context.get("checked"), context.get("deleted"), context.get("token")))
+        counts, walk = context.get("counts", {}), context.get("current_pass", {})
+        states.append((context.get("phase") == "purge", counts.get("deleted"), walk.get("token")))
     assert ecr.holds("app") is None
     assert all(one != other for one, other in itertools.pairwise(states))
     assert max(delete.slice_seconds) < HARD_LIMIT_SECONDS
@@ -219,17 +220,17 @@ def test_delete_with_an_image_that_cannot_be_deleted_says_which_and_why(ecr: Str
     assert event.errorCode is HandlerErrorCode.NotStabilized
     assert "KmsError (1)" in event.message
     assert digest in event.message
-    assert event.message.startswith("249 of about 250 images were deleted before this. ")
-    assert "ECR refuses to delete 1 image of the repository app: KmsError (1)" in event.message
+    assert event.message.startswith("Stopped after deleting 249 of about 250 images in app. ")
+    assert "ECR refuses to delete 1 image in the repository app: KmsError (1)" in event.message
     assert [image.digest for image in ecr.images("app")] == [digest]
 
 
 ADVICE = {
     "KmsError": "the KMS key is disabled, about to be deleted, or denies ECR; enable it",
     "ImageInaccessible": "wait until that is done",
-    "UpstreamAccessDenied": "mend its credentials, or remove the pull-through cache rule",
-    "UpstreamTooManyRequests": "mend its credentials, or remove the pull-through cache rule",
-    "UpstreamUnavailable": "mend its credentials, or remove the pull-through cache rule",
+    "UpstreamAccessDenied": "fix its credentials, or remove the pull-through cache rule",
+    "UpstreamTooManyRequests": "fix its credentials, or remove the pull-through cache rule",
+    "UpstreamUnavailable": "fix its credentials, or remove the pull-through cache rule",
 }
 
 
@@ -241,7 +242,7 @@ def test_delete_says_what_to_do_about_images_that_ecr_refuses_to_delete(
     for image in ecr.images("app"):
         ecr.faults.image_failures[image.digest] = (code, "No.", None)
     message = delete().message
-    assert f"ECR refuses to delete 3 images of the repository app: {code} (3)" in message
+    assert f"ECR refuses to delete 3 images in the repository app: {code} (3)" in message
     assert ADVICE[code] in message
     assert len(message) <= LONGEST_MESSAGE
     assert not message.endswith(" ...")
@@ -299,7 +300,7 @@ def test_delete_heeds_a_tag_that_is_put_on_while_the_purge_runs(ecr: StrictEcr, 
     event = next(slices)
     assert event.errorCode is HandlerErrorCode.InvalidRequest
     assert "deletion protection is on" in event.message
-    assert event.message.startswith(f"{40_000 - left:,} of about 40,000 images were deleted before this. The ")
+    assert event.message.startswith(f"Stopped after deleting {40_000 - left:,} of about 40,000 images in app: ")
     assert ecr.holds("app") == left
     run_command_in(ecr, event.message)
     ecr.faults.clear()
@@ -307,10 +308,10 @@ def test_delete_heeds_a_tag_that_is_put_on_while_the_purge_runs(ecr: StrictEcr, 
 
 
 REFUSED = {
-    "no mark": ({}, "does not bear the tag awstut:auto-purge"),
+    "no mark": ({}, "does not have the tag awstut:auto-purge"),
     "no mark, but the stack's tags": (
         {"awstut:stack-id": STACK, "awstut:logical-id": "Repository"},
-        "does not bear the tag awstut:auto-purge",
+        "does not have the tag awstut:auto-purge",
     ),
     "another stack": (
         OWNED | {"awstut:stack-id": STACK.replace("/shop/", "/other/")},
@@ -365,7 +366,7 @@ def test_delete_refuses_to_empty_where_emptying_is_off(ecr: StrictEcr, delete: P
     ecr.repository("app", tags={"awstut:auto-purge": "off"}).with_images(1_200).with_archived(3)
     event = delete()
     assert event.errorCode is HandlerErrorCode.InvalidRequest
-    assert "holds 1,203 images, and EmptyOnDelete is false" in event.message
+    assert "has 1,203 images, and EmptyOnDelete is false" in event.message
     assert ecr.holds("app") == 1_203
     run_command_in(ecr, event.message)
     assert delete().status is OperationStatus.SUCCESS

@@ -8,9 +8,9 @@ import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 from hypothesis import given, settings, strategies
 
-from awstut_ecr_autopurgerepository.configuration import Configuration
-from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
-from awstut_ecr_autopurgerepository.settings import RULE_TAGS, mark
+from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
+from awstut_ecr_autopurgerepository.rules.account import AccountRules
+from awstut_ecr_autopurgerepository.rules.reserved_tags import RULE_TAGS, mark
 from sandbox.ecr import Image, StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
 from tests.samples import put_tag, tags_of
@@ -27,7 +27,7 @@ def test_one_protected_image_of_any_status_keeps_all(ecr: StrictEcr, delete: Pur
     images = ecr.holds("app")
     event = delete()
     assert event.errorCode is HandlerErrorCode.InvalidRequest
-    assert "1 image protected by tag pattern release-*" in event.message
+    assert "1 image is protected by tag pattern release-*" in event.message
     assert "release-1" in event.message
     assert ecr.holds("app") == images
     assert not ecr.calls["BatchDeleteImage"]
@@ -40,7 +40,7 @@ def test_a_lately_pulled_image_keeps_all(ecr: StrictEcr, delete: Purge) -> None:
     builder = ecr.repository("app", tags=MARKED | {"awstut:protect-pulled-days": "30"})
     builder.with_images(20, pushed_days_ago=400).with_tagged("used", pushed_days_ago=400, pulled_days_ago=29)
     event = delete()
-    assert "1 image protected by pulled within 30 days" in event.message
+    assert "1 image is protected by pulled within 30 days" in event.message
     assert ecr.holds("app") == 21
     run_command_in(ecr, event.message)
     assert delete().status is OperationStatus.SUCCESS
@@ -54,16 +54,16 @@ def test_an_index_protects_what_it_references(ecr: StrictEcr, delete: Purge) -> 
 
 def test_the_account_refuses_too(ecr: StrictEcr, delete: Purge) -> None:
     ecr.repository("app", tags=MARKED).with_images(3, tag="release-{n}")
-    delete.configuration = Configuration(patterns=("release-*",))
+    delete.configuration = AccountRules(patterns=("release-*",))
     event = delete()
-    assert "3 images protected by tag pattern release-* (type configuration of the account)" in event.message
+    assert "3 images are protected by tag pattern release-* (type configuration of the account)" in event.message
     assert "aws cloudformation set-type-configuration" in event.message
     assert ecr.holds("app") == 3
 
 
 def test_the_account_can_stop_all_deletes(ecr: StrictEcr, delete: Purge) -> None:
     ecr.repository("app", tags=MARKED)
-    delete.configuration = Configuration(deletion_protection=True)
+    delete.configuration = AccountRules(deletion_protection=True)
     event = delete()
     assert event.errorCode is HandlerErrorCode.InvalidRequest
     assert "deletion protection is on in the type configuration of the account" in event.message
@@ -76,7 +76,7 @@ def test_the_account_can_stop_a_purge_that_is_running(ecr: StrictEcr, delete: Pu
     slices = delete.slices()
     next(slices)
     left = ecr.holds("app")
-    delete.configuration = Configuration(deletion_protection=True)
+    delete.configuration = AccountRules(deletion_protection=True)
     assert "deletion protection is on" in next(slices).message
     assert ecr.holds("app") == left
 
@@ -86,7 +86,7 @@ def test_a_protected_image_that_arrives_in_the_middle_stops_the_purge(ecr: Stric
     ecr.before("BatchDeleteImage", lambda _: builder.with_tagged("release-1"), nth=2)
     event = delete()
     assert event.errorCode is HandlerErrorCode.InvalidRequest
-    assert "500 of about 501 images had been deleted before: 1 image protected" in event.message
+    assert "Stopped after deleting 500 of about 501 images in app: 1 image is protected" in event.message
     assert [image.tags for image in ecr.images("app")] == [["release-1"]]
 
 
@@ -116,9 +116,9 @@ def test_a_rule_that_is_put_on_between_two_slices_is_held_against_all_images_bef
     if by == "repository":
         put_tag(ecr, "awstut:protect-tags", "release-@")
     else:
-        delete.configuration = Configuration(patterns=("release-*",))
+        delete.configuration = AccountRules(patterns=("release-*",))
     [event] = list(slices)
-    assert "1 image protected by tag pattern release-*" in event.message
+    assert "1 image is protected by tag pattern release-*" in event.message
     assert ecr.holds("app") == left
 
 
@@ -128,8 +128,8 @@ def test_a_check_that_takes_many_slices_refuses_before_the_first_delete(ecr: Str
     ecr.faults.throttle(operations=None, rate=1.0, burst=1)
     events = list(delete.slices())
     assert len(events) > 1
-    assert events[0].message.startswith("Looked at ")
-    assert "1 image protected" in events[-1].message
+    assert events[0].message.startswith("Checked ")
+    assert "1 image is protected" in events[-1].message
     assert ecr.holds("app") == 70_001
 
 
@@ -139,7 +139,7 @@ def test_a_check_that_finds_something_early_does_not_look_further(ecr: StrictEcr
     ecr.faults.throttle(operations=None, rate=1.0, burst=1)
     events = list(delete.slices())
     assert len(events) == 1
-    assert "at least 1 image protected" in events[0].message
+    assert "at least 1 image is protected" in events[0].message
 
 
 STRIPPED = [
@@ -213,7 +213,7 @@ def test_a_star_alone_protects_every_image_that_has_a_tag(wire: Wire, ecr: Stric
     model = wire.succeed("CREATE", {"RepositoryName": "app", "PurgeProtection": {"TagPatterns": ["*"]}})
     assert model["PurgeProtection"] == {"TagPatterns": ["*"]}
     builder = ecr.repository("app").with_images(2, untagged=True).with_images(3)
-    assert "3 images protected by tag pattern * (" in delete().message
+    assert "3 images are protected by tag pattern * (" in delete().message
     assert ecr.holds("app") == 5
     for image in ecr.images("app"):
         for tag in list(image.tags):
@@ -263,7 +263,7 @@ def test_a_malformed_type_configuration_is_refused_with_a_reason(wire: Wire, ecr
     event["requestData"]["typeConfiguration"] = {"Concurrency": "4"}
     answer = handlers.resource(event, None)
     assert answer["errorCode"] == "InvalidTypeConfiguration"
-    assert "Reason: Concurrency must be a whole number from 1 to 16, without quotes." in answer["message"]
+    assert "Reason: Concurrency must be a whole number, without quotes, but is '4'." in answer["message"]
     assert ecr.holds("app") == 0
 
 
@@ -369,7 +369,7 @@ def test_no_protected_image_is_ever_deleted_and_without_one_the_repository_alway
     for nth, image in arrivals:
         ecr.after("DescribeImages", lambda _, image=image: push(image), nth=nth)
     ecr.before("BatchDeleteImage", judge, nth=None)
-    configuration = Configuration(patterns=tuple(account["patterns"]), pulled_within_days=account["days"])
+    configuration = AccountRules(patterns=tuple(account["patterns"]), pulled_within_days=account["days"])
     event = Purge(ecr, clock, configuration=configuration)()
     if from_the_beginning:
         assert not ecr.deletion_log

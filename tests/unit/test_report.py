@@ -10,11 +10,11 @@ import jsonschema
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
-from awstut_ecr_autopurgerepository.configuration import Configuration
+from awstut_ecr_autopurgerepository.deletion.report.records import Part, Spool
+from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
-from awstut_ecr_autopurgerepository.protection import LONGEST_MESSAGE
-from awstut_ecr_autopurgerepository.records import Part, Spool
-from awstut_ecr_autopurgerepository.settings import ReportPlace
+from awstut_ecr_autopurgerepository.rules.account import AccountRules
+from awstut_ecr_autopurgerepository.rules.settings import ReportPlace
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
 from sandbox.s3.service import Bucket
@@ -144,7 +144,7 @@ def test_without_a_report_s3_is_never_called(ecr: StrictEcr, delete: Purge, s3: 
 def test_the_account_asks_for_a_report_where_the_repository_has_none(
     ecr: StrictEcr, delete: Purge, bucket: Bucket
 ) -> None:
-    delete.configuration = Configuration(report=ReportPlace("audit", "all"))
+    delete.configuration = AccountRules(report=ReportPlace("audit", "all"))
     ecr.repository("app", tags={"awstut:auto-purge": "on"}).with_images(10)
     assert delete().status is SUCCESS
     assert all(key.startswith("all/app/") for key in bucket.objects)
@@ -154,7 +154,7 @@ def test_the_repositorys_own_report_comes_before_the_accounts(
     ecr: StrictEcr, delete: Purge, s3: StrictS3, bucket: Bucket
 ) -> None:
     other = s3.make_bucket("other")
-    delete.configuration = Configuration(report=ReportPlace("other"))
+    delete.configuration = AccountRules(report=ReportPlace("other"))
     ecr.repository("app", tags=REPORTED).with_images(10)
     assert delete().status is SUCCESS
     assert other.objects == {}
@@ -234,7 +234,7 @@ def test_a_bucket_that_takes_nothing_is_found_out_before_the_first_image_goes(
 def test_a_report_that_the_account_asks_for_is_not_switched_off_by_a_tag(
     ecr: StrictEcr, delete: Purge, s3: StrictS3
 ) -> None:
-    delete.configuration = Configuration(report=ReportPlace("gone"))
+    delete.configuration = AccountRules(report=ReportPlace("gone"))
     ecr.repository("app", tags={"awstut:auto-purge": "on"}).with_images(3)
     event = delete()
     assert "set-type-configuration" in event.message
@@ -263,7 +263,7 @@ def test_a_bucket_that_closes_during_the_purge_stops_it(
     left = digests_of(ecr)
     assert 0 < len(left) < 6_000
     assert digests - left <= {record["digest"] for record in records(bucket, "intent")}
-    assert f"{6_000 - len(left):,} of about 6,000 images were deleted before this" in event.message
+    assert f"Stopped after deleting {6_000 - len(left):,} of about 6,000 images in app" in event.message
 
 
 def test_a_refusal_in_the_middle_is_in_the_summary(ecr: StrictEcr, delete: Purge, bucket: Bucket) -> None:

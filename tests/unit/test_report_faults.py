@@ -11,9 +11,9 @@ import pytest
 from botocore.config import Config
 from cloudformation_cli_python_lib import HandlerErrorCode
 
-from awstut_ecr_autopurgerepository.configuration import Configuration
+from awstut_ecr_autopurgerepository.deletion import delete as delete_in
 from awstut_ecr_autopurgerepository.pacing import ThreadPool
-from awstut_ecr_autopurgerepository.purge import delete as delete_in
+from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
 from sandbox.s3.service import Bucket
@@ -242,5 +242,5 @@ def test_the_client_for_the_report_is_made_before_threads_want_it(
     with ThreadPool(2) as pool:
         request = purge.request("app", None, None)
         client = ecr.client(config=Config(retries={"total_max_attempts": 1}))
-        assert delete_in(client, request, Configuration(), {}, clock, pool, make_s3).status is SUCCESS
+        assert delete_in(client, request, AccountRules(), {}, clock, pool, make_s3).status is SUCCESS
     assert threads == [threading.current_thread()]

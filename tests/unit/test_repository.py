@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from awstut_ecr_autopurgerepository.translate import repository_name
+from awstut_ecr_autopurgerepository.repository.translate import repository_name
 from sandbox.ecr import StrictEcr
 from tests.samples import EVERYTHING, LIFECYCLE, POLICY, REFUSED_LIFECYCLE, policies_of, put_tag, tags_of
 from tests.strict import ACCOUNT, MARKED, REGION, STACK, Wire
@@ -102,7 +102,7 @@ def test_create_without_a_token_never_takes_up_a_repository_that_is_there(wire: 
     ecr.repository("app", tags=MARKED).with_images(2)
     code, message = wire.fail("CREATE", {"RepositoryName": "app"}, token="")
     assert code == "InvalidRequest"
-    assert "Nothing was done: The event has no bearerToken" in message
+    assert "Nothing was done: the event has no bearerToken" in message
     assert (tags_of(ecr), ecr.holds("app")) == (MARKED, 2)
 
 

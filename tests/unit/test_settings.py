@@ -8,8 +8,9 @@ from dataclasses import fields
 import pytest
 from hypothesis import given, strategies
 
-from awstut_ecr_autopurgerepository import settings
-from awstut_ecr_autopurgerepository.settings import Owner, ReportPlace, Settings
+from awstut_ecr_autopurgerepository.rules import reserved_tags
+from awstut_ecr_autopurgerepository.rules.merge import settings_after_update
+from awstut_ecr_autopurgerepository.rules.settings import MOST_DAYS, MOST_PATTERNS, Owner, ReportPlace, Settings
 from tests.strict import STACK
 
 PREFIXES = strategies.from_regex(r"\A[A-Za-z0-9_.=-]{1,20}(/[A-Za-z0-9_.=-]{1,20}){0,4}\Z")
@@ -24,8 +25,8 @@ ANY_SETTINGS = strategies.builds(
     Settings,
     empty_on_delete=strategies.booleans(),
     deletion_protection=strategies.booleans(),
-    patterns=strategies.lists(PATTERNS, max_size=settings.MOST_PATTERNS, unique=True).map(tuple),
-    pulled_within_days=strategies.none() | strategies.integers(1, settings.MOST_DAYS),
+    patterns=strategies.lists(PATTERNS, max_size=MOST_PATTERNS, unique=True).map(tuple),
+    pulled_within_days=strategies.none() | strategies.integers(1, MOST_DAYS),
     report=strategies.none() | ANY_PLACE,
     freeze=strategies.booleans(),
 )
@@ -34,7 +35,7 @@ NAMES = [each.name for each in fields(Settings)]
 
 @given(ANY_SETTINGS)
 def test_what_is_written_reads_back(chosen: Settings) -> None:
-    stored = settings.read(settings.write(chosen))
+    stored = reserved_tags.read_tags(reserved_tags.write_tags(chosen))
     assert stored.marked
     assert stored.settings == chosen
     assert stored.unreadable == ()
@@ -42,31 +43,31 @@ def test_what_is_written_reads_back(chosen: Settings) -> None:
 
 @given(ANY_SETTINGS, strategies.data())
 def test_no_tag_that_is_taken_away_opens_a_repository(chosen: Settings, data: strategies.DataObject) -> None:
-    tags = settings.write(chosen)
+    tags = reserved_tags.write_tags(chosen)
     key = data.draw(strategies.sampled_from(sorted(tags)))
     del tags[key]
-    stored = settings.read(tags)
+    stored = reserved_tags.read_tags(tags)
     assert not stored.marked or stored.unreadable == (key,)
 
 
 @given(ANY_SETTINGS, strategies.data(), strategies.text(alphabet="onf -x@", max_size=8))
 def test_no_nonsense_in_a_tag_opens_a_repository(chosen: Settings, data: strategies.DataObject, nonsense: str) -> None:
-    tags = settings.write(chosen)
+    tags = reserved_tags.write_tags(chosen)
     key = data.draw(strategies.sampled_from(sorted(tags)))
-    if key == settings.MARK and (nonsense.split() or [""])[0] in ("on", "off"):
+    if key == reserved_tags.MARK and (nonsense.split() or [""])[0] in ("on", "off"):
         return
     if nonsense in ("on", "off"):
         return
-    if key in settings.PROTECT_TAGS and nonsense.strip():
+    if key in reserved_tags.PROTECT_TAGS and nonsense.strip():
         nonsense += "+"  # without it, most words are patterns of image tags
-    assert settings.read({**tags, key: nonsense}).unreadable == (key,)
+    assert reserved_tags.read_tags({**tags, key: nonsense}).unreadable == (key,)
 
 
 @given(ANY_SETTINGS, ANY_SETTINGS, ANY_SETTINGS)
 def test_an_update_changes_only_the_settings_that_it_changes(
     live: Settings, previous: Settings, desired: Settings
 ) -> None:
-    merged = settings.merge(settings.read(settings.write(live)), previous, desired)
+    merged = settings_after_update(reserved_tags.read_tags(reserved_tags.write_tags(live)), previous, desired)
     for name in NAMES:
         changed = getattr(previous, name) != getattr(desired, name)
         assert getattr(merged, name) == getattr(desired if changed else live, name)
@@ -74,24 +75,28 @@ def test_an_update_changes_only_the_settings_that_it_changes(
 
 @given(ANY_SETTINGS)
 def test_the_tags_of_users_and_ours_fit_with_two_places_to_spare(chosen: Settings) -> None:
-    ours = {**settings.write(chosen), settings.REQUEST: "x", **settings.owner_tags(Owner(STACK, "Repository"))}
-    assert len(ours) + settings.places_left(chosen) + settings.SPARE == settings.LIMIT
+    ours = {
+        **reserved_tags.write_tags(chosen),
+        reserved_tags.REQUEST: "x",
+        **reserved_tags.owner_tags(Owner(STACK, "Repository")),
+    }
+    assert len(ours) + reserved_tags.tags_left(chosen) + reserved_tags.SPARE_TAGS == reserved_tags.MOST_TAGS
 
 
 def test_an_unmarked_repository_has_no_settings() -> None:
-    stored = settings.read({"team": "shop"})
+    stored = reserved_tags.read_tags({"team": "shop"})
     assert not stored.marked
     assert stored.owner == Owner()
 
 
 def test_the_longest_stack_id_fits_into_a_tag() -> None:
     longest = STACK.replace("/shop/", f"/{'s' * 128}/").replace("eu-west-1", "ap-southeast-4")
-    assert len(settings.owner_tags(Owner(longest, "L" * 255))[settings.STACK_ID]) <= 256
+    assert len(reserved_tags.owner_tags(Owner(longest, "L" * 255))[reserved_tags.STACK_ID]) <= 256
 
 
 def test_a_command_survives_the_shell() -> None:
     arn = "arn:aws:ecr:eu-west-1:123456789012:repository/app"
-    command = settings.tag_command(arn, {"awstut:auto-purge": "on deletion-protection", "a": "b"})
+    command = reserved_tags.tag_command(arn, {"awstut:auto-purge": "on deletion-protection", "a": "b"})
     assert shlex.split(command) == [
         "aws", "ecr", "tag-resource", "--region", "eu-west-1", "--resource-arn", arn, "--tags",
         "Key=awstut:auto-purge,Value=on deletion-protection", "Key=a,Value=b",
@@ -100,8 +105,8 @@ def test_a_command_survives_the_shell() -> None:
 
 def test_the_longest_place_of_a_report_fits_into_a_tag() -> None:
     longest = ReportPlace("b" * 63, "p" * 128, "123456789012")
-    assert len(str(longest)) <= settings.LONGEST_VALUE
-    assert settings.read(settings.write(Settings(report=longest))).settings.report == longest
+    assert len(str(longest)) <= reserved_tags.LONGEST_VALUE
+    assert reserved_tags.read_tags(reserved_tags.write_tags(Settings(report=longest))).settings.report == longest
 
 
 @pytest.mark.parametrize(
@@ -110,4 +115,6 @@ def test_the_longest_place_of_a_report_fits_into_a_tag() -> None:
      "bucket/a", f"s3://bucket/{'p' * 129}", "s3://bucket/a 123456789012 more"],
 )  # fmt: skip
 def test_a_place_that_is_none_is_unreadable(value: str) -> None:
-    assert settings.read({settings.MARK: "on", settings.PURGE_REPORT: value}).unreadable == (settings.PURGE_REPORT,)
+    assert reserved_tags.read_tags({reserved_tags.MARK: "on", reserved_tags.PURGE_REPORT: value}).unreadable == (
+        reserved_tags.PURGE_REPORT,
+    )

@@ -196,7 +196,7 @@ def test_update_without_a_stack_does_not_protect_what_is_not_marked(
     read = wire.succeed("READ", {"RepositoryName": "app"})
     code, message = wire.fail("UPDATE", {**read, **unheeded}, previous=read)
     assert code == "InvalidRequest"
-    assert "Set EmptyOnDelete too" in message
+    assert "set EmptyOnDelete too" in message
 
 
 def test_update_of_as_many_tags_as_there_is_room_for(wire: Wire, ecr: StrictEcr) -> None:

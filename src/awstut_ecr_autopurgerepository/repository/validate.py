@@ -1,21 +1,24 @@
-"""What can be seen to be wrong with a model without asking ECR. Pure."""
+"""What is wrong with a model and can be seen without asking ECR. Pure."""
 
 from __future__ import annotations
 
-from . import configuration, policy, translate
-from .errors import invalid_request
-from .models import PurgeProtection, PurgeReport, ResourceModel
+from ..errors import invalid_request
+from ..models import PurgeProtection, PurgeReport, ResourceModel
+from ..rules import push_block
+from ..rules.reserved_tags import MOST_TAGS, tags_left
+from ..rules.settings import Settings, check_days, check_patterns, report_place
+from . import translate
 
 _WITH_EXCLUSION = ("MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION")
 
 
-def check(wanted: ResourceModel, account: str | None) -> None:
-    """Raise HandlerError (InvalidRequest) for what can be seen to be wrong without asking ECR."""
+def check_model(wanted: ResourceModel, account: str | None) -> None:
+    """Raise HandlerError (InvalidRequest) for what is wrong and can be seen without asking ECR."""
     _check_policy("RepositoryPolicyText", translate.policy_text(wanted))
-    if policy.thawed(translate.policy_text(wanted)) != translate.policy_text(wanted):
+    if push_block.remove_from(translate.policy_text(wanted)) != translate.policy_text(wanted):
         raise invalid_request(
-            f"RepositoryPolicyText has a statement with the Sid {policy.SID}, which is reserved for FreezeOnDelete. "
-            "Rename it, or leave it out."
+            f"RepositoryPolicyText has a statement with the Sid {push_block.SID}, which is reserved for "
+            "FreezeOnDelete. Rename it, or leave it out."
         )
     _check_policy("LifecyclePolicy.LifecyclePolicyText", translate.lifecycle_text(wanted))
     _check_ours(wanted.PurgeProtection, wanted.PurgeReport)
@@ -41,11 +44,11 @@ def check(wanted: ResourceModel, account: str | None) -> None:
 def _check_ours(protection: PurgeProtection | None, report: PurgeReport | None) -> None:
     try:
         if protection and protection.TagPatterns is not None:
-            configuration.check_patterns("PurgeProtection.TagPatterns", protection.TagPatterns)
+            check_patterns("PurgeProtection.TagPatterns", list(protection.TagPatterns))
         if protection and protection.PulledWithinDays is not None:
-            configuration.check_days("PurgeProtection.PulledWithinDays", protection.PulledWithinDays)
+            check_days("PurgeProtection.PulledWithinDays", protection.PulledWithinDays)
         if report:
-            configuration.report_place("PurgeReport", report.BucketName, report.Prefix, report.BucketOwner)
+            report_place("PurgeReport", report.BucketName, report.Prefix, report.BucketOwner)
     except ValueError as error:
         raise invalid_request(f"{error}.") from error
 
@@ -53,3 +56,14 @@ def _check_ours(protection: PurgeProtection | None, report: PurgeReport | None) 
 def _check_policy(name: str, text: str | None) -> None:
     if text is not None and not isinstance(translate.parsed(text), dict):
         raise invalid_request(f"{name} is not a JSON object. Check its quotes, commas and braces.")
+
+
+def check_room_for_tags(count: int, chosen: Settings) -> None:
+    """Raise HandlerError (InvalidRequest) if so many tags of users don't fit beside those of the settings."""
+    room = tags_left(chosen)
+    if count > room:
+        raise invalid_request(
+            f"The repository would have {count} tags, those of the stack included, and there is room for {room}: ECR "
+            f"allows {MOST_TAGS}, and {MOST_TAGS - room} are kept for the settings of this resource type. "
+            f"Remove {count - room}."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from cloudformation_cli_python_lib import Action, ProgressEvent, Resource, SessionProxy
@@ -11,10 +11,12 @@ from cloudformation_cli_python_lib.exceptions import InvalidRequest, InvalidType
 from cloudformation_cli_python_lib.interface import BaseResourceHandlerRequest
 from cloudformation_cli_python_lib.utils import HandlerRequest
 
-from . import configuration, protection
-from . import event as shape
-from .delivery import DeliverySession, direct_logs
-from .errors import AWS_ERRORS, HandlerError, failure
+from ..errors import AWS_ERRORS, HandlerError, failure, shortened
+from ..models import TypeConfigurationModel
+from ..rules.account import AccountRules, account_rules
+from ..typed_json import Strictness, check
+from .events import PROPERTIES, check_event, hints
+from .log_delivery import DeliverySession, direct_logs
 
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
@@ -26,22 +28,23 @@ class AutoPurgeResource(Resource):
     @staticmethod
     def _parse_request(event_data: MutableMapping[str, Any]) -> Any:
         try:
-            shape.check(event_data)
+            check_event(event_data)
         except ValueError as error:
-            raise InvalidRequest(f"Nothing was done: {error}") from error
+            raise InvalidRequest(f"Nothing was done: {error}.") from error
         (caller, provider), action, context, event = Resource._parse_request(event_data)
         direct_logs(event)
+        if found := hints(event_data):
+            LOG.info("CloudFormation says %s. Nothing is decided by it.", found)
         return (caller, provider and DeliverySession(provider)), action, context, event
 
     def _cast_resource_request(self, request: HandlerRequest) -> BaseResourceHandlerRequest:
         data = request.requestData
         data.resourceProperties = getattr(data, "resourceProperties", None) or {}  # LIST may come without any
         for properties in (data.resourceProperties, data.previousResourceProperties):
-            _refuse_null(properties or {})
             try:
-                shape.check_properties(properties, self._model_cls)
+                check(self._model_cls, properties or {}, "the properties", PROPERTIES)
             except ValueError as error:
-                raise InvalidRequest(str(error)) from error
+                raise InvalidRequest(f"{error}.") from error
         try:
             cast: BaseResourceHandlerRequest = super()._cast_resource_request(request)
         except InvalidRequest as error:
@@ -50,7 +53,7 @@ class AutoPurgeResource(Resource):
                 raise InvalidRequest(f"{unknown} is not a property. Check its spelling.") from error
             raise
         try:
-            cast.typeConfiguration = configuration.read(data.typeConfiguration)  # type: ignore[assignment]
+            cast.typeConfiguration = read_configuration(data.typeConfiguration)  # type: ignore[assignment]
         except ValueError as error:
             raise InvalidTypeConfiguration(self.type_name, f"{error}.") from error
         cast.nextToken = request.nextToken  # the library drops it, and a caller would read page one for ever
@@ -70,14 +73,14 @@ class AutoPurgeResource(Resource):
         except AWS_ERRORS as error:
             reason = failure(error)
             progress = ProgressEvent.failed(reason.code, reason.message)
-        progress.message = protection.shortened(progress.message)
+        progress.message = shortened(progress.message)
         if action is not Action.DELETE:  # which logs a line with figures
             LOG.info("%s: %s. %s", action.name, progress.status.name, progress.message)
         return progress
 
 
 def _unknown_property(error: BaseException | None) -> str | None:
-    """The property that the library stumbled over, which it tells by a KeyError."""
+    """The property that the library does not know, which it reports by a KeyError."""
     while error:
         if isinstance(error, KeyError):
             return str(error.args[0])
@@ -85,13 +88,9 @@ def _unknown_property(error: BaseException | None) -> str | None:
     return None
 
 
-def _refuse_null(value: object, path: str = "") -> None:
-    """Raise InvalidRequest for a null, of which the library would say "Unsupported type"."""
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            _refuse_null(each, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
-        for number, each in enumerate(value):
-            _refuse_null(each, f"{path}[{number}]")
-    elif value is None:
-        raise InvalidRequest(f"{path} is null. Give it a value, or leave it out.")
+def read_configuration(configuration: Any) -> AccountRules:
+    """The type configuration that came with a request, checked; None stands for none. Raises ValueError."""
+    if configuration is None:
+        return AccountRules()
+    check(TypeConfigurationModel, configuration, "the type configuration", Strictness(nulls=False))
+    return account_rules(configuration)

@@ -1,7 +1,7 @@
-"""Delivery of logs and metrics to the user's account, through the support library, in a way that can't hurt.
+"""Delivery of logs and metrics to the user's account, in a way that cannot fail an operation.
 
 The library sends each log record by a call of its own, and lets errors of that call, and some of the metrics', into the
-handler, where they become its answer. Here a delivery that fails is given up until the next call of the handler.
+handler, where they become its answer. Here a delivery that fails is not tried again until the next call of the handler.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cloudformation_cli_python_lib import SessionProxy
 from cloudformation_cli_python_lib.log_delivery import ProviderLogHandler
 from cloudformation_cli_python_lib.utils import HandlerRequest
 
-from .errors import AWS_ERRORS
+from ..errors import AWS_ERRORS
 
 _PACKAGE = __name__.partition(".")[0]
 # Metrics may hang before the handler's 55 s, and logs after them: together they must end before a second copy starts.
@@ -53,7 +53,7 @@ class DeliveredLogs(ProviderLogHandler):
     """Sends our own records, and only those: each record is one call."""
 
     def __init__(self) -> None:
-        logging.Handler.__init__(self)  # not the library's: it would make a client, and then make it anew
+        logging.Handler.__init__(self)  # not the library's: it would make a client, and then another one
         self.client: Any = None
         self.addFilter(logging.Filter(_PACKAGE))
 

@@ -1,6 +1,6 @@
-"""A repository policy with and without the statement that refuses pushes while a purge runs. Pure.
+"""The push block: the statement in a repository policy that refuses pushes while a purge runs. Pure.
 
-The statement is known by its Sid, which is reserved. All else in a policy belongs to others, and stays as it is.
+The statement has a reserved Sid. All else in a policy belongs to others, and does not change.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ import json
 from typing import Any
 
 SID = "AwstutFreezeOnDelete"
-LONGEST = 10_240  # characters: policyText of SetRepositoryPolicy, https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
+LONGEST_POLICY = 10_240  # characters: policyText of SetRepositoryPolicy, https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
 PUSH_ACTIONS = ("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
 
 
 def deny_pushes(sid: str) -> dict[str, Any]:
-    """The statement that refuses every push, as it can be pasted into a repository policy."""
+    """The statement that refuses every push, ready to paste into a repository policy."""
     return {"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": list(PUSH_ACTIONS)}
 
 
-def frozen(text: str | None) -> str:
-    """The policy with the statement, added to a policy or, where there is none, alone.
+def add_to(text: str | None) -> str:
+    """A policy with the push block: added to the given policy, or alone if there is none.
 
-    Raises ValueError, with the words that say why, where it cannot be added.
+    Raises ValueError, with the reason in words, where it cannot be added.
     """
     policy = _parsed(text) if text is not None else {"Version": "2012-10-17", "Statement": []}
     statements = policy.get("Statement") if policy else None
@@ -30,15 +30,17 @@ def frozen(text: str | None) -> str:
     ours, others = deny_pushes(SID), _others(_as_list(statements))
     merged = [ours, *others] if _stood_without_list(statements) else [*others, ours]
     found = _text({**policy, "Statement": merged}, text)
-    if len(found) > LONGEST:
-        raise ValueError(f"its repository policy would get {len(found):,} characters long, and ECR takes {LONGEST:,}")
+    if len(found) > LONGEST_POLICY:
+        raise ValueError(
+            f"its repository policy would be {len(found):,} characters long, and ECR allows {LONGEST_POLICY:,}"
+        )
     return found
 
 
-def thawed(text: str | None) -> str | None:
-    """The policy without the statement, and otherwise with the same meaning; None if it was alone.
+def remove_from(text: str | None) -> str | None:
+    """A policy without the push block, and otherwise with the same meaning; None if nothing else was in it.
 
-    The same text where the statement isn't there, or where the policy cannot be read.
+    The same string where the push block isn't there, or where the policy cannot be read.
     """
     policy = _parsed(text) if text is not None else None
     statements = policy.get("Statement") if policy else None
@@ -50,15 +52,15 @@ def thawed(text: str | None) -> str | None:
     return _text({**policy, "Statement": others[0] if _stood_without_list(statements) else others}, text)
 
 
-def is_frozen(text: str | None) -> bool:
-    """Whether the statement stands in the policy, and says what it has to."""
+def is_in(text: str | None) -> bool:
+    """Whether the push block is in a policy, and says what it has to."""
     policy = _parsed(text) if text is not None else None
     ours = [each for each in _as_list(policy.get("Statement") if policy else None) if _is_ours(each)]
     return len(ours) == 1 and _meaning(ours[0]) == _meaning(deny_pushes(SID))
 
 
 def _meaning(statement: dict[str, Any]) -> dict[str, Any]:
-    """A statement with what may be written in more than one way written in one."""
+    """A statement in one of the ways in which the same meaning can be written."""
     actions, principal = statement.get("Action"), statement.get("Principal")
     return {
         **statement,
@@ -80,17 +82,17 @@ def _parsed(text: str) -> dict[str, Any] | None:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("A name stands twice in one object.")
+        raise ValueError("A name is used twice in one object.")
     return found
 
 
 def _text(policy: dict[str, Any], former: str | None) -> str:
-    """As JSON, as short as it gets, with other characters than ASCII's written as they were before."""
+    """As JSON, as short as it gets, with characters outside ASCII written as they were before."""
     return json.dumps(policy, separators=(",", ":"), ensure_ascii=former is None or former.isascii())
 
 
 def _stood_without_list(statements: Any) -> bool:
-    """Whether the one statement that others have was written without a list around it; ours in front says so."""
+    """Whether the only statement of others was written without a list around it; ours in front is the sign of that."""
     return isinstance(statements, dict) or (len(_others(statements)) == 1 and _is_ours(statements[0]))
 
 

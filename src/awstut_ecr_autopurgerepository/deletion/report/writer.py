@@ -1,8 +1,8 @@
-"""The purge report: what a delete removes, written to a bucket before it goes, and again when it is gone.
+"""The objects of the purge report in its bucket.
 
 Layout: ``prefix/repository/operation/``, in which each part of at most 10,000 images has two objects, named after the
-time and a random number, ``….intent.jsonl.gz`` and ``….results.jsonl.gz``, and none is ever overwritten. The end is
-``summary.json``. The operation is a hash of the request's token, which is the same in all calls of one delete.
+time and a random number, ``….intent.jsonl.gz`` and ``….results.jsonl.gz``. None is ever overwritten. The last object
+is ``summary.json``. The operation is a hash of the request's token, which is the same in all calls of one delete.
 """
 
 from __future__ import annotations
@@ -19,24 +19,20 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
-from .errors import AWS_ERRORS, failure, handler_code, service_code
-from .pacing import HARD_LIMIT_SECONDS, OutOfTimeError, Pacer, Pool, side_by_side, until_answered
-from .records import Gone, Part, Recount, Spool, Tally, read, results, timestamp
-from .settings import ReportPlace
+from ...errors import AWS_ERRORS, failure, handler_code, service_code
+from ...pacing import OutOfTimeError, Pacer, Pool, side_by_side, until_answered
+from ...rules.settings import ReportPlace
+from .reconciliation import Reconciliation, Tally, results
+from .records import Outcomes, Part, Spool, read_records, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-CONNECT_SECONDS = 2
-READ_SECONDS = 5
-LAST_START_SECONDS = HARD_LIMIT_SECONDS - CONNECT_SECONDS - READ_SECONDS
-
 _INTENT, _RESULTS = ".intent.jsonl.gz", ".results.jsonl.gz"
-ARCHIVED_NOTE = "ECR charges archived images for at least 90 days, also those that were deleted earlier."
 
 
 class ReportError(Exception):
-    """The report could not be written, for a reason that does not go away by itself. The text says it in words."""
+    """The report could not be written, for a reason that does not go away by itself; ``words`` say which."""
 
     def __init__(self, code: HandlerErrorCode, words: str) -> None:
         super().__init__(words)
@@ -114,15 +110,17 @@ class Report:
         self._put_all(items)
         return names
 
-    def write_results(self, names: list[str], parts: list[Part], gone: Gone) -> Tally:
+    def write_results(self, names: list[str], parts: list[Part], outcomes: Outcomes) -> Tally:
         """Write what became of the images of parts that were written as intent. Returns what all results add up to."""
         tally = Tally()
-        made = [results(part, gone, tally) for part in parts]
+        made = [results(part, outcomes, tally) for part in parts]
         items = [(name + _RESULTS, part.compressed()) for name, part in zip(names, made, strict=True)]
         self._put_all(items)
         return tally
 
-    def recount(self, known_parts: int, known: Tally, gone_since: float | None, *, sure: bool) -> Recount | None:
+    def reconcile(
+        self, known_parts: int, known: Tally, gone_since: float | None, *, sure: bool
+    ) -> Reconciliation | None:
         """What the whole report adds up to, each image once; None if nothing was reported.
 
         If no other parts were written than those that are known, that is what is known; unless a call was killed, or
@@ -134,21 +132,21 @@ class Report:
             if not names:
                 return None
             if sure and len(names) == 2 * known_parts:
-                return Recount(known)
-            recount, late = Recount(), Part()
+                return Reconciliation(known)
+            found, late = Reconciliation(), Part()
             for name in sorted(names, key=lambda each: each.endswith(_INTENT)):  # results first
                 content = self._get(name)
                 with self._readable(name):
                     if name.endswith(_RESULTS):
-                        recount.add_results(read(content))
+                        found.add_results(read_records(content))
                         continue
-                    for record in recount.add_intent(read(content), gone_since):
+                    for record in found.add_intent(read_records(content), gone_since):
                         late.add(record)
             if late.count:
                 until_answered(
                     self.reporter.pacer, partial(self._put, (self._new_name() + _RESULTS, late.compressed()))
                 )
-            return recount
+            return found
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write the end of the operation; again, if a second copy of the handler has written it already."""
@@ -211,10 +209,10 @@ class Report:
             code = handler_code(error)
             if code is HandlerErrorCode.GeneralServiceException:
                 code = HandlerErrorCode.InvalidRequest
-            raise ReportError(code, _words(error, self.place, self._bucket["ExpectedBucketOwner"])) from error
+            raise ReportError(code, _in_words(error, self.place, self._bucket["ExpectedBucketOwner"])) from error
 
 
-def _words(error: Exception, place: ReportPlace, owner: str) -> str:
+def _in_words(error: Exception, place: ReportPlace, owner: str) -> str:
     """Why the report cannot be written, in words."""
     if service_code(error) == "NoSuchBucket":
         return f"there is no bucket {place.bucket}"

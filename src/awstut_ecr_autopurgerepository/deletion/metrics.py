@@ -1,4 +1,4 @@
-"""One line of log for each slice of a purge, from which CloudWatch makes metrics without another call. Pure.
+"""One line of log for each call of the delete handler, from which CloudWatch makes metrics. Pure.
 
 The line is JSON in CloudWatch's embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -21,7 +21,7 @@ _UNITS = {
 
 @dataclass
 class Figures:
-    """What one slice did."""
+    """What one call did."""
 
     images_deleted: int = 0
     bytes_deleted: int = 0
@@ -30,8 +30,8 @@ class Figures:
     seconds: float = 0.0
 
 
-def line(repository: str, figures: Figures, status: str, message: str, now: float, **more: object) -> str:
-    """The line for a slice. ``now`` is in seconds since 1970; ``more`` is said as it is."""
+def log_line(repository: str, figures: Figures, status: str, message: str, now: float, **more: object) -> str:
+    """The line of one call. ``now`` is in seconds since 1970; ``more`` is added as it is."""
     values = (
         figures.images_deleted,
         figures.bytes_deleted,

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from cloudformation_cli_python_lib.identifier_utils import generate_resource_identifier
 
-from . import policy, settings
-from .errors import invalid_request
-from .models import (
+from ..errors import invalid_request
+from ..models import (
     EncryptionConfiguration,
     ImageScanningConfiguration,
     ImageTagMutabilityExclusionFilter,
@@ -26,9 +25,11 @@ from .models import (
     ResourceModel,
     Tag,
 )
+from ..rules import push_block, reserved_tags
+from ..rules.settings import ReportPlace, Settings
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecr.type_defs import ImageTagMutabilityExclusionFilterTypeDef, RepositoryTypeDef, TagTypeDef
+    from mypy_boto3_ecr.type_defs import ImageTagMutabilityExclusionFilterTypeDef, RepositoryTypeDef
 
 DEFAULT_MUTABILITY = "MUTABLE"
 _LONGEST_GENERATED_NAME = 128  # ECR takes 256, but the name becomes a part of every image's URI
@@ -60,7 +61,7 @@ def model_of(repository: Repository, asked: ResourceModel | None = None) -> Reso
     ``asked`` is the request's model: LifecyclePolicy.RegistryId is reported only where it is asked for.
     """
     described = repository.description
-    stored = settings.read(repository.tags)
+    stored = reserved_tags.read_tags(repository.tags)
     filters = described.get("imageTagMutabilityExclusionFilters")
     return model(
         RepositoryName=described["repositoryName"],
@@ -72,7 +73,7 @@ def model_of(repository: Repository, asked: ResourceModel | None = None) -> Reso
         ImageTagMutability=described.get("imageTagMutability", DEFAULT_MUTABILITY),
         ImageTagMutabilityExclusionFilters=[_filter_model(each) for each in filters] if filters else None,
         LifecyclePolicy=_lifecycle_model(repository, asked),
-        RepositoryPolicyText=parsed(policy.thawed(repository.policy)),
+        RepositoryPolicyText=parsed(push_block.remove_from(repository.policy)),
         Tags=_tags_model(repository.tags),
         EmptyOnDelete=stored.settings.empty_on_delete if stored.marked else None,
         DeletionProtection=stored.settings.deletion_protection if stored.marked else None,
@@ -82,13 +83,13 @@ def model_of(repository: Repository, asked: ResourceModel | None = None) -> Reso
     )
 
 
-def _protection_model(chosen: settings.Settings) -> PurgeProtection | None:
+def _protection_model(chosen: Settings) -> PurgeProtection | None:
     if not chosen.patterns and chosen.pulled_within_days is None:
         return None
     return PurgeProtection(TagPatterns=list(chosen.patterns) or None, PulledWithinDays=chosen.pulled_within_days)
 
 
-def _report_model(chosen: settings.Settings) -> PurgeReport | None:
+def _report_model(chosen: Settings) -> PurgeReport | None:
     place = chosen.report
     if place is None:
         return None
@@ -115,26 +116,26 @@ def _lifecycle_model(repository: Repository, asked: ResourceModel | None) -> Lif
 
 
 def _tags_model(tags: Mapping[str, str]) -> list[Tag] | None:
-    shown = [Tag(Key=key, Value=value) for key, value in sorted(tags.items()) if settings.is_user(key)]
+    shown = [Tag(Key=key, Value=value) for key, value in sorted(tags.items()) if reserved_tags.is_user(key)]
     return shown or None
 
 
-def settings_of(wanted: ResourceModel) -> settings.Settings:
+def settings_of(wanted: ResourceModel) -> Settings:
     """The settings that a model asks for, defaults included."""
     protection = wanted.PurgeProtection
-    return settings.Settings(
+    return Settings(
         empty_on_delete=wanted.EmptyOnDelete is not False,
         deletion_protection=wanted.DeletionProtection is True,
         patterns=tuple(protection.TagPatterns or ()) if protection else (),
         pulled_within_days=protection.PulledWithinDays if protection else None,
-        report=_place(wanted.PurgeReport),
+        report=_report_place(wanted.PurgeReport),
         freeze=wanted.FreezeOnDelete is True,
     )
 
 
-def _place(report: PurgeReport | None) -> settings.ReportPlace | None:
-    """The place that a model names, which checks.py has found to be one."""
-    return settings.ReportPlace(str(report.BucketName), report.Prefix or "", report.BucketOwner) if report else None
+def _report_place(report: PurgeReport | None) -> ReportPlace | None:
+    """The place that a model names, which validate.py has checked."""
+    return ReportPlace(str(report.BucketName), report.Prefix or "", report.BucketOwner) if report else None
 
 
 def create_request(wanted: ResourceModel, name: str, tags: Mapping[str, str]) -> dict[str, Any]:
@@ -192,11 +193,6 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def tag_map(tags: Sequence[TagTypeDef]) -> dict[str, str]:
-    """Tags as ECR answers them, by key."""
-    return {tag["Key"]: tag.get("Value", "") for tag in tags}
-
-
 def user_tags(wanted: ResourceModel | None, stack_tags: Mapping[str, Any] | None) -> dict[str, str]:
     """The tags that a request asks for: the stack's, overruled by the model's own.
 
@@ -207,23 +203,23 @@ def user_tags(wanted: ResourceModel | None, stack_tags: Mapping[str, Any] | None
         key = str(tag.Key)
         if key in own:
             raise invalid_request(f"Tags has the key {key} twice. Give each key once.")
-        if not settings.is_user(key):
-            prefix = "aws:" if settings.is_aws(key) else settings.PREFIX
+        if not reserved_tags.is_user(key):
+            prefix = "aws:" if reserved_tags.is_aws(key) else reserved_tags.PREFIX
             raise invalid_request(f"Tags has the key {key}: keys that begin with {prefix} are reserved. Rename it.")
         own[key] = str(tag.Value)
-    reserved = sorted(filter(settings.is_reserved, stack_tags or {}))
+    reserved = sorted(filter(reserved_tags.is_reserved, stack_tags or {}))
     if reserved:
         raise invalid_request(
-            f"The stack has the tag {reserved[0]}: keys that begin with {settings.PREFIX} are reserved. Rename it."
+            f"The stack has the tag {reserved[0]}: keys that begin with {reserved_tags.PREFIX} are reserved. Rename it."
         )
-    inherited = {key: str(value) for key, value in (stack_tags or {}).items() if settings.is_user(key)}
+    inherited = {key: str(value) for key, value in (stack_tags or {}).items() if reserved_tags.is_user(key)}
     return {**inherited, **own}
 
 
 def tag_keys(model: ResourceModel, stack_tags: Mapping[str, Any] | None) -> set[str]:
     """The keys of the tags that an earlier state asked for."""
     keys = {str(tag.Key) for tag in model.Tags or ()} | set(stack_tags or ())
-    return {key for key in keys if settings.is_user(key)}
+    return {key for key in keys if reserved_tags.is_user(key)}
 
 
 def policy_text(wanted: ResourceModel | None) -> str | None:

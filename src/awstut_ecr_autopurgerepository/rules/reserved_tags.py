@@ -1,9 +1,9 @@
 """Settings <-> reserved tags. Pure.
 
-What a delete needs lives on the repository, as tags with the prefix ``awstut:``, so that a delete that brings nothing
-but the repository's name obeys it. The mark ``awstut:auto-purge`` holds ``on`` or ``off`` (may the delete purge
-images?), then the names, without the prefix, of the rule tags that belong to it. A rule tag that the mark names and
-that is missing or unreadable counts as protection: stripping tags never opens a repository.
+What a delete needs is on the repository, as tags with the prefix ``awstut:``, so that a delete that brings nothing
+but the repository's name obeys it. The mark ``awstut:auto-purge`` is ``on`` or ``off`` (may the delete purge images?),
+followed by the names, without the prefix, of the rule tags that belong to it. A rule tag that the mark names and that
+is missing or unreadable counts as protection: stripping tags never opens a repository.
 """
 
 from __future__ import annotations
@@ -12,107 +12,37 @@ import hashlib
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+
+from .settings import MOST_DAYS, PATTERN, Owner, ReportPlace, Settings, Stored
 
 PREFIX = "awstut:"
 MARK = PREFIX + "auto-purge"
 DELETION_PROTECTION = PREFIX + "deletion-protection"
-# Ten patterns of 64 characters need four tags of 256, as none is broken in two.
+# Ten patterns of 64 characters need four tags of 256, because no pattern is split over two tags.
 PROTECT_TAGS = tuple(PREFIX + name for name in ("protect-tags", "protect-tags-2", "protect-tags-3", "protect-tags-4"))
 PROTECT_PULLED_DAYS = PREFIX + "protect-pulled-days"
 PURGE_REPORT = PREFIX + "purge-report"
 FREEZE_ON_DELETE = PREFIX + "freeze-on-delete"
 RULE_TAGS = (DELETION_PROTECTION, *PROTECT_TAGS, PROTECT_PULLED_DAYS, PURGE_REPORT, FREEZE_ON_DELETE)
 REQUEST = PREFIX + "request"
-PROGRESS = PREFIX + "purge-progress"
+PURGE_PROGRESS = PREFIX + "purge-progress"
 STACK_ID = PREFIX + "stack-id"
 LOGICAL_ID = PREFIX + "logical-id"
 
-LIMIT = 50  # tags that ECR allows on a repository: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-using-tags.html
-ALWAYS = 4  # mark, request, stack and logical id stand on every repository (or their places are kept)
-SPARE = 2  # kept free for the progress of a purge, and for a break-glass deletion protection
+MOST_TAGS = 50  # on a repository: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-using-tags.html
+STANDING_TAGS = 4  # mark, request, stack and logical id: every repository has them, or room is kept for them
+SPARE_TAGS = 2  # kept free for the progress of a purge, and for a deletion protection that an operator adds
 LONGEST_VALUE = 256  # characters of a tag's value
-
-PATTERN = re.compile(r"[A-Za-z0-9_.*-]{1,64}")
-MOST_PATTERNS = 10
-MOST_DAYS = 3_650
-
-BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-PREFIX_IN_BUCKET = re.compile(r"(?![^ ]{129})[A-Za-z0-9_.=-]+(?:/[A-Za-z0-9_.=-]+)*")
-ACCOUNT = re.compile(r"[0-9]{12}")
 
 TAG_COMMAND = "aws ecr tag-resource"
 
-_PLACE = re.compile(rf"s3://({BUCKET.pattern})(?:/({PREFIX_IN_BUCKET.pattern}))?(?: ({ACCOUNT.pattern}))?")
 _SWITCH = {"on": True, "off": False}
-
-
-@dataclass(frozen=True)
-class ReportPlace:
-    """Where a purge report is written. ``owner`` is the bucket's account, or None for the repository's."""
-
-    bucket: str
-    prefix: str = ""
-    owner: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> ReportPlace | None:
-        """The place that a tag's value names; None if it is no place."""
-        found = _PLACE.fullmatch(text)
-        return cls(found[1], found[2] or "", found[3]) if found else None
-
-    def __str__(self) -> str:
-        folder = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
-        return f"{folder} {self.owner}" if self.owner else folder
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user chose for deletes.
-
-    ``patterns`` are of image tags that protect, ``*`` standing for any run of characters; ``pulled_within_days`` is the
-    number of days for which a pull protects, or None; ``freeze`` says whether pushes are refused during a purge.
-    """
-
-    empty_on_delete: bool = True
-    deletion_protection: bool = False
-    patterns: tuple[str, ...] = ()
-    pulled_within_days: int | None = None
-    report: ReportPlace | None = None
-    freeze: bool = False
-
-
-@dataclass(frozen=True)
-class Owner:
-    """The stack, and the resource in it, that a repository belongs to; both None for one that Cloud Control made."""
-
-    stack_id: str | None = None
-    logical_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What the reserved tags of a repository say.
-
-    ``rules`` are the rule tags that the mark names; ``switched_on`` those that stand there and are not off, whether the
-    mark names them or an operator put them there. ``unreadable`` are the tags that are missing though the mark names
-    them, or that hold nonsense; what they stand for counts as protection. ``knows_freeze`` says whether the repository
-    is, or was until somebody switched it off by a tag, one that refuses pushes during a purge.
-    """
-
-    marked: bool
-    settings: Settings
-    rules: tuple[str, ...] = ()
-    switched_on: tuple[str, ...] = ()
-    unreadable: tuple[str, ...] = ()
-    owner: Owner = Owner()
-    knows_freeze: bool = False
 
 
 @dataclass
 class _Reader:
-    """Reads rule tags, and remembers which it couldn't read."""
+    """Reads rule tags, and remembers which of them it couldn't read."""
 
     tags: Mapping[str, str]
     named: frozenset[str]
@@ -159,8 +89,8 @@ class _Reader:
         return place
 
 
-def read(tags: Mapping[str, str]) -> Stored:
-    """Read all of a repository's tags."""
+def read_tags(tags: Mapping[str, str]) -> Stored:
+    """What all of a repository's tags say."""
     word, *names = tags.get(MARK, "off").split() or [""]
     named = frozenset(PREFIX + name for name in names)
     reader = _Reader(tags, named)
@@ -185,7 +115,7 @@ def read(tags: Mapping[str, str]) -> Stored:
     )
 
 
-def write(settings: Settings) -> dict[str, str]:
+def write_tags(settings: Settings) -> dict[str, str]:
     """The mark, and the rule tags that belong to it."""
     rules = dict(zip(PROTECT_TAGS, _packed(settings.patterns), strict=False))
     if settings.deletion_protection:
@@ -200,7 +130,7 @@ def write(settings: Settings) -> dict[str, str]:
 
 
 def _packed(patterns: Iterable[str]) -> list[str]:
-    """Patterns as values of tags: separated by spaces, and ``@`` for ``*``, which a tag's value may not hold."""
+    """Patterns as values of tags: separated by spaces, with ``@`` for ``*``, which a tag's value may not contain."""
     values: list[str] = []
     for pattern in patterns:
         word = pattern.replace("*", "@")
@@ -218,37 +148,12 @@ def mark(empty_on_delete: bool, rules: Iterable[str]) -> str:
 
 
 def unlocked(stored: Stored, keys: Iterable[str]) -> dict[str, str]:
-    """Values for reserved tags with which they no longer stand in a delete's way."""
+    """Values for reserved tags with which they no longer stop a delete."""
     return {key: mark(True, stored.rules) if key == MARK else "off" for key in keys}
 
 
-def merge(stored: Stored, previous: Settings, desired: Settings) -> Settings:
-    """The settings after an update.
-
-    A setting that the update does not change keeps what is stored, so that protection which an operator put on by a
-    tag outlives an update of something else, even where the mark was stripped. What is unreadable is written anew.
-    """
-    tags = {
-        "empty_on_delete": {MARK},
-        "deletion_protection": {DELETION_PROTECTION},
-        "patterns": set(PROTECT_TAGS),
-        "pulled_within_days": {PROTECT_PULLED_DAYS},
-        "report": {PURGE_REPORT},
-        "freeze": {FREEZE_ON_DELETE},
-    }
-    merged: dict[str, Any] = {}
-    for each in fields(Settings):
-        wanted, live, keys = getattr(desired, each.name), getattr(stored.settings, each.name), tags[each.name]
-        anew = wanted != getattr(previous, each.name) or keys & set(stored.unreadable)
-        if not stored.marked:  # then some or all of the rule tags may have been stripped with the mark
-            some_left = each.name == "patterns" and set(live) < set(wanted)
-            anew = anew or some_left or not keys & set(stored.switched_on)
-        merged[each.name] = wanted if anew else live
-    return Settings(**merged)
-
-
 def owner_tags(owner: Owner) -> dict[str, str]:
-    """The tags that say which stack owns the repository; none for an owner that isn't a stack."""
+    """The tags that say which stack owns the repository; none if no stack does."""
     pairs = {STACK_ID: owner.stack_id, LOGICAL_ID: owner.logical_id}
     return {key: value for key, value in pairs.items() if value}
 
@@ -259,7 +164,7 @@ def request_hash(token: str) -> str:
 
 
 def request_tag(token: str | None) -> dict[str, str]:
-    """The tag by which a repeated create knows its own repository."""
+    """The tag by which a repeated create recognises the repository that it made."""
     return {REQUEST: request_hash(token)} if token else {}
 
 
@@ -278,12 +183,12 @@ def is_user(key: str) -> bool:
     return not is_reserved(key) and not is_aws(key)
 
 
-def places_left(settings: Settings) -> int:
-    """How many tags of their own users can have beside those that these settings take."""
-    return LIMIT - ALWAYS - SPARE - (len(write(settings)) - 1)
+def tags_left(settings: Settings) -> int:
+    """How many tags of their own users can have beside the tags that these settings take."""
+    return MOST_TAGS - STANDING_TAGS - SPARE_TAGS - (len(write_tags(settings)) - 1)
 
 
 def tag_command(arn: str, tags: Mapping[str, str]) -> str:
-    """The command that puts tags on a repository, as it can be typed in a shell."""
+    """The command that puts tags on a repository, ready for a shell."""
     pairs = " ".join(shlex.quote(f"Key={key},Value={value}") for key, value in tags.items())
     return f"{TAG_COMMAND} --region {arn.split(':')[3]} --resource-arn {arn} --tags {pairs}"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from . import checks, policy, settings, translate
-from .errors import HandlerError, invalid_request, service_code
-from .models import ResourceHandlerRequest, ResourceModel
-from .repository import check_places, fetch, owner, put_policy, required_name
+from .. import ecr as calls
+from ..errors import HandlerError, invalid_request
+from ..models import ResourceHandlerRequest, ResourceModel
+from ..request_fields import owner_of, required_name
+from ..rules import push_block, reserved_tags
+from ..rules.merge import settings_after_update
+from . import translate
+from .read import fetch
 from .translate import Repository
+from .validate import check_model, check_room_for_tags
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -27,22 +29,22 @@ def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
 
     Except that old tags go first where ECR has no room for both old and new ones.
 
-    A policy or a tag is removed only where the previous state had it: what somebody else put there stays. The statement
-    with which a delete refused pushes, and which it could not take out any more, goes.
+    A policy or a tag is removed only where the previous state had it: what somebody else put there stays. A push block
+    that an earlier delete left in the policy is removed.
     """
     wanted = request.desiredResourceState or translate.model()
     previous = request.previousResourceState or translate.model()
     live = fetch(ecr, required_name(wanted))
     _check_create_only(wanted, request.previousResourceState, live)
-    checks.check(wanted, request.awsAccountId)
+    check_model(wanted, request.awsAccountId)
     tags = _tags_after(request, wanted, previous, live)
 
-    if settings.MARK not in tags:
-        live.policy = policy.thawed(live.policy)  # an unmarked repository's policy is not ours to mend
+    if reserved_tags.MARK not in tags:
+        live.policy = push_block.remove_from(live.policy)  # an unmarked repository's policy is not ours to fix
     _change_policies(ecr, wanted, live)
     _change_configuration(ecr, wanted, previous, live)
-    if len(live.tags.keys() | tags.keys()) > settings.LIMIT:
-        # A rule tag that goes before the mark is written anew counts as protection, should the update stop here.
+    if len(live.tags.keys() | tags.keys()) > reserved_tags.MOST_TAGS:
+        # If the update stops here, a rule tag that is removed before the mark is written counts as protection.
         _remove_tags(ecr, tags, live)
     _put_tags(ecr, tags, live)
     _remove_policies(ecr, wanted, previous, live)
@@ -75,8 +77,8 @@ def _tags_after(
     marks = _marks(request, wanted, previous, live)
     if marks is None:
         return after
-    after = {key: value for key, value in after.items() if key not in settings.RULE_TAGS} | marks
-    check_places(sum(map(settings.is_user, after)), settings.read(after).settings)
+    after = {key: value for key, value in after.items() if key not in reserved_tags.RULE_TAGS} | marks
+    check_room_for_tags(sum(map(reserved_tags.is_user, after)), reserved_tags.read_tags(after).settings)
     return after
 
 
@@ -88,28 +90,28 @@ def _marks(
     A stack takes the repository over. Cloud Control marks it only when told to by EmptyOnDelete: a patch of a tag says
     nothing about deletes.
     """
-    stored = settings.read(live.tags)
+    stored = reserved_tags.read_tags(live.tags)
     told = wanted.EmptyOnDelete is not None and previous.EmptyOnDelete is None
     if not (stored.marked or request.stackId or told):
         unheeded = [name for name in _ON_MARKED_ONLY if getattr(wanted, name) is not None]
         if unheeded:
             raise invalid_request(
-                f"Not set: {', '.join(unheeded)}. The repository {live.description['repositoryName']} does not bear "
-                f"the tag {settings.MARK}, so this resource type never deletes it. Set EmptyOnDelete too, to mark it."
+                f"Not set: {', '.join(unheeded)}. The repository {live.description['repositoryName']} does not have "
+                f"the tag {reserved_tags.MARK}, so this resource type never deletes it. To mark it, set "
+                "EmptyOnDelete too."
             )
         return None
-    chosen = settings.merge(stored, translate.settings_of(previous), translate.settings_of(wanted))
-    return {**settings.write(chosen), **settings.owner_tags(owner(request))}
+    chosen = settings_after_update(stored, translate.settings_of(previous), translate.settings_of(wanted))
+    return {**reserved_tags.write_tags(chosen), **reserved_tags.owner_tags(owner_of(request))}
 
 
 def _change_policies(ecr: ECRClient, wanted: ResourceModel, live: Repository) -> None:
     name = live.description["repositoryName"]
     access, lifecycle = translate.policy_text(wanted), translate.lifecycle_text(wanted)
     if access is not None and not translate.same_json(access, live.policy):
-        live.policy = ecr.set_repository_policy(repositoryName=name, policyText=access)["policyText"]
+        live.policy = calls.put_policy(ecr, name, access)
     if lifecycle is not None and not translate.same_json(lifecycle, live.lifecycle):
-        answer = ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=lifecycle)
-        live.lifecycle = answer["lifecyclePolicyText"]
+        live.lifecycle = calls.put_lifecycle_policy(ecr, name, lifecycle)
 
 
 def _change_configuration(ecr: ECRClient, wanted: ResourceModel, previous: ResourceModel, live: Repository) -> None:
@@ -118,51 +120,36 @@ def _change_configuration(ecr: ECRClient, wanted: ResourceModel, previous: Resou
     if wanted.ImageTagMutability or previous.ImageTagMutability:
         mutability = translate.mutability_request(wanted)
         if mutability != translate.live_mutability(description):
-            ecr.put_image_tag_mutability(repositoryName=name, **mutability)
+            calls.put_mutability(ecr, name, mutability)
             description.pop("imageTagMutabilityExclusionFilters", None)
             description.update(mutability)  # type: ignore[typeddict-item]
     if wanted.ImageScanningConfiguration or previous.ImageScanningConfiguration:
         scan = translate.wants_scan_on_push(wanted)
         if scan != translate.scan_on_push(description):
-            configuration = {"scanOnPush": scan}
-            ecr.put_image_scanning_configuration(
-                repositoryName=name,
-                imageScanningConfiguration=configuration,  # type: ignore[arg-type]
-            )
-            description["imageScanningConfiguration"] = configuration  # type: ignore[typeddict-item]
+            calls.put_scan_on_push(ecr, name, scan)
+            description["imageScanningConfiguration"] = {"scanOnPush": scan}
 
 
 def _put_tags(ecr: ECRClient, after: dict[str, str], live: Repository) -> None:
     changed = {key: value for key, value in after.items() if live.tags.get(key) != value}
     if changed:
-        ecr.tag_resource(resourceArn=live.arn, tags=translate.tag_list(changed))  # type: ignore[arg-type]
+        calls.tag_repository(ecr, live.arn, changed)
 
 
 def _remove_policies(ecr: ECRClient, wanted: ResourceModel, previous: ResourceModel, live: Repository) -> None:
     name = live.description["repositoryName"]
     if translate.policy_text(wanted) is None:
-        left = None if translate.policy_text(previous) else policy.thawed(live.policy)
+        left = None if translate.policy_text(previous) else push_block.remove_from(live.policy)
         if left != live.policy:
-            put_policy(ecr, name, left)
+            calls.replace_policy(ecr, name, left)
             live.policy = left
     if live.lifecycle is not None and translate.lifecycle_text(wanted) is None and translate.lifecycle_text(previous):
-        with _gone_is_done("LifecyclePolicyNotFoundException"):
-            ecr.delete_lifecycle_policy(repositoryName=name)
+        calls.delete_lifecycle_policy(ecr, name)
         live.lifecycle = None
-
-
-@contextmanager
-def _gone_is_done(code: str) -> Iterator[None]:
-    """Take the error that says that somebody else was quicker for success."""
-    try:
-        yield
-    except ClientError as error:
-        if service_code(error) != code:
-            raise
 
 
 def _remove_tags(ecr: ECRClient, after: dict[str, str], live: Repository) -> None:
     surplus = sorted(live.tags.keys() - after.keys())
     if surplus:
-        ecr.untag_resource(resourceArn=live.arn, tagKeys=surplus)
+        calls.untag_repository(ecr, live.arn, surplus)
         live.tags = {key: value for key, value in live.tags.items() if key in after}

@@ -1,0 +1,243 @@
+"""One call of the delete handler: its deadlines, its parts, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cloudformation_cli_python_lib import OperationStatus, ProgressEvent
+
+from .. import ecr as calls
+from ..errors import AWS_ERRORS, HandlerError, RefusalError, failure, shortened
+from ..models import ResourceHandlerRequest, ResourceModel
+from ..pacing import (
+    HARD_LIMIT_SECONDS,
+    LAST_START_SECONDS,
+    S3_CONNECT_SECONDS,
+    S3_READ_SECONDS,
+    Clock,
+    OutOfTimeError,
+    Pacer,
+    Pool,
+)
+from ..request_fields import owner_of, required_name
+from ..rules.account import AccountRules
+from ..rules.reserved_tags import PURGE_PROGRESS, request_hash
+from ..rules.settings import Owner
+from . import messages
+from .freeze import Freeze, Lifted, Lifting
+from .inventory import Inventory
+from .look import Look, Repository
+from .metrics import Figures, log_line
+from .purge import Purge
+from .report import Ending, PurgeReport
+from .report.writer import Origin, Reporter
+from .state import State
+from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_s3 import S3Client
+
+MOST_CALLS_WITHOUT_ANSWER = 5
+MOST_LIFT_ATTEMPTS = 5  # calls in which it is tried to remove the push block
+CALLBACK_DELAY_SECONDS = 1
+_PROGRESS_TAG_SECONDS = 1.5  # kept for the tag that shows the progress
+
+LOG = logging.getLogger(__name__)
+LOG.setLevel(logging.INFO)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """All deadlines of one call, on the clock's monotonic time: after each, no further request of its kind starts.
+
+    A request lasts CONNECT_SECONDS and READ_SECONDS at most, so that all end within HARD_LIMIT_SECONDS.
+    """
+
+    list_until: float  # lists images that are to be deleted in this call
+    purge_until: float  # looks, checks, deletes
+    progress_tag_until: float  # shows how far the purge is
+    clean_up_until: float  # removes the push block before a failure
+    report_until: float  # writes the purge report to S3
+
+    @classmethod
+    def of_call(cls, began: float) -> Budget:
+        """The deadlines of a call that began at that moment."""
+        last_start = began + LAST_START_SECONDS
+        purge_until = last_start - _PROGRESS_TAG_SECONDS
+        return cls(
+            list_until=purge_until - LAST_START_SECONDS / 2,
+            purge_until=purge_until,
+            progress_tag_until=last_start,
+            clean_up_until=last_start,
+            report_until=began + HARD_LIMIT_SECONDS - S3_CONNECT_SECONDS - S3_READ_SECONDS,
+        )
+
+
+@dataclass
+class Call:
+    """The parts of one call, wired. Only the functions of this module and of ``deletion`` take the whole of it."""
+
+    name: str
+    model: ResourceModel | None
+    requester: Owner
+    account: AccountRules
+    clock: Clock
+    began: float  # on the clock's monotonic time
+    budget: Budget
+    state: State
+    pacer: Pacer
+    look: Look
+    inventory: Inventory
+    freeze: Freeze
+    purge: Purge
+    report: PurgeReport
+    deleted_before: int  # images, in earlier calls
+    figures: Figures = field(default_factory=Figures)
+
+    @classmethod
+    def begin(
+        cls,
+        ecr: ECRClient,
+        request: ResourceHandlerRequest,
+        account: AccountRules,
+        context: Mapping[str, Any],
+        clock: Clock,
+        pool: Pool,
+        make_s3: Callable[[], S3Client],
+    ) -> Call:
+        """Wire the parts. Raises HandlerError (NotFound) if the request names no repository."""
+        name, requester, began = required_name(request.desiredResourceState), owner_of(request), clock.monotonic()
+        budget, state, figures = Budget.of_call(began), State.from_context(context), Figures()
+        state.begin(clock.time())
+        pacer = Pacer(clock, ends=budget.purge_until)
+        reporter = Reporter(make_s3, _origin(request, name), pool, Pacer(clock, ends=budget.report_until))
+        return cls(
+            name=name,
+            model=request.desiredResourceState,
+            requester=requester,
+            account=account,
+            clock=clock,
+            began=began,
+            budget=budget,
+            state=state,
+            pacer=pacer,
+            look=Look(ecr, name, pacer, state.identity),
+            inventory=Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts),
+            freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
+            purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures),
+            report=PurgeReport(reporter, account.report, pacer, state.report),
+            deleted_before=state.counts.deleted,
+            figures=figures,
+        )
+
+    def verdict(self, repository: Repository) -> Verdict:
+        """The verdict on the repository as it was just seen, before any image is folded in."""
+        now, counts = datetime.fromtimestamp(self.clock.time(), UTC), self.state.counts
+        return Verdict.on(repository, self.requester, self.account, now, counts.deleted, counts.known)
+
+    def done(self) -> ProgressEvent:
+        """The answer once the repository is gone. Raises OutOfTimeError where the report is not complete yet."""
+        self.look.forget()
+        message = self.report.close(self._ending("SUCCESS", ""))
+        return ProgressEvent(status=OperationStatus.SUCCESS, message=message)
+
+    def to_be_continued(self) -> ProgressEvent:
+        """The answer of a call that ran out of time. Raises HandlerError if no call gets an answer any more."""
+        self._show_progress()
+        counts, ended = self.state.counts, self.state.current_pass
+        mute = next((each for each in (self.pacer, self.report.reporter.pacer) if each.is_mute()), None)
+        self.state.stalls.count_call(answered=mute is None)
+        if mute and mute.last_error and self.state.stalls.calls_without_answer >= MOST_CALLS_WITHOUT_ANSWER:
+            raise failure(mute.last_error, "ECR" if mute is self.pacer else "S3")
+        if counts.deleted or self.state.is_purging:
+            rate = (counts.deleted - self.deleted_before) / max(1.0, self.clock.monotonic() - self.began)
+            message = messages.purged(self.name, counts.deleted, counts.known, ended.number, rate)
+        else:
+            message = messages.checked(self.name, ended.found)
+        return self._in_progress(message)
+
+    def fail(self, error: HandlerError) -> ProgressEvent:
+        """End with a failure, once pushes are allowed again.
+
+        Raises the failure; answers IN_PROGRESS where another call is needed to remove the push block.
+        """
+        self.pacer.ends = self.budget.clean_up_until
+        final, pending = self._complete(error), self.state.failure
+        lifted = self._allow_pushes()
+        if lifted.how is Lifting.TRY_AGAIN and (pending is None or pending.attempts < MOST_LIFT_ATTEMPTS):
+            self.state.fail_later(HandlerError(final.code, shortened(final.message)))
+            return self._in_progress(messages.removing_push_block(self.name, final.message))
+        if lifted.how is not Lifting.LIFTED and self.state.freeze.applied:
+            region, alone = self.look.region, self.state.freeze.alone
+            words = messages.still_blocked(final.message, region, self.name, lifted.reason, alone=alone)
+            final = HandlerError(final.code, words)
+        self.report.close_failed(self._ending("FAILED", final.message))
+        self.log(OperationStatus.FAILED, final.message)
+        raise final from error.__cause__
+
+    def _complete(self, error: HandlerError) -> HandlerError:
+        """The failure with what was deleted before it."""
+        if self.state.failure or isinstance(error, RefusalError):
+            return error
+        counts = self.state.counts
+        return HandlerError(error.code, messages.stopped(self.name, counts.deleted, counts.known, error.message))
+
+    def _allow_pushes(self) -> Lifted:
+        repository = self.look.seen
+        if self.state.freeze.unproven:
+            try:
+                repository = self.look.at_repository()
+            except OutOfTimeError:
+                return Lifted(Lifting.TRY_AGAIN, messages.NO_TIME_LEFT)
+            except (HandlerError, *AWS_ERRORS):  # it is gone, or nobody lets us look: the next delete will see
+                repository = None
+        return self.freeze.lift_before_failing(repository)
+
+    def log(self, status: OperationStatus, message: str) -> None:
+        """Write the log line of this call."""
+        self.figures.throttled_calls = self.pacer.throttled
+        self.figures.seconds = self.clock.monotonic() - self.began
+        counts = self.state.counts
+        more = {"Deleted": counts.deleted, "Known": counts.known, "Pass": self.state.current_pass.number}
+        LOG.info(log_line(self.name, self.figures, status.name, message, self.clock.time(), **more))
+
+    def _in_progress(self, message: str) -> ProgressEvent:
+        return ProgressEvent(
+            status=OperationStatus.IN_PROGRESS,
+            message=message,
+            callbackContext=self.state.to_context(),
+            callbackDelaySeconds=CALLBACK_DELAY_SECONDS,
+            resourceModel=self.model,
+        )
+
+    def _show_progress(self) -> None:
+        """Write how far the purge is to a tag of the repository, for its owner to see. Never a reason to fail."""
+        seen, now = self.look.seen, datetime.fromtimestamp(self.clock.time(), UTC)
+        if seen is None or self.clock.monotonic() > self.budget.progress_tag_until:
+            return
+        counts, number = self.state.counts, self.state.current_pass.number
+        value = f"{counts.deleted}/{counts.known} pass {number} at {now:%Y-%m-%dT%H:%M:%SZ}"
+        with contextlib.suppress(*AWS_ERRORS):
+            calls.tag_repository(self.look.ecr, seen.arn, {PURGE_PROGRESS: value})
+
+    def _ending(self, status: str, message: str) -> Ending:
+        state = self.state
+        ended = state.current_pass
+        return Ending(status, message, state.began, ended.number, state.counts.deleted, ended.failures)
+
+
+def _origin(request: ResourceHandlerRequest, name: str) -> Origin:
+    owner = owner_of(request)
+    return Origin(
+        repository=name,
+        operation=request_hash(request.clientRequestToken or ""),
+        account=str(request.awsAccountId),
+        stack_id=owner.stack_id,
+        logical_id=owner.logical_id,
+    )

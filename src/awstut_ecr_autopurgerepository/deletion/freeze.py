@@ -1,0 +1,150 @@
+"""The freeze: while a purge runs, the push block in the repository policy refuses pushes.
+
+It is written before the first image is deleted, checked in each pass, and removed before a delete ends in a failure.
+What a killed delete has left behind is removed by the next one, or by the next update (repository/update.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+from cloudformation_cli_python_lib import HandlerErrorCode
+
+from .. import ecr as calls
+from ..errors import AWS_ERRORS, handler_code, invalid_request, service_code
+from ..pacing import OutOfTimeError, Pacer, until_answered
+from ..rules import push_block
+from ..rules.settings import Owner, Stored
+from . import messages
+from .look import Repository
+from .state import FreezeState
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
+_SLOW_SECONDS = 4  # an answer
+
+
+class Freezing(Enum):
+    """What a freeze found, or did."""
+
+    NOT_WANTED = auto()  # pushes are allowed
+    IN_PLACE = auto()  # pushes were refused already
+    JUST_APPLIED = auto()  # pushes are refused from now on
+
+
+class Lifting(Enum):
+    """What became of the push block before a failure."""
+
+    LIFTED = auto()  # pushes are allowed
+    TRY_AGAIN = auto()  # the next call may be able to remove it
+    IMPOSSIBLE = auto()  # pushes are still refused
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """The end of an attempt to remove the push block, and why it failed, in words."""
+
+    how: Lifting
+    reason: str = ""
+
+
+@dataclass
+class Freeze:
+    """Refuses and allows pushes to one repository. ``began`` is when the call began, on the clock's monotonic time."""
+
+    ecr: ECRClient
+    name: str
+    pacer: Pacer
+    requester: Owner
+    began: float
+    state: FreezeState
+
+    def is_missing(self, repository: Repository) -> bool:
+        """True if the repository wants a freeze and nobody has seen the push block yet.
+
+        Where images may be deleted already, an earlier call ran out of time before it could apply the freeze.
+        """
+        return repository.stored.settings.freeze and not self.state.verified
+
+    def apply(self, repository: Repository) -> Freezing:
+        """Refuse pushes from now on, if the repository wants that; allow them again if it no longer does.
+
+        Raises HandlerError (InvalidRequest) if the push block cannot be added to the policy.
+        """
+        if not repository.stored.settings.freeze:
+            if self.state.applied or self._may_be_left(repository.stored):
+                self.lift()
+            return Freezing.NOT_WANTED
+        if self.state.verified and self._is_slow():
+            return Freezing.IN_PLACE
+        policy = until_answered(self.pacer, lambda: calls.get_policy(self.ecr, self.name))
+        if push_block.is_in(policy):
+            self.state.verify(alone=push_block.remove_from(policy) is None)
+            return Freezing.IN_PLACE
+        try:
+            wanted = push_block.add_to(policy)
+        except ValueError as error:
+            refusal = messages.freeze_impossible(repository.stored, repository.arn, str(error))
+            raise invalid_request(refusal) from error
+        until_answered(self.pacer, lambda: self._put(wanted))
+        self.state.verify(alone=push_block.remove_from(wanted) is None)
+        return Freezing.JUST_APPLIED
+
+    def lift(self) -> None:
+        """Remove the push block from the policy, if it is there. Raises what ECR raises, and OutOfTimeError."""
+        self.state.doubt()
+        policy = until_answered(self.pacer, lambda: calls.get_policy(self.ecr, self.name))
+        left = push_block.remove_from(policy)
+        if left != policy:
+            self.state.apply(alone=left is None)
+            until_answered(self.pacer, lambda: calls.replace_policy(self.ecr, self.name, left))
+        self.state.lift()
+
+    def lift_before_failing(self, repository: Repository | None) -> Lifted:
+        """Remove the push block, as far as it may be in the policy, because the delete fails.
+
+        ``repository`` is what the last look saw. A call that fails at its end has no time left, and credentials may
+        have expired: then the next call can try again.
+        """
+        if not (self.state.applied or (repository and self._may_be_left(repository.stored))):
+            return Lifted(Lifting.LIFTED)
+        try:
+            self.lift()
+        except OutOfTimeError:
+            last = self.pacer.last_error
+            reason = _in_words(last) if last else messages.NO_TIME_LEFT
+            return self._not_lifted(Lifting.TRY_AGAIN, reason)
+        except AWS_ERRORS as error:
+            if service_code(error) == "RepositoryNotFoundException":
+                return Lifted(Lifting.LIFTED)
+            expired = handler_code(error) is HandlerErrorCode.InvalidCredentials
+            return self._not_lifted(Lifting.TRY_AGAIN if expired else Lifting.IMPOSSIBLE, _in_words(error))
+        return Lifted(Lifting.LIFTED)
+
+    def _not_lifted(self, how: Lifting, reason: str) -> Lifted:
+        """The push block is still there only if anything is known of it."""
+        return Lifted(how, reason) if self.state.applied else Lifted(Lifting.LIFTED)
+
+    def _may_be_left(self, stored: Stored) -> bool:
+        """Whether an earlier delete may have left the push block in the policy, and this request may remove it."""
+        may_touch = stored.marked and (self.requester.stack_id is None or stored.owner == self.requester)
+        return stored.knows_freeze and may_touch
+
+    def _put(self, policy: str) -> None:
+        self.state.apply(alone=push_block.remove_from(policy) is None)  # before the request: its answer may be lost
+        calls.put_policy(self.ecr, self.name, policy)
+
+    def _is_slow(self) -> bool:
+        """Whether answers take so long that one more look would leave no time to delete, now and in later calls."""
+        return self.pacer.clock.monotonic() - self.began > self.pacer.answered * _SLOW_SECONDS
+
+
+def _in_words(error: Exception) -> str:
+    """An error in few words."""
+    if isinstance(error, ClientError):
+        return f"ecr:{error.operation_name} failed with {service_code(error)}"
+    return f"ECR could not be called ({handler_code(error).name})"

@@ -1,0 +1,288 @@
+"""Every sentence of a delete that a user reads, composed from plain values. Pure.
+
+A message says what was not done, why, and what to do. A refusal ends with the one command that allows the next delete.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from ..errors import LONGEST_MESSAGE, shortened
+from ..rules import push_block
+from ..rules.images import ACCOUNT_WORDS, ProtectedImages
+from ..rules.reserved_tags import FREEZE_ON_DELETE, MARK, PURGE_REPORT, TAG_COMMAND, mark, tag_command, unlocked
+from ..rules.settings import Owner, Stored
+
+LONGEST_REFUSAL = LONGEST_MESSAGE - 100  # characters; leaves room for what was deleted before
+_LONGEST_COMMAND = 700  # characters; leaves room for a sentence
+_SHORTEST_SENTENCE = 150  # characters that are left of a failure's own words, if need be
+_MOST_RULES_NAMED = 3
+
+NO_TIME_LEFT = "there was no time left"
+NO_MARK = f"it does not have the tag {MARK}, so it does not belong to this resource type"
+LOCKED = "its deletion protection is on"
+LOCKED_BY_ACCOUNT = f"deletion protection is on in the {ACCOUNT_WORDS}"
+UNREADABLE_CONTEXT = (
+    "This call deleted nothing: its callback context was not written by this version of the resource type. "
+    "Delete the resource again."
+)
+
+_ASK_ADMINISTRATOR = "An administrator of the account can change it by aws cloudformation set-type-configuration."
+_ADVICE = {
+    "KmsError": "KmsError: the KMS key is disabled, about to be deleted, or denies ECR; enable it, or fix its policy.",
+    "ImageInaccessible": "ImageInaccessible: ECR cannot reach the image at present, for example while it is being "
+    "archived or restored; wait until that is done.",
+    "Upstream": "The Upstream codes: the registry behind a pull-through cache refuses, throttles or does not answer; "
+    "fix its credentials, or remove the pull-through cache rule.",
+}
+
+
+def name_of(arn: str) -> str:
+    """The repository's name in its ARN."""
+    return arn.split(":repository/", 1)[1]
+
+
+def image_count(count: int) -> str:
+    """So many images, in words."""
+    return f"{count:,} image{'' if count == 1 else 's'}"
+
+
+def owned_by(owner: Owner) -> str:
+    """Which stack a repository belongs to."""
+    if owner.stack_id is None:
+        return "it belongs to no stack"
+    stack = owner.stack_id.split("/")[1] if "/" in owner.stack_id else owner.stack_id
+    return f"it belongs to the resource {owner.logical_id} of the stack {stack}"
+
+
+def unreadable(keys: Sequence[str]) -> str:
+    """Which tags count as protection because nobody knows what they would say."""
+    return f"a tag is missing or unreadable, which counts as protection: {', '.join(keys)}"
+
+
+# Progress
+
+
+def checked(name: str, images: int) -> str:
+    """How far the check is, before the first image is deleted."""
+    return f"Checked {images:,} images in {name} so far. Deletion starts after all images have been checked."
+
+
+def purged(name: str, deleted: int, known: int, number: int, rate: float) -> str:
+    """How far the purge is, in which pass, and how many images a second it deletes."""
+    return f"Purged {deleted:,} of about {known:,} images from {name}, pass {number}, {rate:,.0f} a second."
+
+
+def removing_push_block(name: str, failure: str) -> str:
+    """What the next call does before it answers a failure."""
+    return shortened(f"Removing the push block from {name} before reporting the failure: {failure}")
+
+
+# Refusals
+
+
+def untouchable(
+    arn: str, reasons: Sequence[str], allow: Mapping[str, str], deleted: int, known: int, *, ask: bool
+) -> str:
+    """Why a request must not touch a repository at all.
+
+    ``allow`` are the tags that allow it; ``ask`` is True if an administrator has to change the type configuration, too.
+    ``deleted`` of about ``known`` images were deleted before.
+    """
+    why = "; ".join(reasons)
+    if deleted:
+        sentence = f"{_stopped(name_of(arn), deleted, known)}: {why}. No further image is deleted."
+    else:
+        sentence = f"The repository {name_of(arn)} and its images are not touched: {why}."
+    if ask:
+        sentence += f" {_ASK_ADMINISTRATOR}"
+    if not allow:
+        return shortened(sentence, LONGEST_REFUSAL)
+    return _with_command(f"{sentence} To delete it, run this command, then delete again:", arn, allow)
+
+
+def not_empty(stored: Stored, arn: str, images: int, deleted: int, known: int) -> str:
+    """Why a repository that has images is not deleted, where the mark does not allow a purge.
+
+    ``deleted`` of about ``known`` images were deleted before the mark was changed.
+    """
+    sentence = (
+        f"The repository {name_of(arn)} was not deleted: it has {image_count(images)}, and EmptyOnDelete is false. "
+        "Delete the images, or allow the purge by this command, then delete again:"
+    )
+    return _with_command(
+        stopped(name_of(arn), deleted, known, sentence),
+        arn,
+        {MARK: mark(True, stored.rules)},
+    )
+
+
+def protected(
+    arn: str, images: ProtectedImages, allow: Mapping[str, str], deleted: int, known: int, *, all_known: bool
+) -> str:
+    """Why no image, or no further one, is deleted.
+
+    ``allow`` are the tags that switch the repository's own rules off. ``all_known`` is False if there may be more
+    protected images. ``deleted`` of about ``known`` images were deleted before the protected ones arrived.
+    """
+    number = ("" if all_known else "at least ") + image_count(images.count)
+    why = f"{number} {'is' if images.count == 1 else 'are'} protected by {_rules(images.words)}"
+    if deleted:
+        sentence = f"{_stopped(name_of(arn), deleted, known)}: {why}. No further image is deleted."
+    else:
+        sentence = f"The repository {name_of(arn)} was not deleted, and no image was deleted: {why}."
+    by_account = [ACCOUNT_WORDS in each for each in images.words]
+    if any(by_account):
+        sentence += f" {_ASK_ADMINISTRATOR}"
+    if not allow or all(by_account):
+        return shortened(f"{sentence} {_samples(images, LONGEST_REFUSAL - len(sentence) - 1)}".strip())
+    offer = " To delete them anyway, switch the rules off by this command, then delete again:"
+    room = LONGEST_REFUSAL - len(sentence) - len(offer) - len(tag_command(arn, allow)) - 2
+    return _with_command(f"{sentence} {_samples(images, room)}".strip() + offer, arn, allow)
+
+
+def freeze_impossible(stored: Stored, arn: str, reason: str) -> str:
+    """Why a repository is not deleted where pushes must be refused meanwhile, and can't be."""
+    return _with_command(
+        f"The repository {name_of(arn)} was not deleted: FreezeOnDelete is on, but pushes cannot be refused because "
+        f"{reason}. Change the policy, or switch the freeze off by this command, then delete again:",
+        arn,
+        unlocked(stored, [FREEZE_ON_DELETE]),
+    )
+
+
+def report_impossible(stored: Stored, arn: str, place: str, reason: str) -> str:
+    """Why no image, or no further one, is deleted where the purge report can't be written."""
+    sentence = f"The purge report of {name_of(arn)} could not be written to {place}, so nothing is deleted: {reason}."
+    if PURGE_REPORT not in stored.switched_on:
+        return shortened(f"{sentence} The {ACCOUNT_WORDS} asks for it. {_ASK_ADMINISTRATOR}", LONGEST_REFUSAL)
+    return _with_command(f"{sentence} To delete without that report:", arn, unlocked(stored, [PURGE_REPORT]))
+
+
+def _with_command(sentence: str, arn: str, tags: Mapping[str, str]) -> str:
+    """A message that fits, whole words only, with the whole command that puts the tags on the repository.
+
+    If names are so long that not all tags fit, it has the first ones, and the next refusal the others.
+    """
+    shown = dict(tags)
+    while len(command := tag_command(arn, shown)) > _LONGEST_COMMAND and len(shown) > 1:
+        shown.popitem()
+    return f"{shortened(sentence, LONGEST_REFUSAL - len(command) - 1)} {command}"
+
+
+def _rules(words: Sequence[str]) -> str:
+    more = len(words) - _MOST_RULES_NAMED
+    return ", ".join(words[:_MOST_RULES_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _samples(images: ProtectedImages, room: int) -> str:
+    """As many samples as there is room for."""
+    for shown in range(len(images.samples), 0, -1):
+        rest = f" and {images.count - shown:,} more" if images.count > shown else ""
+        sentence = f"They are {', '.join(images.samples[:shown])}{rest}."
+        if len(sentence) <= room:
+            return sentence
+    return ""
+
+
+# Failures
+
+
+def stopped(name: str, deleted: int, known: int, message: str) -> str:
+    """A failure, with what was deleted before it."""
+    return f"{_stopped(name, deleted, known)}. {message}" if deleted else message
+
+
+def _stopped(name: str, deleted: int, known: int) -> str:
+    return f"Stopped after deleting {deleted:,} of about {known:,} images in {name}"
+
+
+def stuck(name: str, images: int, failures: Mapping[str, int], samples: Sequence[str]) -> str:
+    """Why images are left after passes in which nothing could be deleted. ``failures`` counts by ECR's codes."""
+    if not failures:
+        return f"ECR lists no image in the repository {name}, and yet says that it is not empty. Delete it again."
+    counts = ", ".join(f"{code} ({count:,})" for code, count in sorted(failures.items()))
+    advice = [words for code, words in _ADVICE.items() if any(each.startswith(code) for each in failures)]
+    sentence = (
+        f"ECR refuses to delete {image_count(images)} in the repository {name}: {counts}; "
+        f"among them {', '.join(samples)}. Remove the cause, and delete again."
+    )
+    return " ".join([sentence, *advice])
+
+
+def filling_up(name: str, passes: int, since: datetime, *, frozen: bool = False) -> str:
+    """Why a purge gives up: ``since`` that time, so many passes in a row have found no fewer images.
+
+    ``frozen`` is True if pushes were refused meanwhile.
+    """
+    sentence = (
+        f"The repository {name} is not becoming empty because images keep arriving: since {since:%Y-%m-%d %H:%M:%S} "
+        f"UTC, {passes} passes in a row have found no fewer images. "
+    )
+    if frozen:
+        return (
+            f"{sentence}Pushes were refused meanwhile, so a replication or a pull-through cache brings them. Stop it, "
+            "and delete again."
+        )
+    statement = json.dumps(push_block.deny_pushes("StopPushes"))
+    return (
+        f"{sentence}Stop what pushes or replicates to it, and delete again. To refuse all pushes, add this statement "
+        f"to its repository policy: {statement} FreezeOnDelete: true does so while a delete runs."
+    )
+
+
+def still_blocked(message: str, region: str, name: str, reason: str, *, alone: bool) -> str:
+    """The message of a failure after which pushes are still refused, with the command that allows them.
+
+    It fits. The command by which the message itself ends stays whole; if there is no room for both, it is the one that
+    counts. ``alone`` is True if the repository policy has nothing but the push block.
+    """
+    sentence, separator, rest = message.partition(TAG_COMMAND)
+    own = separator + rest
+    whole = (
+        f"Pushes to it are still refused because the statement {push_block.SID} could not be removed from its "
+        f"repository policy: {reason}. The next update or delete tries again. To remove it yourself: "
+        f"`{_removal_command(region, name, alone=alone)}`"
+    )
+    short = f"Pushes to it are still refused: remove the statement {push_block.SID} from its repository policy."
+    room = LONGEST_MESSAGE - len(own) - 2
+    notice = whole if room - len(whole) >= min(_SHORTEST_SENTENCE, len(sentence)) else short
+    sentence = textwrap.shorten(sentence, room - len(notice), placeholder=" ...")
+    return f"{notice} {sentence} {own}" if own else f"{sentence} {notice}"
+
+
+def _removal_command(region: str, name: str, *, alone: bool) -> str:
+    """The command that removes the push block from the policy, ready for a shell with jq."""
+    place = f"--region {region} --repository-name {name}"
+    if alone:
+        return f"aws ecr delete-repository-policy {place}"
+    return (
+        f'aws ecr set-repository-policy {place} --policy-text "$(aws ecr get-repository-policy {place} '
+        f"""--query policyText --output text | jq -c '.Statement|=map(select(.Sid!="{push_block.SID}"))')\""""
+    )
+
+
+# The end of a report
+
+
+def report_written(place: str, lacking: str) -> str:
+    """Where the report is, and what it lacks."""
+    return f"The purge report is {place}. {lacking}".strip()
+
+
+def summary_missing(reason: str) -> str:
+    """A delete that succeeded, with a report that has no summary."""
+    return f"The repository is gone. The summary of the purge report could not be written: {reason}."
+
+
+def not_in_report(images: int) -> str:
+    """A sentence about deleted images that the report lacks because PurgeReport changed; empty if there are none."""
+    if images <= 0:
+        return ""
+    return (
+        f"{image_count(images)} that this delete removed are not in this report: PurgeReport named another place, or "
+        "none, when they were deleted."
+    )

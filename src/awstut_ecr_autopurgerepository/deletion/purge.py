@@ -1,0 +1,123 @@
+"""The purge: deletes what was listed, in the right order, then the repository; and judges each pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+from cloudformation_cli_python_lib import HandlerErrorCode
+
+from .. import ecr as calls
+from ..errors import HandlerError, service_code
+from ..pacing import Pacer, Pool, side_by_side, until_answered
+from . import messages
+from .inventory import Listing
+from .metrics import Figures
+from .report.records import Outcomes
+from .state import Counts, CurrentPass, Stalls
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecr.type_defs import BatchDeleteImageResponseTypeDef
+
+MOST_PASSES_WITHOUT_DELETION = 3
+MOST_PASSES_WITHOUT_PROGRESS = 20
+
+Answer = tuple[list[str], "BatchDeleteImageResponseTypeDef"]  # the digests that were asked for, and what ECR says
+
+
+@dataclass
+class Purge:
+    """Deletes images of one repository, and the repository. ``figures`` are those of this call."""
+
+    ecr: ECRClient
+    name: str
+    pacer: Pacer
+    pool: Pool
+    counts: Counts
+    current_pass: CurrentPass
+    stalls: Stalls
+    figures: Figures
+
+    def delete_images(self, listing: Listing, outcomes: Outcomes | None) -> bool:
+        """Delete what was listed. True if the repository must be empty now.
+
+        That is so if all of its images were listed, and all that were listed were deleted. Indexes go first, because
+        ECR refuses an image that an index still references. ``outcomes`` is filled with what became of each image.
+        Raises OutOfTimeError, and what ECR raises and a repetition does not fix.
+        """
+        before = self.counts.deleted
+        count = partial(self._count, listing, outcomes)
+        for digests in (listing.indexes, listing.others):
+            self._delete_digests(digests, count)
+        return listing.is_everything and self.counts.deleted - before == len(listing)
+
+    def _delete_digests(self, digests: list[str], count: Callable[[Answer], None]) -> None:
+        size = calls.IMAGES_PER_BATCH
+        batches = [digests[start : start + size] for start in range(0, len(digests), size)]
+        side_by_side(self.pacer, self.pool, self._delete_batch, batches, count)
+
+    def _delete_batch(self, digests: list[str]) -> Answer:
+        return digests, calls.delete_images(self.ecr, self.name, digests)
+
+    def _count(self, listing: Listing, outcomes: Outcomes | None, answered: Answer) -> None:
+        """Count what an answer says; ECR names a deleted image once for each of its tags."""
+        now = self.pacer.clock.time()
+        digests, answer = answered
+        named = {each["imageDigest"] for each in answer.get("imageIds", ())}
+        deleted = [digest for digest in digests if digest in named]  # the strings of the listing, to save memory
+        if outcomes is not None:
+            outcomes.confirmed.update(dict.fromkeys(deleted, now))
+        self.counts.count_deleted(len(deleted))
+        self.current_pass.count_moved(len(deleted))
+        self.figures.images_deleted += len(deleted)
+        self.figures.bytes_deleted += sum(listing.sizes.get(digest, 0) for digest in deleted)
+        for each in answer.get("failures", ()):
+            self._count_failure(
+                each.get("failureCode", "unknown"), each.get("imageId", {}).get("imageDigest", ""), outcomes, now
+            )
+
+    def _count_failure(self, code: str, digest: str, outcomes: Outcomes | None, now: float) -> None:
+        if code == "ImageNotFound":
+            self.current_pass.count_moved(1)
+            if outcomes is not None:
+                outcomes.unconfirmed[digest] = now
+        else:
+            self.figures.images_failed += 1
+            self.current_pass.count_failure(code, digest)
+
+    def delete_repository(self) -> bool:
+        """Delete the repository. False if ECR says that it is not empty. Never by force."""
+        try:
+            until_answered(self.pacer, lambda: calls.delete_repository(self.ecr, self.name))
+        except ClientError as error:
+            if service_code(error) == "RepositoryNotEmptyException":
+                return False
+            raise
+        return True
+
+    def end_part(self, listing: Listing, *, frozen: bool) -> None:
+        """Go on after what was listed; at the end of a pass, judge it, and begin the next.
+
+        ``frozen`` is True if pushes are refused. Raises HandlerError (NotStabilized) if another pass makes no sense.
+        """
+        self.current_pass.go_on_at(listing.next_token, len(listing))
+        if listing.next_token is None:
+            self._judge_pass(frozen=frozen)
+            self.pacer.pause(self.stalls.passes_without_deletion)
+            self.current_pass.begin_next()
+
+    def _judge_pass(self, *, frozen: bool) -> None:
+        ended, stalls = self.current_pass, self.stalls
+        stalls.count_pass(ended.found, ended.moved, int(self.pacer.clock.time()))
+        if stalls.passes_without_deletion >= MOST_PASSES_WITHOUT_DELETION:
+            message = messages.stuck(self.name, ended.found, ended.failures, ended.samples)
+            raise HandlerError(HandlerErrorCode.NotStabilized, message)
+        if stalls.passes_without_progress >= MOST_PASSES_WITHOUT_PROGRESS:
+            since = datetime.fromtimestamp(stalls.since or 0, UTC)
+            message = messages.filling_up(self.name, stalls.passes_without_progress, since, frozen=frozen)
+            raise HandlerError(HandlerErrorCode.NotStabilized, message)

@@ -1,0 +1,326 @@
+"""How far a delete is: the callback context, in sections, typed and checked.
+
+The repository itself is the state. The context only says which repository the operation began with, where the next call
+goes on, and what to tell the user. It stays under 4 KB whatever happens. Each section has one owner: the class that
+holds it, whose methods are the only ones that change it, and the module that calls them (named at each class).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any, TypeVar
+
+from cloudformation_cli_python_lib import HandlerErrorCode
+
+from ..errors import HandlerError
+from ..rules.settings import ReportPlace
+from ..typed_json import Strictness, decode
+from . import messages
+
+CONTEXT_VERSION = 2
+_LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the pass begins again
+_MOST_SAMPLES = 3
+
+Section = TypeVar("Section")
+
+
+class Phase(Enum):
+    """What the next call does. "Gone" is no phase: the repository itself says so."""
+
+    CHECK = "check"  # looks at all images; none is deleted
+    PURGE = "purge"  # deletes
+    FAIL = "fail"  # removes the push block, and fails
+
+
+@dataclass
+class Identity:
+    """Which repository the operation began with. Owner: look.py."""
+
+    created: int | None = None  # in ms since 1970; another time is another repository
+
+    def remember(self, created: int) -> None:
+        """Keep what the first look saw."""
+        self.created = created
+
+
+@dataclass
+class Counts:
+    """Images of the whole operation. Owner: purge.py; the inventory says how many it saw."""
+
+    deleted: int = 0
+    known: int = 0  # the most that the repository is known to have had: deleted, and still to be deleted
+
+    def count_deleted(self, images: int) -> None:
+        """Count images that ECR named as deleted."""
+        self.deleted += images
+
+    def notice(self, present: int) -> None:
+        """Note how many images are present at least."""
+        self.known = max(self.known, self.deleted + present)
+
+
+@dataclass
+class CurrentPass:
+    """One walk over all images, from the first page to the last. Owner: inventory.py (token, found) and purge.py."""
+
+    number: int = 1
+    token: str | None = None  # ECR's token of the page where the pass goes on; None: at its beginning
+    found: int = 0  # images
+    moved: int = 0  # images that were deleted, by us or by others
+    failures: dict[str, int] = field(default_factory=dict)  # images that ECR refused, by its failure code
+    samples: list[str] = field(default_factory=list)  # digests of some of them
+
+    def go_on_at(self, token: str | None, found: int) -> None:
+        """Note where the pass goes on, after so many more images."""
+        self.token = token
+        self.found += found
+
+    def count_moved(self, images: int) -> None:
+        """Count images that are gone."""
+        self.moved += images
+
+    def count_failure(self, code: str, digest: str) -> None:
+        """Count an image that was not deleted."""
+        self.failures[code] = self.failures.get(code, 0) + 1
+        if len(self.samples) < _MOST_SAMPLES:
+            self.samples.append(digest)
+
+    def restart(self) -> None:
+        """Go back to the first page."""
+        self.token, self.found, self.moved = None, 0, 0
+        self.failures, self.samples = {}, []
+
+    def begin_next(self) -> None:
+        """Go on to the next pass."""
+        self.number += 1
+        self.restart()
+
+
+@dataclass
+class Stalls:
+    """Signs that a delete does not get on. Owner: purge.py (passes) and call.py (calls)."""
+
+    fewest_found: int | None = None  # images, in a whole pass
+    passes_without_progress: int = 0  # in a row; such a pass did not find fewer images than one before it
+    since: int | None = None  # when the first of these passes ended, in seconds since 1970
+    passes_without_deletion: int = 0  # in a row
+    calls_without_answer: int = 0  # in a row; ECR, or S3, answered nothing, not even that there are too many requests
+
+    def count_pass(self, found: int, moved: int, now: int) -> None:
+        """Compare the pass that ends ``now``, in seconds since 1970, with those before it."""
+        self.passes_without_deletion = 0 if moved else self.passes_without_deletion + 1
+        if self.fewest_found is None or found < self.fewest_found:
+            self.fewest_found, self.passes_without_progress, self.since = found, 0, None
+            return
+        self.passes_without_progress += 1
+        self.since = now if self.since is None else self.since
+
+    def count_call(self, *, answered: bool) -> None:
+        """Count a call of the handler that is to be continued."""
+        self.calls_without_answer = 0 if answered else self.calls_without_answer + 1
+
+
+@dataclass
+class FreezeState:
+    """What is known of the push block in the repository policy. Owner: freeze.py."""
+
+    applied: bool = False  # it may be in the policy
+    verified: bool = False  # it was there when ECR was asked last
+    alone: bool = False  # and nothing else was in the policy
+    unproven: bool = False  # nobody knows, because an earlier context could not be read
+
+    def apply(self, *, alone: bool) -> None:
+        """Note, before the request, that the push block is written."""
+        self.applied, self.alone = True, alone
+
+    def verify(self, *, alone: bool) -> None:
+        """Note that the push block was seen."""
+        self.applied = self.verified = True
+        self.alone = alone
+
+    def doubt(self) -> None:
+        """Note that the push block has to be looked for again."""
+        self.verified = False
+
+    def lift(self) -> None:
+        """Note that the push block is not in the policy."""
+        self.applied = self.verified = self.unproven = False
+
+
+@dataclass
+class ReportState:
+    """How much of the purge report is written. Owner: report/."""
+
+    place: str | None = None
+    parts: int = 0  # of which the results are written
+    confirmed: int = 0  # images in those results that ECR named as deleted
+    unconfirmed: int = 0  # images in those results that were asked for and are gone
+    bytes: int = 0  # total size of these images
+    archived: int = 0  # how many of these images were archived
+    incomplete: bool = False  # an image may be gone without a result
+    place_changed: bool = False  # PurgeReport changed while images were deleted
+    summary_attempts: int = 0  # calls of the handler in which only the summary was missing
+
+    def open_at(self, place: str | None, *, changed: bool) -> None:
+        """Note where the report is written from now on; None for nowhere."""
+        self.place_changed |= changed
+        self.place = place or self.place
+
+    def count_results(self, parts: int, confirmed: int, unconfirmed: int, size: int, archived: int) -> None:
+        """Count results that were written."""
+        self.parts += parts
+        self.confirmed += confirmed
+        self.unconfirmed += unconfirmed
+        self.bytes += size
+        self.archived += archived
+
+    def doubt(self) -> None:
+        """Note that an image may be gone without a result."""
+        self.incomplete = True
+
+    def try_summary(self) -> None:
+        """Count an attempt to write the summary."""
+        self.summary_attempts += 1
+
+
+@dataclass
+class PendingFailure:
+    """A failure that is answered once the push block is removed. Owner: call.py."""
+
+    code: str
+    message: str
+    attempts: int = 0  # calls of the handler in which the removal was tried
+
+    @property
+    def error(self) -> HandlerError:
+        """The failure, to be raised."""
+        return HandlerError(HandlerErrorCode[self.code], self.message)
+
+    def count_attempt(self) -> None:
+        """Count a call in which the push block could not be removed."""
+        self.attempts += 1
+
+
+@dataclass
+class State:
+    """One delete operation, over all calls of the handler. Owner of phase and rules: this class."""
+
+    version: int = CONTEXT_VERSION
+    phase: Phase = Phase.CHECK
+    began: int | None = None  # in seconds since 1970
+    rules: str = ""  # the fingerprint of the rules that the images are checked against
+    identity: Identity = field(default_factory=Identity)
+    counts: Counts = field(default_factory=Counts)
+    current_pass: CurrentPass = field(default_factory=CurrentPass)
+    stalls: Stalls = field(default_factory=Stalls)
+    freeze: FreezeState = field(default_factory=FreezeState)
+    report: ReportState = field(default_factory=ReportState)
+    failure: PendingFailure | None = None
+
+    @property
+    def is_purging(self) -> bool:
+        """Whether everything was checked, so that images may be deleted."""
+        return self.phase is Phase.PURGE
+
+    def begin(self, now: float) -> None:
+        """Note when the operation began, in seconds since 1970."""
+        self.began = self.began or int(now)
+
+    def follow(self, rules: str, *, may_purge: bool) -> None:
+        """Check everything again if the rules have changed, or if a purge is no longer allowed."""
+        if rules != self.rules or (self.is_purging and not may_purge):
+            self.rules, self.phase = rules, Phase.CHECK
+            self.current_pass.restart()
+
+    def everything_is_checked(self) -> None:
+        """From here on images are deleted."""
+        self.phase = Phase.PURGE
+        self.current_pass.restart()
+
+    def fail_later(self, error: HandlerError) -> None:
+        """Delete nothing more, and fail with this error as soon as the push block is removed."""
+        if self.failure is None:
+            ascii_message = error.message.encode("ascii", "replace").decode()
+            self.failure = PendingFailure(error.code.name, ascii_message)
+        self.phase = Phase.FAIL
+        self.current_pass.restart()
+        self.failure.count_attempt()
+
+    def to_context(self) -> dict[str, Any]:
+        """The state as callback context."""
+        context = {**asdict(self), "phase": self.phase.value}
+        if self.current_pass.token and len(self.current_pass.token) > _LONGEST_TOKEN:
+            context["current_pass"].update(token=None, found=0, moved=0)
+        return context
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> State:
+        """The state of a callback context; a new one for an empty context, which is what a first call gets.
+
+        A context of another version is understood where it can be: everything is checked again. One that cannot be
+        read becomes a failure, which is answered once the push block that it may have left is removed.
+        """
+        if not context:
+            return cls()
+        if context.get("version") != CONTEXT_VERSION:
+            return cls._of_another_version(context)
+        try:
+            return _checked(decode(cls, context, "the callback context"))
+        except ValueError:
+            return cls._unreadable()
+
+    @classmethod
+    def _of_another_version(cls, context: Mapping[str, Any]) -> State:
+        identity = _section(Identity, context.get("identity"))
+        if identity is None or identity.created is None:
+            return cls._unreadable()
+        report = _section(ReportState, context.get("report"))
+        if report is None or (report.place is not None and ReportPlace.parse(report.place) is None):
+            report = ReportState(incomplete=True)
+        freeze = _section(FreezeState, context.get("freeze")) or FreezeState(unproven=True)
+        counts = _section(Counts, context.get("counts")) or Counts()
+        began = context.get("began")
+        state = cls(
+            began=began if isinstance(began, int) else None,
+            identity=identity,
+            counts=counts,
+            freeze=freeze,
+            report=report,
+        )
+        failure = _section(PendingFailure, context.get("failure"))
+        if failure and failure.code in HandlerErrorCode.__members__:
+            state.phase, state.failure = Phase.FAIL, failure
+        return state
+
+    @classmethod
+    def _unreadable(cls) -> State:
+        failure = PendingFailure(HandlerErrorCode.InvalidRequest.name, messages.UNREADABLE_CONTEXT)
+        return cls(phase=Phase.FAIL, freeze=FreezeState(unproven=True), failure=failure)
+
+
+def _section(cls: type[Section], value: object) -> Section | None:
+    """A section of a context of another version; None if it cannot be understood."""
+    try:
+        return _checked(decode(cls, value, cls.__name__, Strictness(unknown_keys=True)))
+    except (ValueError, TypeError):  # TypeError: a value without a default is missing
+        return None
+
+
+def _checked(section: Section) -> Section:
+    """The same. Raises ValueError for a value of the right type that to_context never writes."""
+    for name, value in vars(section).items():
+        if isinstance(value, int) and value < 0:
+            raise ValueError(f"{name} is negative")
+        if hasattr(value, "__dataclass_fields__"):
+            _checked(value)
+    if isinstance(section, CurrentPass) and any(count < 0 for count in section.failures.values()):
+        raise ValueError("failures are negative")
+    if isinstance(section, ReportState) and section.place and ReportPlace.parse(section.place) is None:
+        raise ValueError("the report has no place")
+    if isinstance(section, PendingFailure) and section.code not in HandlerErrorCode.__members__:
+        raise ValueError("the failure has no code")
+    if isinstance(section, State) and (section.phase is Phase.FAIL) != (section.failure is not None):
+        raise ValueError("a failure has its phase, and the phase its failure")
+    return section

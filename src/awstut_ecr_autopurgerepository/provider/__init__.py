@@ -1,0 +1,1 @@
+"""CloudFormation's side: the entry point, the shape of events, clients, and the delivery of logs."""

@@ -1,0 +1,39 @@
+"""Clients with the caller's credentials, and with the timeouts and retries that a handler can afford."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.config import Config
+from cloudformation_cli_python_lib import HandlerErrorCode, SessionProxy
+
+from ..errors import HandlerError
+from ..pacing import CONNECT_SECONDS, READ_SECONDS, S3_CONNECT_SECONDS, S3_READ_SECONDS
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_s3 import S3Client
+
+
+def ecr_client(session: SessionProxy | None, attempts: int = 3, connections: int = 1) -> ECRClient:
+    """A client of ECR that makes a request at most ``attempts`` times. Raises HandlerError without credentials."""
+    if session is None:
+        raise HandlerError(HandlerErrorCode.InvalidCredentials, "The request came without credentials for ECR.")
+    config = _config(CONNECT_SECONDS, READ_SECONDS, attempts, connections)
+    client: ECRClient = session.client("ecr", config=config)
+    return client
+
+
+def s3_client(session: SessionProxy, connections: int) -> S3Client:
+    """A client of S3 that makes each request once."""
+    client: S3Client = session.client("s3", config=_config(S3_CONNECT_SECONDS, S3_READ_SECONDS, 1, connections))
+    return client
+
+
+def _config(connect_seconds: float, read_seconds: float, attempts: int, connections: int) -> Config:
+    return Config(
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )

@@ -1,0 +1,111 @@
+"""Which images a delete may not remove."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from awstut_ecr_autopurgerepository.rules.account import AccountRules
+from awstut_ecr_autopurgerepository.rules.images import ImageRules, image_rules
+from awstut_ecr_autopurgerepository.rules.reserved_tags import read_tags, write_tags
+from awstut_ecr_autopurgerepository.rules.settings import Settings
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+ARN = "arn:aws:ecr:eu-west-1:123456789012:repository/app"
+NONE = AccountRules()
+
+
+def image(*tags: str, pushed: float = 400, pulled: float | None = None) -> Any:
+    """An image, pushed and pulled so many days ago."""
+    detail: dict[str, Any] = {
+        "imageDigest": "sha256:" + "0123456789ab" * 5 + "cdef",
+        "imagePushedAt": NOW - timedelta(pushed),
+    }
+    if tags:
+        detail["imageTags"] = list(tags)
+    if pulled is not None:
+        detail["lastRecordedPullTime"] = NOW - timedelta(pulled)
+    return detail
+
+
+def rules(configuration: AccountRules = NONE, **chosen: Any) -> ImageRules:
+    stored = read_tags(write_tags(Settings(**chosen)))
+    return image_rules(stored, configuration, NOW)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "tag", "protects"),
+    [
+        ("v*", "v1.0", True),
+        ("v*", "v", True),
+        ("v*", "rev1", False),
+        ("*-prod", "eu-prod", True),
+        ("*-prod", "-prod", True),
+        ("*-prod", "eu-prod-old", False),
+        ("v1.*", "v1.0", True),
+        ("v1.*", "v10", False),
+        ("*", "anything", True),
+        ("a*b*c", "a-b-c", True),
+        ("a*b*c", "acb", False),
+        ("V*", "v1", False),
+        ("latest", "latest", True),
+        ("latest", "latest2", False),
+    ],
+)
+def test_a_pattern_protects_the_whole_tag(pattern: str, tag: str, protects: bool) -> None:
+    assert bool(rules(patterns=(pattern,)).protecting(image(tag))) is protects
+
+
+def test_a_pattern_of_many_wildcards_is_judged_at_once() -> None:
+    assert rules(patterns=("*a" * 32,)).protecting(image("a" * 31 + "b" * 97)) is None
+
+
+def test_a_pattern_never_protects_an_image_without_tags() -> None:
+    assert rules(patterns=("*",)).protecting(image()) is None
+
+
+def test_one_of_many_tags_is_enough() -> None:
+    assert rules(patterns=("v*",)).protecting(image("latest", "v1"))
+
+
+@pytest.mark.parametrize(
+    ("pulled", "pushed", "protects"),
+    [
+        (29, 400, True),
+        (30.9, 400, True),  # pulls are recorded up to 24 hours late
+        (31.1, 400, False),
+        (None, 400, False),
+        (None, 0.9, True),  # pushed so lately that a pull may not be recorded yet
+        (None, 1.1, False),
+        (400, 400, False),
+    ],
+)
+def test_a_pull_protects_for_so_many_days_and_one(pulled: float | None, pushed: float, protects: bool) -> None:
+    assert bool(rules(pulled_within_days=30).protecting(image("a", pushed=pushed, pulled=pulled))) is protects
+
+
+def test_an_image_of_unknown_age_counts_as_new() -> None:
+    unknown = image("a")
+    del unknown["imagePushedAt"]
+    assert rules(pulled_within_days=30).protecting(unknown)
+    assert rules(patterns=("v*",)).protecting(unknown) is None
+
+
+def test_without_rules_nothing_is_protected() -> None:
+    assert rules().protecting(image("v1", pushed=0, pulled=0)) is None
+
+
+def test_the_account_adds_to_the_repository_and_never_weakens_it() -> None:
+    both = rules(AccountRules(patterns=("b*",), pulled_within_days=5), patterns=("a*",), pulled_within_days=90)
+    assert "tag pattern a*" in str(both.protecting(image("a1")))
+    assert "account" in str(both.protecting(image("b1")))
+    assert "90 days" in str(both.protecting(image("c", pulled=60)))
+
+
+def test_a_rule_says_where_it_comes_from() -> None:
+    operator = read_tags({"awstut:auto-purge": "on", "awstut:protect-tags": "v@"})
+    words = image_rules(operator, AccountRules(), NOW).protecting(image("v1"))
+    assert words == "tag pattern v* (tag awstut:protect-tags of the repository)"
+    assert rules(patterns=("v*",)).protecting(image("v1")) == "tag pattern v* (PurgeProtection in its template)"
