@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo sandbox lint types audit soak generate pictures package publish-check lock clean bench
+.PHONY: help setup test check demo sandbox lint types audit soak generate pictures package publish-check lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
@@ -11,6 +11,9 @@ setup:  ## make .venv with everything pinned, and install skopeo and jq where th
 
 test: setup lint types  ## lint, types, and all tests
 	python -m pytest --numprocesses auto --dist loadfile
+
+check: setup lint types  ## before a commit: format, lint, types, and the unit tests of the product; under 2 minutes
+	python -m pytest tests/unit --numprocesses auto --dist worksteal
 
 demo: setup  ## register the type in a local AWS, use it, and see what it does
 	@python -m sandbox.demo
@@ -38,8 +41,7 @@ soak: setup  ## random sequences and events with new seeds, for MINUTES (30)
 generate: setup  ## write models.py, docs/ and resource-role.yaml from the schema
 	cfn generate
 
-pictures: setup  ## draw the diagrams of the guides, and record the demo for the README
-	python scripts/diagrams.py
+pictures: setup  ## record the demo for the README
 	python scripts/picture.py
 
 package: setup  ## build the versioned zip for examples/register.yaml, and print its SHA-256

@@ -42,6 +42,7 @@ REASONS: dict[HandlerErrorCode, tuple[str, ...]] = {
     HandlerErrorCode.NotFound: ("does not exist",),
     HandlerErrorCode.InvalidRequest: (
         "are not touched",
+        "No further image is deleted",
         "EmptyOnDelete is false",
         "protected by",
         "pushes cannot be refused",
@@ -393,7 +394,8 @@ class Deletes(RuleBasedStateMachine):
         promise(any(each in event.message for each in REASONS[code]), f"a failure that does not say why: {event}")
         promise(code not in RETRIABLE or operation.slices >= 5, f"given up after {operation.slices} slices: {event}")
         tags = watch.tags or {}
-        if "are not touched" in event.message:
+        stopped = "No further image is deleted" in event.message and "protected by" not in event.message
+        if "are not touched" in event.message or stopped:
             promise(is_locked(tags, self.stack_id), f"a refusal without a reason: {event.message} {tags}")
         if "EmptyOnDelete is false" in event.message:
             promise(not tags[MARK].startswith("on"), f"a refusal without a reason: {event.message} {tags}")

@@ -112,7 +112,7 @@ def test_the_message_fits_also_for_the_longest_name(ecr: StrictEcr, delete: Purg
     pushed_at_each(ecr, "DeleteRepository", LONG_NAME)
     event = delete(LONG_NAME)
     assert len(event.message) <= LONGEST_MESSAGE
-    assert event.message.startswith("12,3")
+    assert event.message.startswith("Stopped after deleting 12,3")
     assert statement_in(event.message)["Effect"] == "Deny"
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts import diagrams
 from tests.project_copy import ROOT
 
 README = ROOT / "README.md"
@@ -85,22 +84,23 @@ def test_badges_are_true() -> None:
     assert "sys.version_info < (3, 11)" in (ROOT / "scripts" / "setup").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("source", sorted(diagrams.FOLDER.glob("*.toml")), ids=lambda path: path.name)
-def test_diagram_is_what_its_text_says(source: Path) -> None:
-    drawn = source.with_suffix(".svg").read_text(encoding="utf-8")
-    assert drawn == diagrams.drawn(source.read_text(encoding="utf-8"))
-
-
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
 def test_picture_needs_nothing_from_elsewhere(picture: Path) -> None:
     addresses = set(re.findall(r"https?://[^\"' <]+", picture.read_text(encoding="utf-8")))
     assert addresses == {"http://www.w3.org/2000/svg"}
 
 
-def test_modules_in_the_diagram_exist() -> None:
-    named = re.findall(r"\w+\.py", (diagrams.FOLDER / "parts.toml").read_text(encoding="utf-8"))
+def test_modules_that_the_architecture_names_exist() -> None:
+    page = (ROOT / "guides" / "architecture.md").read_text(encoding="utf-8")
     package = ROOT / "src" / "awstut_ecr_autopurgerepository"
-    assert [name for name in named if not (package / name).exists() and name != "diagrams.py"] == []
+    known = {path.name for path in package.rglob("*.py")}
+    assert set(re.findall(r"\w+\.py", page)) - known == set()
+
+
+def test_the_architecture_explains_every_module_of_the_delete() -> None:
+    page = (ROOT / "guides" / "architecture.md").read_text(encoding="utf-8")
+    modules = (ROOT / "src" / "awstut_ecr_autopurgerepository" / "deletion").glob("[a-z]*.py")
+    assert [path.name for path in modules if f"| `{path.name}` |" not in page] == []
 
 
 def test_changelog_begins_with_what_is_not_released() -> None:

@@ -220,7 +220,7 @@ def test_delete_with_an_image_that_cannot_be_deleted_says_which_and_why(ecr: Str
     assert event.errorCode is HandlerErrorCode.NotStabilized
     assert "KmsError (1)" in event.message
     assert digest in event.message
-    assert event.message.startswith("Stopped after deleting 249 of about 250 images in app. ")
+    assert event.message.startswith("Stopped after deleting 249 of about 250 images. ")
     assert "ECR refuses to delete 1 image in the repository app: KmsError (1)" in event.message
     assert [image.digest for image in ecr.images("app")] == [digest]
 

@@ -1,8 +1,11 @@
 """Delete: empty the repository, page by page and in the right order, however many images it has; then delete it.
 
-One call of the handler works for at most 55 s and answers IN_PROGRESS if that isn't enough. Each pass looks at the
-repository and its rules again, walks over all images, and deletes them. Any call may be repeated, killed, or run twice
-at once: the repository itself is the state.
+A *call* of the handler works for at most 55 s, and answers IN_PROGRESS if that isn't enough. A *pass* is one walk over
+all images, over as many calls as it takes; what one call deletes of a pass is a *part*. Each call, and each part, begins
+with a look at the repository and its rules. Any call may be repeated, killed, or run twice at once: what counts is in
+the repository, and a callback context that is lost costs only a new check.
+
+To *freeze* is to put the push block into the repository policy, which refuses pushes; to *lift* is to remove it.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["delete"]
 
 
-class Outcome(Enum):
+class Fate(Enum):
     """What became of the repository that the operation began with."""
 
     GONE = auto()
@@ -46,22 +49,22 @@ def delete(
     pool: Pool,
     make_s3: Callable[[], S3Client],
 ) -> ProgressEvent:
-    """Purge and delete the repository, as far as one call gets. Raises HandlerError.
+    """Purge and delete the repository, as far as one call gets. Raises HandlerError if it fails.
 
     The clients must make each request once: repeating is done here, within the deadline. The client of S3 is made only
-    if a purge report is asked for. What happens to a repository is in ``_until_gone``, from top to bottom.
+    if a purge report is asked for. What happens to a repository is in ``_one_part``, from top to bottom.
     """
     call = Call.begin(ecr, request, account, context, clock, pool, make_s3)
     try:
         event = _one_call(call)
-    except HandlerError as error:  # it fails, but not before pushes are allowed again
-        event = call.fail(error)
+    except HandlerError as error:
+        event = call.fail(error)  # Lifts first; if it can't, the next call tries that, and nothing else.
     call.log(event.status, event.message)
     return event
 
 
 def _one_call(call: Call) -> ProgressEvent:
-    if call.state.failure:  # an earlier call failed, and could not allow pushes again
+    if call.state.failure:  # An earlier call failed, and could not lift.
         raise call.state.failure.error
     try:
         _until_gone(call)
@@ -73,70 +76,70 @@ def _one_call(call: Call) -> ProgressEvent:
 def _until_gone(call: Call) -> None:
     """Return when the repository is gone. Raises HandlerError, and OutOfTimeError if another call has to go on."""
     try:
-        while _one_pass(call) is not Outcome.GONE:
+        while _one_part(call) is not Fate.GONE:
             continue
     except AWS_ERRORS as error:
         if not call.look.means_gone(error):
             raise failure(error) from error
 
 
-def _one_pass(call: Call) -> Outcome:
-    """One pass over the images, or a part of one: the rows of the README's table, from top to bottom."""
-    repository = call.look.at_repository()
-    if repository is None:  # The repository is gone: somebody else deleted it.
-        return Outcome.GONE
+def _one_part(call: Call) -> Fate:
+    """The rows of the README's table, from top to bottom, for as many images as this call can delete."""
+    repository = call.look.at_repository()  # Raises NotFound if it was not there when the operation began.
+    if repository is None:  # It is gone: deleted by an earlier call, or by somebody else, or replaced by another one.
+        return Fate.GONE
 
     verdict = call.verdict(repository)
-    _refuse(verdict.against_any_touch())  # It is not ours, or it is locked.
+    _refuse(verdict.against_any_touch())  # It is not ours, or it is locked. Empty or not.
 
     call.report.open(repository, deleted=call.state.counts.deleted)
-    call.state.follow(verdict.fingerprint, may_purge=verdict.may_purge)  # New rules: check everything again.
+    call.state.follow(verdict.fingerprint, may_purge=verdict.may_purge)  # If the rules are new, check everything again.
 
     if not call.state.is_purging:
-        listing = _check_everything(call, verdict)  # It may not be emptied, or an image is protected.
-        if not listing.is_everything:
-            return Outcome.STILL_THERE  # The check began in an earlier call: list again what to delete.
+        listing = _check_everything(call, verdict)  # Refuses if an image is protected, or if there are images to keep.
+        if not listing.is_complete:
+            return Fate.STILL_THERE  # The check began in an earlier call: list again what to delete.
     else:
-        if call.freeze.is_missing(repository) and _refuse_pushes(call, repository) is Outcome.GONE:
-            return Outcome.GONE
-        listing = call.inventory.next_part(verdict, call.report.spool())
-        _refuse(verdict.against_images())  # An image is protected that arrived during the purge.
+        if call.freeze.is_missing(repository) and _freeze(call, repository) is Fate.GONE:
+            return Fate.GONE  # The call that finished the check had no time left to freeze.
+        listing = call.inventory.next_part(verdict, call.report.spool())  # Folds each image into the verdict.
+        _refuse(verdict.against_images())  # An image of this part is protected: it arrived during the purge.
 
-    if call.look.is_gone():  # It was deleted, or recreated, while its images were listed.
-        return Outcome.GONE
-    if listing and _refuse_pushes(call, repository) is Outcome.GONE:  # Freeze.
-        return Outcome.GONE
+    if call.look.is_gone():  # It was deleted, or replaced, while its images were listed.
+        return Fate.GONE
+    if listing and _freeze(call, repository) is Fate.GONE:
+        return Fate.GONE
 
-    with call.report.of_deletes(repository, listing.spool) as outcomes:  # Write the intent; then the results.
-        is_empty = call.purge.delete_images(listing, outcomes)
+    with call.report.of_deletes(repository, listing.spool) as results:  # Writes the intent; after the block, results.
+        is_empty = call.purge.delete_images(listing, results)  # Indexes first: ECR refuses what they reference.
 
-    if is_empty and call.purge.delete_repository():
+    if is_empty and call.purge.delete_repository():  # Never by force: False if an image has arrived.
         call.look.wait_until_gone()
-        return Outcome.GONE
+        return Fate.GONE
 
-    call.purge.end_part(listing, frozen=call.state.freeze.applied)  # Give up, or go on with the next pass.
-    return Outcome.STILL_THERE
+    call.purge.give_up_or_go_on(listing, frozen=call.state.freeze.applied)  # Fails if no pass gets further.
+    return Fate.STILL_THERE
 
 
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
-    """Check all images, over as many calls as that takes, before the first one is deleted."""
+    """Fold all images into the verdict, over as many calls as that takes, before the first one is deleted."""
     try:
         listing = call.inventory.everything(verdict, call.report.spool())
     except OutOfTimeError:
         _refuse(verdict.against_images(all_known=False))
         raise
     _refuse(verdict.against_images())
-    _refuse(verdict.against_purge())
+    _refuse(verdict.against_purge())  # EmptyOnDelete is false, and there are images. None: it may be deleted.
     call.state.everything_is_checked()
     return listing
 
 
-def _refuse_pushes(call: Call, repository: Repository) -> Outcome:
-    """Refuse pushes, if the repository wants that; allow them again if another repository has taken its name."""
+def _freeze(call: Call, repository: Repository) -> Fate:
+    """Freeze, if the repository wants that; lift again if it is gone, because another one may have its name."""
     if call.freeze.apply(repository) is Freezing.JUST_APPLIED and call.look.is_gone():
         call.freeze.lift()
-        return Outcome.GONE
-    return Outcome.STILL_THERE
+        return Fate.GONE
+    return Fate.STILL_THERE
 
 
 def _refuse(reason: str | None) -> None:

@@ -186,7 +186,7 @@ class Call:
         if self.state.failure or isinstance(error, RefusalError):
             return error
         counts = self.state.counts
-        return HandlerError(error.code, messages.stopped(self.name, counts.deleted, counts.known, error.message))
+        return HandlerError(error.code, messages.stopped(counts.deleted, counts.known, error.message))
 
     def _allow_pushes(self) -> Lifted:
         repository = self.look.seen

@@ -29,7 +29,7 @@ class Listing:
     """Digests of images that are still there, those of indexes apart.
 
     ``sizes`` are in bytes, by digest. ``next_token`` is ECR's token of the page after the last one, None at the end.
-    ``is_everything`` is True if these are all images of the repository. ``spool`` keeps the records for the purge
+    ``is_complete`` is True if these are all images of the repository. ``spool`` keeps the records for the purge
     report, if there is one.
     """
 
@@ -38,7 +38,7 @@ class Listing:
     others: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     next_token: str | None = None
-    is_everything: bool = False
+    is_complete: bool = False
 
     def __len__(self) -> int:
         return len(self.indexes) + len(self.others)
@@ -103,20 +103,20 @@ class Inventory:
             if token is None or self._is_enough(len(listing)):
                 break
         listing.next_token = token
-        listing.is_everything = listing.is_everything and token is None
+        listing.is_complete = listing.is_complete and token is None
         self.counts.notice(len(listing))
         return listing
 
     def _begin(self, spool: Spool | None) -> tuple[Listing, str | None]:
         token = self.current_pass.token
-        return Listing(spool, is_everything=token is None), token
+        return Listing(spool, is_complete=token is None), token
 
     def _restart(self, listing: Listing, verdict: Verdict) -> tuple[Listing, None]:
         """Begin again at the first page: ECR no longer takes the token."""
         self.current_pass.restart()
         verdict.restart()
         listing.restart()
-        listing.is_everything = True
+        listing.is_complete = True
         return listing, None
 
     def _add(self, page: DescribeImagesResponseTypeDef, listing: Listing, verdict: Verdict) -> None:

@@ -94,7 +94,7 @@ def untouchable(
     """
     why = "; ".join(reasons)
     if deleted:
-        sentence = f"{_stopped(name_of(arn), deleted, known)}: {why}. No further image is deleted."
+        sentence = f"{_stopped(deleted, known)} in {name_of(arn)}: {why}. No further image is deleted."
     else:
         sentence = f"The repository {name_of(arn)} and its images are not touched: {why}."
     if ask:
@@ -114,7 +114,7 @@ def not_empty(stored: Stored, arn: str, images: int, deleted: int, known: int) -
         "Delete the images, or allow the purge by this command, then delete again:"
     )
     return _with_command(
-        stopped(name_of(arn), deleted, known, sentence),
+        stopped(deleted, known, sentence),
         arn,
         {MARK: mark(True, stored.rules)},
     )
@@ -131,7 +131,7 @@ def protected(
     number = ("" if all_known else "at least ") + image_count(images.count)
     why = f"{number} {'is' if images.count == 1 else 'are'} protected by {_rules(images.words)}"
     if deleted:
-        sentence = f"{_stopped(name_of(arn), deleted, known)}: {why}. No further image is deleted."
+        sentence = f"{_stopped(deleted, known)} in {name_of(arn)}: {why}. No further image is deleted."
     else:
         sentence = f"The repository {name_of(arn)} was not deleted, and no image was deleted: {why}."
     by_account = [ACCOUNT_WORDS in each for each in images.words]
@@ -191,13 +191,13 @@ def _samples(images: ProtectedImages, room: int) -> str:
 # Failures
 
 
-def stopped(name: str, deleted: int, known: int, message: str) -> str:
-    """A failure, with what was deleted before it."""
-    return f"{_stopped(name, deleted, known)}. {message}" if deleted else message
+def stopped(deleted: int, known: int, message: str) -> str:
+    """A failure, which names the repository, with what was deleted before it."""
+    return f"{_stopped(deleted, known)}. {message}" if deleted else message
 
 
-def _stopped(name: str, deleted: int, known: int) -> str:
-    return f"Stopped after deleting {deleted:,} of about {known:,} images in {name}"
+def _stopped(deleted: int, known: int) -> str:
+    return f"Stopped after deleting {deleted:,} of about {known:,} images"
 
 
 def stuck(name: str, images: int, failures: Mapping[str, int], samples: Sequence[str]) -> str:

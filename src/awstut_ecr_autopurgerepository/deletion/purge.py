@@ -54,7 +54,7 @@ class Purge:
         count = partial(self._count, listing, outcomes)
         for digests in (listing.indexes, listing.others):
             self._delete_digests(digests, count)
-        return listing.is_everything and self.counts.deleted - before == len(listing)
+        return listing.is_complete and self.counts.deleted - before == len(listing)
 
     def _delete_digests(self, digests: list[str], count: Callable[[Answer], None]) -> None:
         size = calls.IMAGES_PER_BATCH
@@ -100,7 +100,7 @@ class Purge:
             raise
         return True
 
-    def end_part(self, listing: Listing, *, frozen: bool) -> None:
+    def give_up_or_go_on(self, listing: Listing, *, frozen: bool) -> None:
         """Go on after what was listed; at the end of a pass, judge it, and begin the next.
 
         ``frozen`` is True if pushes are refused. Raises HandlerError (NotStabilized) if another pass makes no sense.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 
-_ON_MARKED_ONLY = ("DeletionProtection", "PurgeProtection", "PurgeReport", "FreezeOnDelete")
+ON_MARKED_ONLY = ("DeletionProtection", "PurgeProtection", "PurgeReport", "FreezeOnDelete")
 
 
 def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
@@ -93,7 +93,7 @@ def _marks(
     stored = reserved_tags.read_tags(live.tags)
     told = wanted.EmptyOnDelete is not None and previous.EmptyOnDelete is None
     if not (stored.marked or request.stackId or told):
-        unheeded = [name for name in _ON_MARKED_ONLY if getattr(wanted, name) is not None]
+        unheeded = [name for name in ON_MARKED_ONLY if getattr(wanted, name) is not None]
         if unheeded:
             raise invalid_request(
                 f"Not set: {', '.join(unheeded)}. The repository {live.description['repositoryName']} does not have "

@@ -1,0 +1,128 @@
+"""The structure of the source: which part may import which, and who may change which piece of a delete's state."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from awstut_ecr_autopurgerepository.deletion import state
+from tests.project_copy import ROOT
+
+SOURCE = ROOT / "src" / "awstut_ecr_autopurgerepository"
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "models.py")
+RULES = sorted((SOURCE / "rules").glob("*.py"))
+SECTIONS = {cls.__name__: cls for cls in vars(state).values() if is_dataclass(cls) and cls.__module__ == state.__name__}
+# Which module asks the section to change, by its class.
+OWNERS = {
+    "Identity": {"look"},
+    "Counts": {"purge", "inventory"},
+    "CurrentPass": {"purge", "inventory", "state"},
+    "Stalls": {"purge", "call"},
+    "FreezeState": {"freeze"},
+    "ReportState": {"report"},
+    "PendingFailure": {"state"},
+    "State": {"__init__", "call"},
+}
+
+
+def test_dependencies_point_one_way() -> None:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that are imported when a module is, with dots for those of its own package."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
+def test_rules_import_the_standard_library_and_rules_only(path: Path) -> None:
+    foreign = [
+        name
+        for name in imports(path)
+        if name.startswith("..") or (name[0] != "." and name.split(".")[0] not in sys.stdlib_module_names)
+    ]
+    assert foreign == []
+
+
+@pytest.mark.parametrize("folder", [path for path in SOURCE.rglob("*") if (path / "__init__.py").exists()])
+def test_a_package_has_three_modules_at_least(folder: Path) -> None:
+    assert len(list(folder.glob("*.py"))) >= 3
+
+
+def assigned(path: Path) -> Iterator[tuple[str, str]]:
+    """Each `….owner.attribute = …` of a module: what is assigned to, and the attribute."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if hasattr(node, "target") else []
+        for target in targets:
+            elements = target.elts if isinstance(target, ast.Tuple) else [target]
+            for each in elements:
+                if isinstance(each, ast.Attribute):
+                    yield ast.unparse(each.value), each.attr
+
+
+def test_a_section_of_the_state_is_changed_by_its_own_class_only() -> None:
+    names = {each.name for cls in SECTIONS.values() for each in fields(cls)}
+    paths = {"state", "identity", "counts", "current_pass", "stalls", "freeze", "report", "failure"}
+    foreign = [
+        f"{path.name}: {owner}.{attribute}"
+        for path in (SOURCE / "deletion").rglob("*.py")
+        if path.name != "state.py"
+        for owner, attribute in assigned(path)
+        if attribute in names and owner.rpartition(".")[2] in paths
+    ]
+    assert foreign == []
+
+
+def methods(cls: type) -> set[str]:
+    """The methods of a section that change it."""
+    tree = next(
+        node
+        for node in ast.walk(ast.parse((SOURCE / "deletion" / "state.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__
+    )
+    return {each.name for each in tree.body if isinstance(each, ast.FunctionDef) and not each.decorator_list}
+
+
+def module_name(path: Path) -> str:
+    return "report" if path.parent.name == "report" else path.stem
+
+
+@pytest.mark.parametrize("section", sorted(OWNERS))
+def test_a_section_of_the_state_has_one_owner(section: str) -> None:
+    """Its methods are called from the modules that own it, by the names under which these keep it."""
+    kept_as = {
+        "Identity": ["identity"],
+        "Counts": ["counts"],
+        "CurrentPass": ["current_pass"],
+        "Stalls": ["stalls"],
+        "FreezeState": ["state.freeze"],
+        "ReportState": ["state.report"],
+        "PendingFailure": ["failure"],
+        "State": ["call.state"],
+    }[section]
+    changing = methods(SECTIONS[section]) - {"to_context"}
+    for path in (SOURCE / "deletion").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            receiver = ast.unparse(node.func.value)
+            if node.func.attr in changing and any(receiver.endswith(each) for each in kept_as):
+                assert module_name(path) in OWNERS[section], f"{path.name} calls {receiver}.{node.func.attr}"
+
+
+def test_every_section_has_an_owner() -> None:
+    assert SECTIONS.keys() == OWNERS.keys()
