@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from ministack import app
-from ministack.core import concurrency, lambda_runtime, responses
-from ministack.services import cloudcontrol, cloudformation, ecr, s3, sts
+from ministack.core import concurrency, iam_actions, iam_evaluator, lambda_runtime, responses
+from ministack.services import cloudcontrol, cloudformation, ecr, iam, s3, sts
 from ministack.services.cloudformation import changesets, drift, engine, handlers, provisioners, stacks
 
 from sandbox.environment import isolate
@@ -96,6 +96,23 @@ def test_other_helpers_have_the_expected_shape() -> None:
     assert parameters(concurrency.run_reentrant)[0] == "fn"
     assert parameters(responses.request_scope) == ["account_id", "region"]
     assert isinstance(cloudformation._stacks, responses.AccountRegionScopedDict)
+
+
+def test_sts_iam_and_s3_have_the_expected_shape() -> None:
+    assert isinstance(sts._sessions, dict)
+    assert isinstance(sts._gen_secret(), str)
+    assert isinstance(sts._gen_session_token(), str)
+    assert "_gen_secret()" in inspect.getsource(sts)
+    assert hasattr(iam._roles, "get_scoped")
+    assert parameters(iam_evaluator._resolve_managed_policy_document) == ["policy_arn", "account_id"]
+    assert parameters(s3.handle_request)[:5] == REQUEST
+    assert "internal" in parameters(s3.handle_request)
+    for function in (
+        iam_actions.extract_iam_action,
+        iam_actions.extract_resource_arn,
+        iam_actions.s3_additional_checks,
+    ):
+        assert callable(function)
 
 
 def test_nested_stacks_are_found_and_sorted_as_expected() -> None:
