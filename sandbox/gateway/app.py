@@ -146,4 +146,4 @@ def serve(url: str, listener: socket.socket, folder: Path, stop: threading.Event
         await asyncio.to_thread(stop.wait)
         await asyncio.to_thread(cloud.close)  # calls that wait for a handler end with it
 
-    asyncio.run(hypercorn_serve(gateway, config, shutdown_trigger=until_stopped))  # type: ignore[arg-type]
+    asyncio.run(hypercorn_serve(gateway, config, shutdown_trigger=until_stopped))
