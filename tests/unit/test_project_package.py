@@ -29,9 +29,12 @@ sys.path.insert(0, sys.argv[1])
 import boto3, botocore
 from {PACKAGE} import handlers
 client = boto3.client("ecr", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
-asked = client.meta.service_model.operation_model("DescribeImages").input_shape.members["filter"].members
+model = client.meta.service_model
+asked = model.operation_model("DescribeImages").input_shape.members["filter"].members
+[rules] = model.operation_model("DescribeRegistry").output_shape.members["replicationConfiguration"].members.values()
 places = [boto3.__file__, handlers.__file__]
-print(json.dumps({{"filters": sorted(asked), "botocore": botocore.__version__, "from": places}}))
+said = {{"filters": sorted(asked), "rules": sorted(rules.member.members)}}
+print(json.dumps({{**said, "botocore": botocore.__version__, "from": places}}))
 """
 
 PROBE = """
@@ -138,6 +141,11 @@ def test_package_has_a_botocore_that_knows_image_status(package: Package) -> Non
     assert tuple(map(int, str(said["botocore"]).split(".")[:2])) >= OLDEST_BOTOCORE
     assert "imageStatus" in said["filters"]
     assert all(str(package.code) in place for place in said["from"])
+
+
+def test_package_has_a_botocore_that_knows_delete_replication(package: Package) -> None:
+    """A client drops the fields that its service model lacks, and says nothing."""
+    assert "deleteReplication" in imported_by(sys.executable, package)["rules"]
 
 
 def test_package_brings_its_own_boto3_to_the_sandbox(package: Package, tmp_path: Path) -> None:
