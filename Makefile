@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup:  ## make .venv with everything pinned, and install skopeo and jq where they are missing
+setup:  ## make .venv and .venv/sandbox with everything pinned, and install skopeo and jq where they are missing
 	@scripts/setup
 
 test: setup lint types  ## lint, types, and all tests
@@ -19,7 +19,7 @@ demo: setup  ## register the type in a local AWS, use it, and see what it does
 	@python -m sandbox.demo
 
 sandbox: setup  ## start the local AWS, print the exports for another terminal, stop on Ctrl-C
-	@exec python -m sandbox
+	@exec .venv/sandbox/bin/python -m sandbox
 
 bench: setup  ## measure every way to empty a repository, write benchmarks/RESULTS.md; LATENCY=0.2: seconds a call
 	@PYTHONPATH=src python -m benchmarks $(if $(LATENCY),--latency $(LATENCY))
@@ -55,6 +55,8 @@ lock: setup  ## pin the requirements anew, from the .in files
 		requirements.in --output-file requirements.txt
 	uv pip compile --quiet --python-version 3.11 --no-header \
 		requirements-development.in --output-file requirements-development.txt
+	grep -vE '^(boto3|botocore)==' requirements-development.txt | uv pip compile --quiet --python-version 3.11 --no-header \
+		--constraints - requirements-sandbox.in --output-file requirements-sandbox.txt
 	uv pip compile --quiet --universal --python-version 3.11 --no-header \
 		examples/cdk/python/requirements.in --output-file examples/cdk/python/requirements.txt
 

@@ -14,13 +14,15 @@ import tempfile
 import threading
 from pathlib import Path
 
-from sandbox import environment
+from sandbox import environment, interpreter
 
 _USUAL_PORT = 4566
 
 
 def main() -> None:
     arguments = _parse()
+    if not interpreter.is_this():
+        _run_again()
     try:
         listener = _bind(arguments.port)
     except OSError as error:
@@ -34,6 +36,15 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     sys.stdout.flush()
     os._exit(0)  # ministack's daemon threads would otherwise be waited for
+
+
+def _run_again() -> None:
+    """Go on as the sandbox's Python, in this process."""
+    try:
+        python = interpreter.find()
+    except interpreter.NotSetUpError as error:
+        sys.exit(str(error))
+    os.execv(python, [python, "-m", "sandbox", *sys.argv[1:]])
 
 
 def _parse() -> argparse.Namespace:

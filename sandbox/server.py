@@ -20,6 +20,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from sandbox import interpreter
 from sandbox.control import Control
 from sandbox.environment import REGION, exports, for_subprocess
 
@@ -87,9 +88,9 @@ class Sandbox:
 def start_sandbox(port: int | None = None, verbose: bool = False) -> Iterator[Sandbox]:
     """Run the sandbox as a process of its own, on a free port unless one is given, until the block is left.
 
-    Raises SandboxError where it does not start.
+    Raises NotSetUpError where its Python is missing, SandboxError where it does not start.
     """
-    command = [sys.executable, "-m", "sandbox", "--port", str(port or 0), "--until-stdin-closes", "--json"]
+    command = [interpreter.find(), "-m", "sandbox", "--port", str(port or 0), "--until-stdin-closes", "--json"]
     if verbose:
         command.append("--verbose")
     with tempfile.TemporaryDirectory(prefix="sandbox-home-") as home:

@@ -48,7 +48,7 @@ def link_runtime_client(folder: Path) -> Path:
     for module in _RUNTIME_CLIENT:
         spec = importlib.util.find_spec(module)
         if spec is None or spec.origin is None:
-            raise RuntimeError(f"{module} is not installed: see requirements-development.txt.")
+            raise RuntimeError(f"{module} is not installed: see requirements-sandbox.txt.")
         origin = Path(spec.origin)
         source = origin.parent if origin.name == "__init__.py" else origin
         (folder / source.name).symlink_to(source)

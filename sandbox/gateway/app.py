@@ -82,14 +82,18 @@ class Gateway:
 
 
 def _dropping(send: Send) -> Send:
-    """Where ECR's faults ask for it, promise a body and never send it: the client sees a connection that was lost."""
+    """Where ECR's faults ask for it, promise a body and never send it: the client sees a connection that was lost.
+
+    The body is promised in chunks. Where its length is promised instead, botocore takes what arrived for all of it.
+    """
+    dropped = False
 
     async def send_or_drop(message: dict[str, Any]) -> None:
-        if message["type"] != "http.response.start":
-            await send(message)
-        elif any(name == images.DROP_HEADER.encode() for name, _ in message["headers"]):
-            await send({**message, "headers": [(b"content-length", b"1")]})
-        else:
+        nonlocal dropped
+        if message["type"] == "http.response.start":
+            dropped = any(name == images.DROP_HEADER.encode() for name, _ in message["headers"])
+            await send({**message, "headers": [(b"transfer-encoding", b"chunked")]} if dropped else message)
+        elif not dropped:
             await send(message)
 
     return send_or_drop
@@ -142,4 +146,4 @@ def serve(url: str, listener: socket.socket, folder: Path, stop: threading.Event
         await asyncio.to_thread(stop.wait)
         await asyncio.to_thread(cloud.close)  # calls that wait for a handler end with it
 
-    asyncio.run(hypercorn_serve(gateway, config, shutdown_trigger=until_stopped))  # type: ignore[arg-type]
+    asyncio.run(hypercorn_serve(gateway, config, shutdown_trigger=until_stopped))

@@ -1,6 +1,6 @@
-"""Policies of a role, evaluated by ministack's engine; what that engine would pass over silently is refused here.
+"""Policies of a role, evaluated as IAM does; a part that is not evaluated here is refused.
 
-An operator that it does not know never matches there: a Deny with such an operator would deny nothing.
+Passing over such a part would be wrong either way: a Deny would deny nothing, an Allow would allow too much.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ministack.core import iam_evaluator as _engine
+from sandbox.iam.conditions import Condition, UnknownOperatorError, conditions_of, matches
 
 Context = Mapping[str, str | list[str]]
 Document = dict[str, Any]
 
 _ELEMENTS = {"Sid", "Effect", "Action", "Resource", "Condition"}
 _ELEMENTS_OF_TRUST = {"Sid", "Effect", "Action", "Principal", "Condition"}
-_SETS = ("ForAllValues:", "ForAnyValue:")
 _NOT_KNOWN = re.compile(r"aws:(principal|source(ip|vpc)|requestedregion|securetransport|currenttime|epochtime)", re.I)
 
 
@@ -53,18 +52,33 @@ class Decision:
         return f"User: {principal} is not authorized to perform: {check.action} on resource: {check.resource} {why}"
 
 
+@dataclass(frozen=True)
+class _Statement:
+    sid: str
+    denies: bool
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+
+    def applies(self, check: Check, context: Context) -> bool:
+        return (
+            any(matches(check.action.lower(), each) for each in self.actions)
+            and any(matches(check.resource, each) for each in self.resources)
+            and all(each.met(context) for each in self.conditions)
+        )
+
+
 class Policies:
     """The identity-based policies of one role."""
 
     def __init__(self, documents: Iterable[Document | str]) -> None:
         """Raises UnsupportedPolicyError."""
         loaded = [_checked(each, _ELEMENTS) for each in documents]
-        self._statements = [_engine.parse_policy_document(each) for each in loaded]
+        self._statements = [_parsed(each) for document in loaded for each in _statements(document)]
 
     def decide(self, check: Check) -> Decision:
         """As IAM does: a Deny wins, then an Allow is needed."""
-        result = _engine.evaluate(_context(check), self._statements)
-        return Decision(result.decision == "Allow", result.decision == "Deny", result.matched_sid)
+        return _decide(check, self._statements)
 
 
 def trusts(document: Document | str, service: str, context: Context) -> bool:
@@ -74,23 +88,31 @@ def trusts(document: Document | str, service: str, context: Context) -> bool:
     """
     loaded = _checked(document, _ELEMENTS_OF_TRUST)
     about = [each for each in _statements(loaded) if service in _listed(each["Principal"].get("Service", []))]
-    parsed = _engine.parse_policy_document({"Statement": about})
-    allowed = _engine.evaluate(_context(Check("sts:AssumeRole", "*", context)), [parsed]).decision == "Allow"
-    return bool(allowed)
+    statements = [_parsed({**each, "Resource": "*"}) for each in about]
+    return _decide(Check("sts:AssumeRole", "*", context), statements).allowed
 
 
-def _context(check: Check) -> Any:
-    """The names of condition keys are the same in upper and lower case; a key that is not given has no value."""
-    keys = {"aws:tagkeys": None, **{name.lower(): value for name, value in check.context.items()}}
-    return _engine.EvalContext(
-        principal_arn="",
-        principal_type="AssumedRole",
-        principal_account=keys.get("aws:resourceaccount", ""),  # which the engine takes for the owner of a bucket
-        action=check.action,
-        resource_arn=check.resource,
-        region="",
-        service_context=keys,
-        principal_keys=keys,
+def _decide(check: Check, statements: Iterable[_Statement]) -> Decision:
+    context = {**_owner(check.resource), **{name.lower(): value for name, value in check.context.items()}}
+    applying = [each for each in statements if each.applies(check, context)]
+    for each in sorted(applying, key=lambda statement: not statement.denies):
+        return Decision(not each.denies, each.denies, each.sid)
+    return Decision(False, False, "")
+
+
+def _owner(resource: str) -> dict[str, str]:
+    """The condition key with the account of a resource, if its ARN tells the account."""
+    account = [*resource.split(":"), "", "", "", "", ""][4]
+    return {"aws:resourceaccount": account} if account else {}
+
+
+def _parsed(statement: Document) -> _Statement:
+    return _Statement(
+        statement.get("Sid", ""),
+        statement["Effect"] == "Deny",
+        tuple(each.lower() for each in _listed(statement["Action"])),
+        tuple(_listed(statement["Resource"])),
+        tuple(conditions_of(statement)),
     )
 
 
@@ -103,19 +125,18 @@ def _checked(document: Document | str, elements: set[str]) -> Document:
             raise UnsupportedPolicyError(f"statement {statement.get('Sid', '')}: {sorted(unknown | missing)}")
         if "${" in json.dumps(statement):
             raise UnsupportedPolicyError(f"statement {statement.get('Sid', '')}: policy variables are not replaced")
-        for operator, keys in statement.get("Condition", {}).items():
-            _check_operator(operator)
-            for key in filter(_NOT_KNOWN.match, keys):
-                raise UnsupportedPolicyError(f"the value of the condition key {key} is not known")
+        keys = [key for each in statement.get("Condition", {}).values() for key in each]
+        for key in filter(_NOT_KNOWN.match, keys):
+            raise UnsupportedPolicyError(f"the value of the condition key {key} is not known")
+        _check_operators(statement)
     return loaded
 
 
-def _check_operator(operator: str) -> None:
-    name = operator.removesuffix("IfExists")
-    for prefix in _SETS:
-        name = name.removeprefix(prefix)
-    if name.lower() not in {*_engine._CONDITION_OPS, "null"}:
-        raise UnsupportedPolicyError(f"the condition operator {operator} is not known")
+def _check_operators(statement: Document) -> None:
+    try:
+        list(conditions_of(statement))
+    except UnknownOperatorError as error:
+        raise UnsupportedPolicyError(f"the condition operator {error} is not known") from error
 
 
 def _statements(document: Document) -> list[Document]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.server import start_sandbox
+from sandbox.stub import SCHEMA
 from tests.project_copy import ROOT
 
 PACKAGE = "awstut_ecr_autopurgerepository"
@@ -27,9 +29,26 @@ sys.path.insert(0, sys.argv[1])
 import boto3, botocore
 from {PACKAGE} import handlers
 client = boto3.client("ecr", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
-asked = client.meta.service_model.operation_model("DescribeImages").input_shape.members["filter"].members
+model = client.meta.service_model
+asked = model.operation_model("DescribeImages").input_shape.members["filter"].members
+[rules] = model.operation_model("DescribeRegistry").output_shape.members["replicationConfiguration"].members.values()
 places = [boto3.__file__, handlers.__file__]
-print(json.dumps({{"filters": sorted(asked), "botocore": botocore.__version__, "from": places}}))
+said = {{"filters": sorted(asked), "rules": sorted(rules.member.members)}}
+print(json.dumps({{**said, "botocore": botocore.__version__, "from": places}}))
+"""
+
+PROBE = """
+import importlib.util, os
+import boto3, botocore
+
+def report(event, context):
+    modules = [boto3, botocore]
+    root = os.environ["LAMBDA_TASK_ROOT"] + "/"
+    return {
+        "versions": {each.__name__: each.__version__ for each in modules},
+        "inside": [each.__file__.startswith(root) for each in modules],
+        "ministack": importlib.util.find_spec("ministack") is not None,
+    }
 """
 
 
@@ -122,6 +141,32 @@ def test_package_has_a_botocore_that_knows_image_status(package: Package) -> Non
     assert tuple(map(int, str(said["botocore"]).split(".")[:2])) >= OLDEST_BOTOCORE
     assert "imageStatus" in said["filters"]
     assert all(str(package.code) in place for place in said["from"])
+
+
+def test_package_has_a_botocore_that_knows_delete_replication(package: Package) -> None:
+    """A client drops the fields that its service model lacks, and says nothing."""
+    assert "deleteReplication" in imported_by(sys.executable, package)["rules"]
+
+
+def test_package_brings_its_own_boto3_to_the_sandbox(package: Package, tmp_path: Path) -> None:
+    """The sandbox's process has another one, which must not get in its way."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        for name in package.names():
+            archive.write(package.code / name, name)
+        archive.writestr("probe.py", PROBE)
+    with zipfile.ZipFile(tmp_path / "probe.zip", "w") as archive:
+        archive.writestr("ResourceProvider.zip", code.getvalue())
+        archive.writestr("schema.json", json.dumps(SCHEMA))
+        settings = {"entrypoint": "probe.report", "testEntrypoint": "probe.report"}
+        archive.writestr(".rpdk-config", json.dumps(settings))
+    with start_sandbox() as box:
+        box.control.serve_functions(str(tmp_path / "probe.zip"))
+        answer = box.client("lambda").invoke(FunctionName="TypeFunction", Payload=b"{}")
+        said = json.loads(answer["Payload"].read())
+    assert {f"{name}=={version}" for name, version in said["versions"].items()} <= pinned_requirements()
+    assert said["inside"] == [True, True]
+    assert not said["ministack"]
 
 
 @pytest.mark.parametrize("version", OTHER_PYTHONS)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from typing import Any
 
 import pytest
-from ministack.core import iam_actions, iam_evaluator
-from ministack.services import iam, s3, sts
 
 from sandbox.ecr import StrictEcr
 from sandbox.ecr.client import serve_json
@@ -100,6 +97,21 @@ CONDITIONS: list[tuple[Json, Json, bool]] = [
     ({"ForAnyValue:StringEquals": {"aws:TagKeys": ["a", "b"]}}, {"aws:TagKeys": ["c", "b"]}, True),
     ({"ForAnyValue:StringEqualsIgnoreCase": {"aws:TagKeys": "a"}}, {"aws:TagKeys": ["A"]}, True),
     ({"ForAnyValue:StringEquals": {"aws:TagKeys": "a"}}, {}, False),
+    ({"ForAllValues:StringNotEquals": {"aws:TagKeys": ["a"]}}, {"aws:TagKeys": ["b", "c"]}, True),
+    ({"ForAllValues:StringNotEquals": {"aws:TagKeys": ["a"]}}, {"aws:TagKeys": ["b", "a"]}, False),
+    ({"ForAnyValue:StringNotEquals": {"aws:TagKeys": ["a"]}}, {"aws:TagKeys": ["b", "a"]}, True),
+    ({"ForAnyValue:StringNotEquals": {"aws:TagKeys": ["a"]}}, {}, False),
+    ({"StringNotLike": {"aws:RequestTag/a": ["x*", "y"]}}, {"aws:RequestTag/a": "xy"}, False),
+    ({"StringNotLike": {"aws:RequestTag/a": ["x*", "y"]}}, {"aws:RequestTag/a": "z"}, True),
+    ({"StringNotEqualsIgnoreCase": {"aws:RequestTag/a": "X"}}, {"aws:RequestTag/a": "x"}, False),
+    ({"StringEquals": {"aws:RequestTag/a": "1", "aws:RequestTag/b": "2"}}, {"aws:RequestTag/a": "1"}, False),
+    ({"ArnLike": {"aws:SourceArn": "arn:aws:x*:type/A"}}, {"aws:SourceArn": "arn:aws:x:r:1:type/A"}, False),
+    ({"ArnNotLike": {"aws:SourceArn": "arn:aws:x:r:*:type/A"}}, {"aws:SourceArn": "arn:aws:x:r:1:type/A"}, False),
+    ({"NumericLessThanEquals": {"s3:max-keys": "10"}}, {"s3:max-keys": "10"}, True),
+    ({"NumericLessThan": {"s3:max-keys": 10}}, {"s3:max-keys": "9"}, True),
+    ({"NumericGreaterThan": {"s3:max-keys": "10"}}, {"s3:max-keys": "many"}, False),
+    ({"StringEquals": {"aws:ResourceAccount": "123456789012"}}, {}, True),  # the ARN tells it
+    ({"StringEquals": {"aws:ResourceAccount": "999999999999"}}, {}, False),
 ]
 
 
@@ -114,6 +126,8 @@ def test_a_condition_is_met_as_iam_defines_it(condition: Json, context: Json, me
     "wrong",
     [
         statement("*", Condition={"StringMatches": {"aws:TagKeys": "a"}}),
+        statement("*", Condition={"DateLessThan": {"ecr:x": "2026-01-01T00:00:00Z"}}),
+        statement("*", Condition={"IpAddress": {"ecr:x": "10.0.0.0/8"}}),
         statement("*", Condition={"ForSomeValues:StringEquals": {"aws:TagKeys": "a"}}),
         statement("*", Condition={"StringEquals": {"aws:ResourceTag/owner": "${aws:PrincipalTag/owner}"}}),
         statement("*", Condition={"StringEquals": {"aws:principalAccount": "123456789012"}}),
@@ -241,39 +255,3 @@ def test_tags_that_change_just_before_a_call_count(ecr: StrictEcr) -> None:
     allowed = policies(statement("ecr:*", Condition={"StringEquals": {"aws:ResourceTag/team": "a"}}))
     ecr.before("DeleteRepository", lambda _: ecr.repositories["app"].tags.clear())
     assert answer(ecr, allowed, "DeleteRepository", repositoryName="app")[1]["__type"] == "AccessDeniedException"
-
-
-# The private names of ministack that are used
-
-
-def test_ministack_s_evaluator_has_the_expected_shape() -> None:
-    fields = iam_evaluator.EvalContext.__dataclass_fields__
-    assert {"action", "resource_arn", "service_context", "principal_keys"} <= set(fields)
-    assert {"decision", "matched_sid"} <= set(iam_evaluator.EvalResult.__dataclass_fields__)
-    assert {"stringequals", "stringlike", "arnlike", "bool"} <= set(iam_evaluator._CONDITION_OPS)
-    assert list(inspect.signature(iam_evaluator._resolve_managed_policy_document).parameters) == [
-        "policy_arn",
-        "account_id",
-    ]
-
-
-def test_ministack_s_sts_iam_and_s3_have_the_expected_shape() -> None:
-    assert isinstance(sts._sessions, dict)
-    assert isinstance(sts._gen_secret(), str)
-    assert isinstance(sts._gen_session_token(), str)
-    assert "_gen_secret()" in inspect.getsource(sts)
-    assert hasattr(iam._roles, "get_scoped")
-    assert list(inspect.signature(s3.handle_request).parameters)[:5] == [
-        "method",
-        "path",
-        "headers",
-        "body",
-        "query_params",
-    ]
-    assert "internal" in inspect.signature(s3.handle_request).parameters
-    for function in (
-        iam_actions.extract_iam_action,
-        iam_actions.extract_resource_arn,
-        iam_actions.s3_additional_checks,
-    ):
-        assert callable(function)

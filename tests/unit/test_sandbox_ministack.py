@@ -1,115 +1,23 @@
-"""The private names of ministack that the sandbox uses: another version may have none of them."""
+"""Only the sandbox's own process imports ministack: the tests of its private names run in that environment."""
 
-import inspect
+from __future__ import annotations
+
+import importlib.util
+import subprocess
 from importlib import metadata
-from pathlib import Path
 
-import pytest
-from ministack import app
-from ministack.core import concurrency, lambda_runtime, responses
-from ministack.services import cloudcontrol, cloudformation, ecr, s3, sts
-from ministack.services.cloudformation import changesets, drift, engine, handlers, provisioners, stacks
-
-from sandbox.environment import isolate
+from sandbox import interpreter
+from tests.project_copy import ROOT
 
 
-def parameters(function: object) -> list[str]:
-    return list(inspect.signature(function).parameters)
+def test_ministack_has_the_private_names_that_the_sandbox_uses() -> None:
+    options = "-q -p no:cacheprovider -o addopts="  # pyproject.toml's addopts need plugins of .venv
+    command = [interpreter.find(), "-m", "pytest", *options.split(), "tests/ministack_names.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_version_is_the_pinned_one() -> None:
-    text = (Path(__file__).parents[2] / "requirements-development.in").read_text()
-    version = metadata.version("ministack")
-    assert f"ministack=={version} " in text
-
-
-REQUEST = ["method", "path", "headers", "body", "query_params"]
-
-
-@pytest.mark.parametrize(
-    "handler",
-    [ecr.handle_request, ecr.handle_registry_request, cloudcontrol.handle_request, cloudformation.handle_request],
-)
-def test_request_handlers_are_coroutines_of_five_arguments(handler: object) -> None:
-    assert inspect.iscoroutinefunction(handler)
-    assert parameters(handler) == REQUEST
-
-
-def test_modules_are_looked_up_at_each_request() -> None:
-    source = inspect.getsource(app._lazy_handler) + inspect.getsource(app._handle_ecr_registry_request)
-    assert "mod.handle_request(" in source
-    assert '_get_module("ecr").handle_registry_request(' in source
-
-
-def test_create_update_and_delete_get_what_the_stack_types_expect() -> None:
-    create = inspect.getsource(provisioners._provision_resource)
-    assert 'handler["create"](logical_id, props, stack_name)' in create
-    update = inspect.getsource(provisioners._update_resource)
-    assert "physical_id, old_props, new_props, stack_name, logical_id" in update
-    assert 'handler.get("update_with_logical_id")' in update
-    assert "if old_props == new_props:" in update
-    delete = inspect.getsource(provisioners._delete_resource)
-    assert 'handler["delete"](physical_id, props, logical_id)' in delete
-    assert parameters(provisioners._delete_resource)[-2:] == ["stack_name", "logical_id"]
-
-
-def test_the_stack_engine_looks_its_helpers_up_at_each_call() -> None:
-    source = inspect.getsource(stacks)
-    assert parameters(stacks._runs_on_worker_thread) == ["resource_type"]
-    assert parameters(stacks._sends_back_failed_update) == ["resource_type"]
-    assert "await run_reentrant(\n                    _delete_resource, rtype" in source
-    assert inspect.iscoroutinefunction(changesets._import_resources_async)
-    assert parameters(changesets._import_resources_async) == ["cs", "stack", "new_stack"]
-    assert "_import_resources_async(cs, stack, new_stack)" in inspect.getsource(changesets._start_import)
-
-
-def test_the_tables_are_dictionaries() -> None:
-    for table in (
-        provisioners._RESOURCE_HANDLERS,
-        provisioners._REPLACING_PROPERTIES,
-        provisioners._STACK_TAG_PROPERTY,
-        drift._DRIFT_READERS,
-        handlers._ACTION_HANDLERS,
-    ):
-        assert isinstance(table, dict)
-    assert set(provisioners._RESOURCE_HANDLERS["AWS::ECR::Repository"]) >= {"create", "update", "delete"}
-    assert cloudformation._ACTION_HANDLERS is handlers._ACTION_HANDLERS
-
-
-def test_stack_tags_are_merged_into_the_property_that_the_table_names() -> None:
-    provisioners._STACK_TAG_PROPERTY["Test::A::B"] = ("::Tags", "map")
-    try:
-        tagged = provisioners._with_stack_tags(
-            "Test::A::B", {"Size": 1}, [{"Key": "a", "Value": "1"}], "stack", "stack-id", "Thing"
-        )
-    finally:
-        del provisioners._STACK_TAG_PROPERTY["Test::A::B"]
-    assert tagged["Size"] == 1
-    assert tagged["::Tags"]["a"] == "1"
-    assert tagged["::Tags"]["aws:cloudformation:stack-id"] == "stack-id"
-
-
-def test_other_helpers_have_the_expected_shape() -> None:
-    assert parameters(s3._get_object_data)[:2] == ["bucket_name", "key"]
-    assert parameters(sts.register_session) == ["access_key", "session"]
-    assert parameters(lambda_runtime.reset) == []
-    assert parameters(concurrency.run_reentrant)[0] == "fn"
-    assert parameters(responses.request_scope) == ["account_id", "region"]
-    assert isinstance(cloudformation._stacks, responses.AccountRegionScopedDict)
-
-
-def test_nested_stacks_are_found_and_sorted_as_expected() -> None:
-    assert parameters(provisioners._nested_stack_lookup_name) == ["physical_id_or_arn"]
-    assert parameters(engine._topological_sort)[:2] == ["resources", "conditions"]
-    assert parameters(provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"]["delete"])[:2] == [
-        "physical_id",
-        "props",
-    ]
-
-
-def test_what_is_set_in_the_environment_is_what_ministack_reads() -> None:
-    source = inspect.getsource(app) + inspect.getsource(s3) + inspect.getsource(responses) + inspect.getsource(drift)
-    names = ("BIND_HOST", "GATEWAY_PORT", "MINISTACK_HOST", "MINISTACK_ACCOUNT_ID", "MINISTACK_REGION")
-    for name in (*names, "S3_DATA_DIR", "LOG_LEVEL", "IOT_MTLS_ENABLED", "SFTP_ENABLED", "DOCKER_HOST"):
-        assert f'"{name}"' in source
-        assert f'"{name}"' in inspect.getsource(isolate)
+def test_tests_have_the_boto3_of_the_package_and_not_that_of_ministack() -> None:
+    assert importlib.util.find_spec("ministack") is None
+    for name in ("boto3", "botocore"):
+        assert f"\n{name}=={metadata.version(name)} " in (ROOT / "requirements.txt").read_text()

@@ -145,6 +145,13 @@ def test_a_port_that_is_taken_is_told() -> None:
     assert f"Port {port} of 127.0.0.1 can't be used" in done.stderr
 
 
+def test_without_its_environment_it_says_what_to_type(tmp_path: Path) -> None:
+    script = f"import runpy, sys; sys.prefix = {str(tmp_path)!r}; runpy.run_module('sandbox', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Run `make setup`, and use .venv/bin/python." in done.stderr
+
+
 def test_two_sandboxes_know_nothing_of_each_other() -> None:
     with start_sandbox() as one, start_sandbox() as two:
         one.control.seed("app", ("with_images", {"count": 2}))

@@ -9,6 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
+CHOSEN = ("requirements.in", "requirements-development.in", "requirements-sandbox.in")
+LOCKED = ("requirements.txt", "requirements-development.txt", "requirements-sandbox.txt")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}(?= |$)")
 
 
@@ -23,10 +25,12 @@ def requirement(entry: str) -> Requirement:
     return Requirement(entry.partition(" --hash")[0])
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["requirements.in", "requirements.txt", "requirements-development.in", "requirements-development.txt"],
-)
+def versions(name: str) -> dict[str, str]:
+    """The version of each requirement of a file, such as ==1.0, by name."""
+    return {each.name: str(each.specifier) for each in map(requirement, entries(name))}
+
+
+@pytest.mark.parametrize("name", [*CHOSEN, *LOCKED])
 def test_every_requirement_is_pinned_to_one_version(name: str) -> None:
     found = [requirement(entry) for entry in entries(name)]
     assert found
@@ -38,13 +42,27 @@ def test_every_requirement_of_the_package_has_hashes() -> None:
     assert [entry for entry in entries("requirements.txt") if not HASH.search(entry)] == []
 
 
-def test_what_is_chosen_for_the_package_is_what_is_locked() -> None:
-    locked = {requirement(entry).name: str(requirement(entry).specifier) for entry in entries("requirements.txt")}
-    chosen = {requirement(entry).name: str(requirement(entry).specifier) for entry in entries("requirements.in")}
-    assert chosen.items() <= locked.items()
+@pytest.mark.parametrize(("chosen", "locked"), list(zip(CHOSEN, LOCKED, strict=True)))
+def test_what_is_chosen_is_what_is_locked(chosen: str, locked: str) -> None:
+    assert versions(chosen).items() <= versions(locked).items()
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_every_chosen_requirement_has_a_reason(name: str) -> None:
+    lines = [line for line in (ROOT / name).read_text().splitlines() if "==" in line]
+    assert [line for line in lines if not re.search(r" # \w", line)] == []
+
+
+def test_what_is_tested_is_what_is_packaged() -> None:
+    assert versions("requirements.txt").items() <= versions("requirements-development.txt").items()
+
+
+def test_the_environments_differ_only_in_what_ministack_pins() -> None:
+    ours, sandbox = versions("requirements-development.txt"), versions("requirements-sandbox.txt")
+    assert {name for name in ours.keys() & sandbox.keys() if ours[name] != sandbox[name]} <= {"boto3", "botocore"}
 
 
 def test_packages_come_from_the_usual_index_only() -> None:
-    for name in ("requirements.in", "requirements.txt", "requirements-development.in", "requirements-development.txt"):
+    for name in (*CHOSEN, *LOCKED):
         text = (ROOT / name).read_text()
         assert not re.search(r"index-url|find-links|trusted-host|https?://|git\+|^-e", text, re.MULTILINE), name
