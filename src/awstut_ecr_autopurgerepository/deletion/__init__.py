@@ -1,8 +1,8 @@
 """Delete: empty the repository, page by page and in the right order, however many images it has; then delete it.
 
 A *call* of the handler works for at most 55 s, and answers IN_PROGRESS if that isn't enough. A *pass* is one walk over
-all images, over as many calls as it takes; what one call deletes of a pass is a *part*. Each call, and each part, begins
-with a look at the repository and its rules. Any call may be repeated, killed, or run twice at once: what counts is in
+all images, over as many calls as it takes; what one call deletes of a pass is a *part*. Each part begins with a look
+at the repository and its rules. Any call may be repeated, killed, or run twice at once: what counts is in
 the repository, and a callback context that is lost costs only a new check.
 
 To *freeze* is to put the push block into the repository policy, which refuses pushes; to *lift* is to remove it.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
+from botocore.exceptions import IncompleteReadError
 from cloudformation_cli_python_lib import HandlerErrorCode, SessionProxy
 
 from ..errors import HandlerError
@@ -21,13 +23,28 @@ def ecr_client(session: SessionProxy | None, attempts: int = 3, connections: int
         raise HandlerError(HandlerErrorCode.InvalidCredentials, "The request came without credentials for ECR.")
     config = _config(CONNECT_SECONDS, READ_SECONDS, attempts, connections)
     client: ECRClient = session.client("ecr", config=config)
+    client.meta.events.register("before-parse.ecr", _refuse_cut_off)
     return client
 
 
 def s3_client(session: SessionProxy, connections: int) -> S3Client:
     """A client of S3 that makes each request once."""
     client: S3Client = session.client("s3", config=_config(S3_CONNECT_SECONDS, S3_READ_SECONDS, 1, connections))
+    client.meta.events.register("before-parse.s3", _refuse_cut_off)
     return client
+
+
+def _refuse_cut_off(response_dict: Mapping[str, Any], **_: object) -> None:
+    """Raise IncompleteReadError for an answer whose end is missing.
+
+    Since 1.44, botocore takes it for an empty answer: it lets urllib3 end early (measured with 1.44.5).
+    """
+    headers, body = response_dict["headers"], response_dict["body"]
+    expected = headers.get("content-length")
+    if expected is None or headers.get("content-encoding") or not isinstance(body, bytes):
+        return  # the length is not that of the body, or the body is a stream, which checks its length itself
+    if len(body) != int(expected):
+        raise IncompleteReadError(actual_bytes=len(body), expected_bytes=int(expected))
 
 
 def _config(connect_seconds: float, read_seconds: float, attempts: int, connections: int) -> Config:
