@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import copy
+import functools
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -189,14 +191,42 @@ def _delete_nested_stack(delete: Callable[..., Any], physical_id: str) -> None:
         raise RuntimeError(f"{told}The following resource(s) failed to delete: [{listed}]. {reasons}")
 
 
-_import_hooks: dict[str, Callable[[dict[str, str], dict[str, Any], str], None]] = {}
+# Imports a resource before the engine does: identifier, stack, logical id, and what resolves the properties; returns
+# its physical id and attributes, or None where it failed.
+ImportHook = Callable[
+    [dict[str, str], dict[str, Any], str, Callable[[], dict[str, Any]]], tuple[str, dict[str, Any]] | None
+]
+_import_hooks: dict[str, ImportHook] = {}
 
 
 def _prepare_import(change_set: dict[str, Any], stack: dict[str, Any]) -> None:
-    for entry in change_set["_resources_to_import"]:
-        hook = _import_hooks.get(entry["ResourceType"])
-        if hook is not None:
-            hook(entry["ResourceIdentifier"], stack, entry["LogicalResourceId"])
+    """Import what has a hook, in the order of the engine: a resource may refer to one before it."""
+    definitions, resources = change_set["_template"]["Resources"], dict(stack.get("_resources", {}))
+    conditions = _engine._evaluate_conditions(change_set["_template"], change_set["_resolved_params"])
+    entries = {each["LogicalResourceId"]: each for each in change_set["_resources_to_import"]}
+    for logical_id in _engine._topological_sort(definitions, conditions):
+        hook = _import_hooks.get(entries.get(logical_id, {}).get("ResourceType", ""))
+        if hook is None:
+            continue
+        properties = functools.partial(_resolved_properties, change_set, stack, logical_id, dict(resources))
+        imported = hook(entries[logical_id]["ResourceIdentifier"], stack, logical_id, properties)
+        if imported is None:
+            return
+        physical_id, attributes = imported
+        kind = definitions[logical_id]["Type"]
+        resources[logical_id] = {"PhysicalResourceId": physical_id, "ResourceType": kind, "Attributes": attributes}
+
+
+def _resolved_properties(
+    change_set: dict[str, Any], stack: dict[str, Any], logical_id: str, resources: dict[str, Any]
+) -> dict[str, Any]:
+    """The properties of a resource in a change set's template, where `resources` exist already."""
+    template, values = change_set["_template"], change_set["_resolved_params"]
+    conditions = _engine._evaluate_conditions(template, values)
+    given = copy.deepcopy(template["Resources"][logical_id].get("Properties", {}))
+    place = (values, conditions, template.get("Mappings", {}), stack["StackName"], stack["StackId"])
+    resolved = _engine._resolve_refs(given, resources, *place)
+    return {name: value for name, value in resolved.items() if value is not _engine._NO_VALUE}
 
 
 def add_resource_type(
@@ -204,12 +234,12 @@ def add_resource_type(
     handlers: dict[str, Any],
     create_only: tuple[str, ...],
     drift: tuple[Callable[[str, dict[str, Any]], dict[str, Any] | None], frozenset[str]],
-    before_import: Callable[[dict[str, str], dict[str, Any], str], None] | None = None,
+    before_import: ImportHook | None = None,
     takes_tags: bool = True,
 ) -> None:
     """Add a type to the stack engine; its handlers run on threads of their own.
 
-    `drift` is a reader and the properties it reads; `before_import` gets the identifier, the stack, the logical id.
+    `drift` is a reader and the properties it reads.
     """
     _registered.add(name)
     _provisioners._RESOURCE_HANDLERS[name] = handlers

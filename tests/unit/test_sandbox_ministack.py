@@ -91,6 +91,14 @@ def test_updates_are_checked_where_their_templates_are_validated() -> None:
     assert isinstance(cloudformation._change_sets, responses.AccountRegionScopedDict)
 
 
+def test_properties_of_imported_resources_are_resolved_as_expected() -> None:
+    expected = ["value", "resources", "params", "conditions", "mappings", "stack_name", "stack_id"]
+    assert parameters(engine._resolve_refs) == expected
+    assert parameters(engine._evaluate_conditions)[0] == "template"
+    for name in ("_template", "_resolved_params", "_resources_to_import"):
+        assert f'cs["{name}"]' in inspect.getsource(changesets._import_resources_async)
+
+
 def test_roles_tell_when_they_were_made() -> None:
     assert '"CreateDate": ' in inspect.getsource(iam)
     assert datetime.fromisoformat(iam._now()).tzinfo is not None
