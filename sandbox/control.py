@@ -78,13 +78,39 @@ class Control:
 
         >>> control.set_faults(("throttle", {"rate": 5}), latency={"BatchDeleteImage": 0.2}, deny=["ecr:TagResource"])
         """
-        steps: list[dict[str, Any]] = [{"method": method, "arguments": each} for method, each in calls]
-        if attributes:
-            steps.append({"arguments": attributes})
-        self.send("set_faults", steps=steps, account=account, region=region)
+        self.send("set_faults", steps=_steps(calls, attributes), account=account, region=region)
 
     def clear_faults(self, **place: Any) -> None:
         self.send("clear_faults", **place)
+
+    def set_lateness(
+        self,
+        *calls: tuple[str, dict[str, Any]],
+        account: str | None = None,
+        region: str | None = None,
+        **attributes: Any,
+    ) -> None:
+        """Call methods of the strict ECR's `lateness`, and set attributes of it.
+
+        >>> control.set_lateness(("stale_next", {"operation": "DescribeRepositories"}), new_repository=2, new_tags=5)
+        """
+        self.send("set_lateness", steps=_steps(calls, attributes), account=account, region=region)
+
+    def clear_lateness(self, **place: Any) -> None:
+        self.send("clear_lateness", **place)
+
+    def put_replication(self, *destinations: tuple[str, str], prefix: str | None = None, **place: Any) -> None:
+        """Replicate deletes to each Region and account, of all repositories or of those whose names begin so.
+
+        What PutReplicationConfiguration does, for clients that don't know `deleteReplication` yet.
+        """
+        listed = [{"region": region, "registryId": account} for region, account in destinations]
+        self.send("put_replication", destinations=listed, prefix=prefix, **place)
+
+    def replicated_deletions(self, **place: Any) -> list[dict[str, Any]]:
+        """The images that rules of a registry deleted in others: region, registry, repository, digest."""
+        found: list[dict[str, Any]] = self.send("replicated_deletions", **place)
+        return found
 
     # --- handlers
 
@@ -114,3 +140,8 @@ class Control:
     def shut_down(self) -> None:
         """Stop the sandbox."""
         self.send("shut_down")
+
+
+def _steps(calls: tuple[tuple[str, dict[str, Any]], ...], attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = [{"method": method, "arguments": each} for method, each in calls]
+    return [*steps, {"arguments": attributes}] if attributes else steps

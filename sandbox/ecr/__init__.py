@@ -1,7 +1,8 @@
 """A strict ECR in memory: for tests in process, and for the sandbox over HTTP. Development only."""
 
 from sandbox.ecr.clock import Clock, SystemClock, VirtualClock
+from sandbox.ecr.lateness import Lateness, Stale
 from sandbox.ecr.model import EcrError, Image
 from sandbox.ecr.service import StrictEcr
 
-__all__ = ["Clock", "EcrError", "Image", "StrictEcr", "SystemClock", "VirtualClock"]
+__all__ = ["Clock", "EcrError", "Image", "Lateness", "Stale", "StrictEcr", "SystemClock", "VirtualClock"]

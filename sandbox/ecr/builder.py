@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sandbox.ecr.model import INDEX, MANIFEST, Image, digest_of
+from sandbox.ecr.model import INDEX, MANIFEST, EcrError, Image, digest_of
 
 if TYPE_CHECKING:
     from sandbox.ecr.service import StrictEcr
@@ -32,6 +32,7 @@ class RepositoryBuilder:
         size: int = 25_000_000,
         pushed_days_ago: float = 10,
         pulled_days_ago: float | None = None,
+        activated_days_ago: float | None = None,
         subject: str | None = None,
     ) -> str:
         """Push one image, and return its digest."""
@@ -50,7 +51,8 @@ class RepositoryBuilder:
             children=children,
             subject=subject,
             artifact_type="application/vnd.example.signature" if subject else None,
-            last_recorded_pull_time=None if pulled_days_ago is None else round(now - pulled_days_ago * _DAY, 3),
+            last_recorded_pull_time=_ago(now, pulled_days_ago),
+            last_activated_at=_ago(now, activated_days_ago),
         )
         images.add(image)
         for tag in tags:
@@ -109,6 +111,18 @@ class RepositoryBuilder:
         """Images that are being restored."""
         return self.with_images(count, tag="activating-{n}", status="ACTIVATING")
 
+    def with_restored(self, count: int, *, activated_days_ago: float = 1) -> RepositoryBuilder:
+        """Images that were archived once, and are active again."""
+        return self.with_images(count, tag="restored-{n}", activated_days_ago=activated_days_ago)
+
+    def import_from_upstream(self, *tags: str, **chosen: Any) -> str | None:
+        """Push an image as a pull-through cache does; None where the policy denies ecr:BatchImportUpstreamImage."""
+        try:
+            self._ecr.check_policy(self._repository, "ecr:BatchImportUpstreamImage")
+        except EcrError:
+            return None
+        return self.push(tags, **chosen)
+
     def with_referrers(self, *, subject_tag: str, count: int) -> RepositoryBuilder:
         """Signatures, SBOMs and the like of a tagged image: images of their own, without a tag."""
         subject = self._repository.images.by_tag(subject_tag)
@@ -117,3 +131,7 @@ class RepositoryBuilder:
         for _ in range(count):
             self.push(subject=subject.digest, size=2_000)
         return self
+
+
+def _ago(now: float, days: float | None) -> float | None:
+    return None if days is None else round(now - days * _DAY, 3)

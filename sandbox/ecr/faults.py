@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sandbox.ecr.clock import Clock
 from sandbox.ecr.model import EcrError
+from sandbox.ecr.policy_texts import SHORT
 
 
 @dataclass
@@ -36,7 +37,8 @@ class Faults:
     """Switches; set an attribute, or call a method, and ``clear`` all.
 
     ``latency`` is in seconds, by operation or "*"; ``image_failures`` maps a digest to a failure code, its reason, and
-    how often (None: always); ``deny`` are actions such as ecr:DescribeImages.
+    how often (None: always); ``deny`` are actions such as ecr:DescribeImages; ``policy_form`` is how policies are
+    answered (see `sandbox.ecr.policy_texts`); ``refuse_any_status``: AWS's documents don't list the filter's ANY.
     """
 
     clock: Clock
@@ -44,6 +46,8 @@ class Faults:
     image_failures: dict[str, tuple[str, str, int | None]] = field(default_factory=dict)
     deny: set[str] = field(default_factory=set)
     every_nth_fails: dict[str, int] = field(default_factory=dict)
+    policy_form: str = SHORT
+    refuse_any_status: bool = False
     _bucket: _Bucket | None = None
     _next_errors: dict[str, list[EcrError]] = field(default_factory=lambda: defaultdict(list))
     _drops: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))

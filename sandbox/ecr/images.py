@@ -20,27 +20,37 @@ _BAD_TAG = "Invalid request parameters: image tag should satisfy the regex '[a-z
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def _filtered(repository: Repository, parameters: Parameters, scope: str) -> Iterator[Image]:
+def _filtered(ecr: StrictEcr, repository: Repository, parameters: Parameters, scope: str) -> Iterator[Image]:
     """Images from where the page begins, of the status and with or without tags as asked for."""
     chosen = parameters.get("filter", {})
-    status = chosen.get("imageStatus", "ACTIVE")
+    status = _status(ecr, parameters)
     tagged = chosen.get("tagStatus", "ANY")
     after = paging.place(scope, parameters)
-    for image in repository.images.after(int(after) if after else 0):
+    for image in ecr.lateness.images_after(repository, int(after) if after else 0):
         if status not in ("ANY", image.status):
             continue
         if tagged == "ANY" or (tagged == "TAGGED") == bool(image.tags):
             yield image
 
 
+def _status(ecr: StrictEcr, parameters: Parameters) -> str:
+    status: str = parameters.get("filter", {}).get("imageStatus", "ACTIVE")
+    if status == "ANY" and ecr.faults.refuse_any_status:
+        raise invalid(
+            "Invalid parameter at 'filter.imageStatus' failed to satisfy constraint: 'Member must satisfy enum value "
+            "set: [ACTIVE, ARCHIVED, ACTIVATING]'"
+        )
+    return status
+
+
 def list_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     """One row for each tag; one for an image without tags."""
-    repository = ecr.find(parameters)
+    repository = ecr.find_to_read(parameters)
     size = paging.page_size(parameters)
     scope = f"list-images {repository.arn}"
     sequence, _, last = (paging.place(scope, parameters) or "0/").partition("/")
-    images = repository.images.after(int(sequence) - 1)
-    status = parameters.get("filter", {}).get("imageStatus", "ACTIVE")
+    images = ecr.lateness.images_after(repository, int(sequence) - 1)
+    status = _status(ecr, parameters)
     tagged = parameters.get("filter", {}).get("tagStatus", "ANY")
 
     def rows() -> Iterator[tuple[str, Parameters]]:
@@ -53,23 +63,36 @@ def list_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
                     yield f"{image.sequence}/{tag}", row
 
     page, token = paging.cut(rows(), size, scope, lambda each: each[0])
+    ecr.lateness.note_listed(repository)
     answer: Parameters = {"imageIds": [each for _, each in page]}
     return {**answer, "nextToken": token} if token else answer
 
 
 def describe_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     """One record for each image."""
-    repository = ecr.find(parameters)
+    repository = ecr.find_to_read(parameters)
     if "imageIds" in parameters:
         if "nextToken" in parameters or "maxResults" in parameters:
             raise invalid("nextToken and maxResults cannot be used with imageIds")
-        found = [_named(repository, each) for each in parameters["imageIds"]]
+        found = [_described(ecr, repository, each) for each in parameters["imageIds"]]
         return {"imageDetails": [image.detail(ecr.account, repository.name) for image in found]}
     size = paging.page_size(parameters)
     scope = f"describe-images {repository.arn}"
-    page, token = paging.cut(_filtered(repository, parameters, scope), size, scope, lambda image: str(image.sequence))
+    found_images = _filtered(ecr, repository, parameters, scope)
+    page, token = paging.cut(found_images, size, scope, lambda image: str(image.sequence))
+    ecr.lateness.note_listed(repository)
     answer: Parameters = {"imageDetails": [image.detail(ecr.account, repository.name) for image in page]}
     return {**answer, "nextToken": token} if token else answer
+
+
+def _described(ecr: StrictEcr, repository: Repository, image_id: dict[str, str]) -> Image:
+    """An image by its id, or one that is deleted and still described. Raises EcrError where there is none."""
+    digest = image_id.get("imageDigest", "")
+    if repository.images.by_digest(digest) is None:
+        deleted = ecr.lateness.deleted_image(repository, digest)
+        if deleted is not None:
+            return deleted
+    return _named(repository, image_id)
 
 
 def _named(repository: Repository, image_id: dict[str, str]) -> Image:
@@ -122,14 +145,17 @@ def batch_delete_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     referenced = {
         image.digest
         for image in (_look_up(repository, each)[0] for each in ids)
-        if image and repository.images.is_referenced(image.digest)
+        if image and ecr.lateness.is_referenced(repository, image.digest)
     }
+    replicates = ecr.replication.has_rules
     deleted: list[dict[str, str]] = []
     failures: list[dict[str, Any]] = []
     for each in ids:
         failure = _delete_one(ecr, repository, each, referenced, deleted)
         if failure:
             failures.append({"imageId": each, "failureCode": failure[0], "failureReason": failure[1]})
+        elif replicates:
+            ecr.replication.replicate(repository.name, each)
     return {"imageIds": deleted, "failures": failures}
 
 

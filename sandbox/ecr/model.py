@@ -11,6 +11,8 @@ from typing import Any
 
 from sortedcontainers import SortedDict
 
+from sandbox.ecr.traces import Traces
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -166,6 +168,7 @@ class Repository:
     images: Images = field(default_factory=Images)
     blobs: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)  # begun, and not complete
+    traces: Traces = field(default_factory=Traces, repr=False)
 
     def description(self) -> dict[str, Any]:
         """As DescribeRepositories answers it."""

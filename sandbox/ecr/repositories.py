@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from sandbox.ecr import paging
+from sandbox.ecr import paging, policy_texts
 from sandbox.ecr.model import EcrError, Repository, invalid
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def create_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     tags = _checked_tags({}, parameters.get("tags", []))
     mutability = _mutability(parameters)
     encryption = _encryption(ecr, parameters.get("encryptionConfiguration"))
-    if name in ecr.repositories:
+    if name in ecr.repositories or ecr.lateness.is_taken(name):
         raise EcrError(
             "RepositoryAlreadyExistsException",
             f"The repository with name '{name}' already exists in the registry with id '{ecr.account}'",
@@ -43,6 +43,7 @@ def create_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     repository.tags = tags
     repository.mutability, repository.exclusion_filters = mutability
     repository.scan_on_push = parameters.get("imageScanningConfiguration", {}).get("scanOnPush", False)
+    ecr.lateness.note_created(repository)
     return {"repository": repository.description()}
 
 
@@ -91,19 +92,19 @@ def _mutability(parameters: Parameters) -> tuple[str, list[dict[str, str]]]:
 
 def describe_repositories(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     if "repositoryNames" in parameters:
-        found = [ecr.find({"repositoryName": name}) for name in parameters["repositoryNames"]]
+        found = [ecr.find_to_read({"repositoryName": name}) for name in parameters["repositoryNames"]]
         return {"repositories": [each.description() for each in found]}
     size = paging.page_size(parameters)
     after = paging.place("repositories", parameters)
-    names = ecr.repositories.irange(minimum=after, inclusive=(False, True)) if after else iter(ecr.repositories)
-    page, token = paging.cut(names, size, "repositories", str)
-    answer: Parameters = {"repositories": [ecr.repositories[name].description() for name in page]}
+    described = ecr.lateness.described(ecr.repositories, after)
+    page, token = paging.cut(described, size, "repositories", lambda repository: repository.name)
+    answer: Parameters = {"repositories": [repository.description() for repository in page]}
     return {**answer, "nextToken": token} if token else answer
 
 
 def delete_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
-    if len(repository.images) and not parameters.get("force", False):
+    if not parameters.get("force", False) and ecr.lateness.is_not_empty(repository):
         raise EcrError(
             "RepositoryNotEmptyException",
             f"The repository with name '{repository.name}' in registry with id '{ecr.account}' cannot be deleted "
@@ -112,6 +113,7 @@ def delete_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     for image in repository.images:
         ecr.note_deletion(repository, image, by_force=True)
     del ecr.repositories[repository.name]
+    ecr.lateness.note_deleted(repository)
     return {"repository": repository.description()}
 
 
@@ -138,20 +140,23 @@ def _names(repository: Repository) -> Parameters:
 
 
 def list_tags_for_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
-    tags = ecr.find_by_arn(parameters).tags
+    tags = ecr.lateness.tags(ecr.find_to_read(ecr.name_in_arn(parameters)))
     return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
 def tag_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
-    repository = ecr.find_by_arn(parameters)
-    repository.tags = _checked_tags(repository.tags, parameters["tags"])
+    repository = ecr.find(ecr.name_in_arn(parameters))
+    tags = _checked_tags(repository.tags, parameters["tags"])
+    ecr.lateness.note_tags(repository)
+    repository.tags = tags
     return {}
 
 
 def untag_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
-    repository = ecr.find_by_arn(parameters)
+    repository = ecr.find(ecr.name_in_arn(parameters))
     if any(key.lower().startswith("aws:") for key in parameters["tagKeys"]):
         raise EcrError("InvalidTagParameterException", "aws: prefixed tag key names are not allowed for external use.")
+    ecr.lateness.note_tags(repository)
     repository.tags = {key: value for key, value in repository.tags.items() if key not in parameters["tagKeys"]}
     return {}
 
@@ -208,24 +213,32 @@ def set_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     )
     if not complete or len(parameters["policyText"]) > LONGEST_POLICY:
         raise invalid(message)
+    ecr.lateness.check_roles(policy_texts.roles(parameters["policyText"], ecr.account), ecr.role_age)
+    ecr.lateness.note_policy(repository)
     repository.policy = parameters["policyText"]
-    return {**_names(repository), "policyText": repository.policy}
+    return _policy_answer(ecr, repository, repository.policy)
 
 
 def get_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
-    repository = ecr.find(parameters)
-    if repository.policy is None:
+    repository = ecr.find_to_read(parameters)
+    return _policy_answer(ecr, repository, ecr.lateness.policy(repository))
+
+
+def _policy_answer(ecr: StrictEcr, repository: Repository, policy: str | None) -> Parameters:
+    if policy is None:
         raise EcrError(
             "RepositoryPolicyNotFoundException",
             f"Repository policy does not exist for the repository with name '{repository.name}' in the registry with "
             f"id '{ecr.account}'",
         )
-    return {**_names(repository), "policyText": repository.policy}
+    return {**_names(repository), "policyText": policy_texts.normalised(policy, ecr.faults.policy_form)}
 
 
 def delete_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
-    answer = get_repository_policy(ecr, parameters)
-    ecr.find(parameters).policy = None
+    repository = ecr.find(parameters)
+    answer = _policy_answer(ecr, repository, repository.policy)
+    ecr.lateness.note_policy(repository)
+    repository.policy = None
     return answer
 
 
@@ -248,17 +261,22 @@ def put_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
 
 
 def get_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
-    repository = ecr.find(parameters)
-    if repository.lifecycle is None:
+    repository = ecr.find_to_read(parameters)
+    return _lifecycle_answer(ecr, repository, ecr.lateness.lifecycle(repository))
+
+
+def _lifecycle_answer(ecr: StrictEcr, repository: Repository, lifecycle: str | None) -> Parameters:
+    if lifecycle is None:
         raise EcrError(
             "LifecyclePolicyNotFoundException",
             f"Lifecycle policy does not exist for the repository with name '{repository.name}' in the registry with "
             f"id '{ecr.account}'",
         )
-    return {**_names(repository), "lifecyclePolicyText": repository.lifecycle}
+    return {**_names(repository), "lifecyclePolicyText": lifecycle}
 
 
 def delete_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
-    answer = get_lifecycle_policy(ecr, parameters)
-    ecr.find(parameters).lifecycle = None
+    repository = ecr.find(parameters)
+    answer = _lifecycle_answer(ecr, repository, repository.lifecycle)
+    repository.lifecycle = None
     return answer

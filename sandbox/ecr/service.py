@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from sortedcontainers import SortedDict
 
-from sandbox.ecr import images, pushes, registry, repositories
+from sandbox.ecr import images, pushes, registry, replication, repositories
 from sandbox.ecr.builder import RepositoryBuilder
 from sandbox.ecr.client import connect, make_client
 from sandbox.ecr.clock import Clock, SystemClock
 from sandbox.ecr.faults import Faults
+from sandbox.ecr.lateness import Lateness
 from sandbox.ecr.model import EcrError, Image, Repository
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteRepository": repositories.delete_repository,
     "DeleteRepositoryPolicy": repositories.delete_repository_policy,
     "DescribeImages": images.describe_images,
+    "DescribeRegistry": replication.describe_registry,
     "DescribeRepositories": repositories.describe_repositories,
     "GetAuthorizationToken": images.get_authorization_token,
     "GetLifecyclePolicy": repositories.get_lifecycle_policy,
@@ -44,6 +46,7 @@ OPERATIONS: dict[str, Operation] = {
     "PutImageScanningConfiguration": repositories.put_image_scanning_configuration,
     "PutImageTagMutability": repositories.put_image_tag_mutability,
     "PutLifecyclePolicy": repositories.put_lifecycle_policy,
+    "PutReplicationConfiguration": replication.put_replication_configuration,
     "SetRepositoryPolicy": repositories.set_repository_policy,
     "TagResource": repositories.tag_resource,
     "UntagResource": repositories.untag_resource,
@@ -105,6 +108,9 @@ class StrictEcr:
         self.kms_keys |= {arn: arn for arn in self.kms_keys.values()}
         self.repositories: SortedDict = SortedDict()
         self.faults = Faults(self.clock)
+        self.lateness = Lateness(self.clock)
+        self.replication = replication.Replication()
+        self.role_age: Callable[[str], float | None] = lambda _arn: None  # seconds; None: not known
         self.authorize: Authorize | None = None  # asked before what clients in process call
         self.calls: Counter[str] = Counter()
         self.call_log: list[Call] = []
@@ -126,11 +132,24 @@ class StrictEcr:
 
     def holds(self, name: str) -> int | None:
         """How many images a repository holds, of every status; None if there is no such repository."""
+        self._receive()
         return len(self.repositories[name].images) if name in self.repositories else None
 
     def images(self, name: str) -> list[Image]:
         """The images of a repository; none if there is no such repository."""
+        self._receive()
         return list(self.repositories[name].images) if name in self.repositories else []
+
+    @property
+    def replicated_deletions(self) -> list[replication.ReplicatedDeletion]:
+        """The images that rules with deleteReplication deleted in other registries so far."""
+        return self.replication.deletions
+
+    def finish_restoring(self, name: str) -> None:
+        """Make the images of a repository active that are being restored, as ECR does after some 20 minutes."""
+        for image in self.images(name):
+            if image.status == "ACTIVATING":
+                image.status, image.last_activated_at = "ACTIVE", round(self.clock.time(), 3)
 
     def before(self, operation: str, function: Callable[[Parameters], object], nth: int | None = 1) -> None:
         """Call a function just before the nth call of an operation is worked on; None: each."""
@@ -165,6 +184,7 @@ class StrictEcr:
     ) -> tuple[int, dict[str, str], bytes]:
         """Answer a request of the registry's own protocol, /v2/."""
         with self._lock:
+            self._receive()
             return registry.handle(self, method, path, headers, body, query)
 
     def call(self, operation: str, parameters: Parameters) -> Parameters:
@@ -172,6 +192,7 @@ class StrictEcr:
         if operation not in OPERATIONS:
             raise EcrError("UnknownOperationException", f"{operation} is not known here.", 404)
         with self._lock:
+            self._receive()
             return OPERATIONS[operation](self, parameters)
 
     def serve(self, operation: str, parameters: Parameters, authorize: Authorize | None = None) -> Parameters:
@@ -187,9 +208,11 @@ class StrictEcr:
                 if operation == "CreateRepository" and parameters.get("tags"):
                     self.faults.check_permission("TagResource", self.caller, resource)
                 self._run(self._hooks.before, operation, parameters)
-                if authorize is not None:
-                    authorize(self, operation, parameters)
-                answer = self.call(operation, parameters)
+                once = self.lateness.take_stale(operation, lambda: self._names_existing(parameters))
+                with self.lateness.answering(once):
+                    if authorize is not None:
+                        authorize(self, operation, parameters)
+                    answer = self.call(operation, parameters)
                 self._run(self._hooks.after, operation, parameters)
                 return answer
         except EcrError as raised:
@@ -198,12 +221,22 @@ class StrictEcr:
         finally:
             self.call_log.append(Call(operation, parameters, started, self.clock.time(), error))
 
+    def _receive(self) -> None:
+        """Do what rules of other registries have deleted here meanwhile."""
+        if self.replication.arrived:
+            with self._lock:
+                replication.do_arrived(self)
+
     def _run(self, hooks: list[_Hook], operation: str, parameters: Parameters) -> None:
         for hook in hooks:
             if hook.operation == operation:
                 hook.seen += 1
                 if hook.nth in (None, hook.seen):
                     hook.function(parameters)
+
+    def _names_existing(self, parameters: Parameters) -> bool:
+        """Whether a call names a repository that exists."""
+        return self._resource(parameters).partition(":repository/")[2] in self.repositories
 
     def _resource(self, parameters: Parameters) -> str:
         name = parameters.get("repositoryName") or next(iter(parameters.get("repositoryNames", ())), "*")
@@ -224,9 +257,16 @@ class StrictEcr:
         return repository
 
     def find(self, parameters: Parameters) -> Repository:
-        """The repository that a call names."""
+        """The repository that a call changes. Raises EcrError where it is not found."""
         name = parameters["repositoryName"]
-        repository: Repository | None = self.repositories.get(name)
+        return self._found(name, parameters, self.lateness.to_change(self.repositories.get(name)))
+
+    def find_to_read(self, parameters: Parameters) -> Repository:
+        """The repository that a call reads; if ECR is late, it can be one that is deleted. Raises EcrError."""
+        name = parameters["repositoryName"]
+        return self._found(name, parameters, self.lateness.to_read(name, self.repositories.get(name)))
+
+    def _found(self, name: str, parameters: Parameters, repository: Repository | None) -> Repository:
         if repository is None or parameters.get("registryId", self.account) != self.account:
             raise EcrError(
                 "RepositoryNotFoundException",
@@ -234,17 +274,18 @@ class StrictEcr:
             )
         return repository
 
-    def find_by_arn(self, parameters: Parameters) -> Repository:
-        """The repository whose ARN a call names."""
+    def name_in_arn(self, parameters: Parameters) -> Parameters:
+        """The `repositoryName` of a call that gives an ARN. Raises EcrError for an ARN of something else."""
         arn = parameters["resourceArn"]
         prefix, _, name = arn.partition(":repository/")
         if not name or f"{prefix}:repository/" != self.arn(""):
             raise EcrError("InvalidParameterException", f"Invalid parameter at 'resourceArn': {arn}")
-        return self.find({"repositoryName": name})
+        return {"repositoryName": name}
 
     def check_policy(self, repository: Repository, action: str) -> None:
         """Raise AccessDenied if the repository's policy denies an action to everybody."""
-        statements = json.loads(repository.policy)["Statement"] if repository.policy else []
+        policy = self.lateness.policy_in_force(repository)
+        statements = json.loads(policy)["Statement"] if policy else []
         for each in [statements] if isinstance(statements, dict) else statements:
             if each["Effect"] == "Deny" and _is_everybody(each.get("Principal")) and _matches(each, action):
                 raise EcrError(
@@ -256,6 +297,7 @@ class StrictEcr:
     def note_deletion(self, repository: Repository, image: Image, *, by_force: bool) -> None:
         """Remember that an image is gone."""
         self.deletion_log.append(Deletion(repository.name, image.digest, self.clock.time(), by_force))
+        self.lateness.note_deleted_image(repository, image)
 
 
 def _is_everybody(principal: object) -> bool:

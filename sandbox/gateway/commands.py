@@ -33,6 +33,10 @@ class Commands:
                 self.deletions,
                 self.set_faults,
                 self.clear_faults,
+                self.set_lateness,
+                self.clear_lateness,
+                self.put_replication,
+                self.replicated_deletions,
                 self.settings,
                 self.invocations,
                 self.serve_functions,
@@ -81,6 +85,24 @@ class Commands:
 
     def clear_faults(self, account: str = ACCOUNT, region: str = REGION) -> None:
         self._cloud.images.clear_faults((account, region))
+
+    def set_lateness(self, steps: list[dict[str, Any]], account: str = ACCOUNT, region: str = REGION) -> None:
+        self._cloud.images.set_lateness((account, region), steps)
+
+    def clear_lateness(self, account: str = ACCOUNT, region: str = REGION) -> None:
+        self._cloud.images.clear_lateness((account, region))
+
+    def put_replication(
+        self,
+        destinations: list[dict[str, str]],
+        prefix: str | None = None,
+        account: str = ACCOUNT,
+        region: str = REGION,
+    ) -> None:
+        self._cloud.images.put_replication((account, region), destinations, prefix)
+
+    def replicated_deletions(self, account: str = ACCOUNT, region: str = REGION) -> list[dict[str, Any]]:
+        return self._cloud.images.replicated_deletions((account, region))
 
     def settings(self, changes: dict[str, Any], reset: bool = False) -> dict[str, Any]:
         if reset:

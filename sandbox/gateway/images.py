@@ -33,8 +33,14 @@ class Registries:
         """The registry of an account in a Region."""
         with self._lock:
             if place not in self._registries:
-                self._registries[place] = StrictEcr(account=place[0], region=place[1], registry_host=self._host)
+                self._registries[place] = self._new(place)
             return self._registries[place]
+
+    def _new(self, place: Place) -> StrictEcr:
+        registry = StrictEcr(account=place[0], region=place[1], registry_host=self._host)
+        registry.role_age = ministack.role_age
+        registry.replication.find = lambda region, account: self.at((account, region))
+        return registry
 
     def here(self) -> StrictEcr:
         """The registry of the account and Region of the request at hand."""
@@ -57,6 +63,24 @@ class Registries:
 
     def clear_faults(self, place: Place) -> None:
         self.at(place).faults.clear()
+
+    def set_lateness(self, place: Place, steps: Steps) -> None:
+        """Likewise, of the lateness."""
+        _run(self.at(place).lateness, steps)
+
+    def clear_lateness(self, place: Place) -> None:
+        self.at(place).lateness.clear()
+
+    def put_replication(self, place: Place, destinations: list[dict[str, str]], prefix: str | None) -> None:
+        """Replicate deletes to destinations, without any there are no rules."""
+        filters = {"repositoryFilters": [{"filter": prefix, "filterType": "PREFIX_MATCH"}]} if prefix else {}
+        rule = {"destinations": destinations, "deleteReplication": {"enabled": True}, **filters}
+        rules = [rule] if destinations else []
+        self.at(place).call("PutReplicationConfiguration", {"replicationConfiguration": {"rules": rules}})
+
+    def replicated_deletions(self, place: Place) -> list[dict[str, Any]]:
+        """The images that rules of this registry deleted in others."""
+        return [each._asdict() for each in self.at(place).replicated_deletions]
 
     def counts(self, place: Place) -> dict[str, int]:
         return dict(self.at(place).calls)
@@ -103,8 +127,10 @@ def _run(target: Any, steps: Steps) -> None:
 
 
 def _set(target: Any, attribute: str, value: Any) -> None:
-    """Set an attribute to what JSON can say of its value: lists stand for sets, and for tuples in mappings."""
+    """Set an attribute to what JSON can say of its value: a list becomes a set, and a tuple in a mapping."""
     present = getattr(target, attribute)
+    if attribute.startswith("_") or callable(present):
+        raise ValueError(f"{attribute} can't be set")
     if isinstance(present, set):
         value = set(value)
     elif isinstance(present, dict):

@@ -6,6 +6,7 @@ import contextvars
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
@@ -250,6 +251,15 @@ def role(account: str, name: str) -> tuple[Any, list[Any]] | None:
     attached = [_iam_evaluator._resolve_managed_policy_document(arn, account) for arn in found["AttachedPolicies"]]
     documents = [*found.get("InlinePolicies", {}).values(), *attached]
     return found["AssumeRolePolicyDocument"], [each for each in documents if each]
+
+
+def role_age(arn: str) -> float | None:
+    """For how many seconds a role has existed; None where there is no such role."""
+    found = _iam._roles.get_scoped(arn.split(":")[4], None, arn.rsplit("/", 1)[-1])
+    if found is None:
+        return None
+    created = datetime.fromisoformat(found["CreateDate"])
+    return (datetime.now(UTC) - created).total_seconds()
 
 
 def wrap_s3(wrap: Callable[[Callable[..., Awaitable[Response]]], Callable[..., Awaitable[Response]]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,8 @@ from sandbox.gateway.images import Registries
 
 NAME = "AWS::ECR::Repository"
 Properties = dict[str, Any]
+_PATIENCE = 60  # seconds
+_POLL = 0.05  # seconds
 
 _CODES = {
     "RepositoryNotFoundException": "NotFound",
@@ -54,6 +57,7 @@ class NativeRepository:
             **_mutability(properties),
         }
         made = self._call("CreateRepository", **{key: value for key, value in asked.items() if value})
+        self._wait_until_found(name)
         self._put_policies(name, properties, {})
         return name, _attributes(made["repository"])
 
@@ -93,6 +97,19 @@ class NativeRepository:
             self._call("SetRepositoryPolicy", repositoryName=name, policyText=text)
         elif previous.get("RepositoryPolicyText"):
             self._call("DeleteRepositoryPolicy", repositoryName=name)
+
+    def _wait_until_found(self, name: str) -> None:
+        """A new repository is found late if ECR is late."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._call("DescribeRepositories", repositoryNames=[name])
+            except HandlerError as failure:
+                if failure.code != "NotFound" or time.monotonic() > until:
+                    raise
+                time.sleep(_POLL)
+            else:
+                return
 
     def _put_tags(self, arn: str, desired: Properties, previous: Properties) -> None:
         tags = _own_tags(desired)

@@ -20,6 +20,7 @@ Parameters = Mapping[str, Any]
 
 _FOR_NEW_REPOSITORY = ("kms:DescribeKey", "kms:CreateGrant")
 _FOR_OLD_REPOSITORY = ("kms:RetireGrant",)
+_OF_REGISTRY = ("DescribeRegistry", "PutReplicationConfiguration")  # permissions that name no repository
 
 
 def authorizer(policies: Policies, principal: str) -> Callable[[StrictEcr, str, Parameters], None]:
@@ -40,7 +41,7 @@ def authorizer(policies: Policies, principal: str) -> Callable[[StrictEcr, str, 
 
 def checks(ecr: StrictEcr, operation: str, parameters: Parameters) -> list[Check]:
     """All questions to IAM that a call raises, in their order."""
-    arns = _resources(ecr, parameters)
+    arns = ["*"] if operation in _OF_REGISTRY else _resources(ecr, parameters)
     asked = _request_keys(parameters)
     found = [Check(f"ecr:{operation}", arn, {**_resource_keys(ecr, arn), **asked}) for arn in arns]
     if operation == "CreateRepository":
@@ -68,8 +69,9 @@ def _request_keys(parameters: Parameters) -> dict[str, str | list[str]]:
 
 
 def _resource_keys(ecr: StrictEcr, arn: str) -> dict[str, str | list[str]]:
-    repository = ecr.repositories.get(arn.partition(":repository/")[2])
-    tags = repository.tags if repository else {}
+    name = arn.partition(":repository/")[2]
+    repository = ecr.lateness.to_read(name, ecr.repositories.get(name))  # with the tags that are seen by now
+    tags = ecr.lateness.tags(repository) if repository else {}
     return {f"{service}:ResourceTag/{name}": value for name, value in tags.items() for service in ("aws", "ecr")}
 
 

@@ -29,6 +29,7 @@ def sandbox() -> Iterator[Sandbox]:
 def box(sandbox: Sandbox) -> Iterator[Sandbox]:
     yield sandbox
     sandbox.control.clear_faults()
+    sandbox.control.clear_lateness()
     sandbox.control.reset_settings()
     for name in sandbox.control.repositories():
         sandbox.client("ecr").delete_repository(repositoryName=name, force=True)
@@ -110,6 +111,67 @@ def test_latency_does_not_hold_up_others(box: Sandbox) -> None:
 def test_an_unknown_fault_is_refused(box: Sandbox) -> None:
     with pytest.raises(ControlError, match="set_faults: "):
         box.control.set_faults(no_such_thing=1)
+
+
+def test_lateness_that_is_set(box: Sandbox) -> None:
+    box.control.set_lateness(new_repository=0.3)
+    ecr = box.client("ecr")
+    ecr.create_repository(repositoryName="app")
+    with pytest.raises(ClientError, match="RepositoryNotFoundException"):
+        ecr.describe_repositories(repositoryNames=["app"])
+    time.sleep(0.3)
+    ecr.describe_repositories(repositoryNames=["app"])
+
+
+def test_lateness_that_is_called(box: Sandbox) -> None:
+    box.control.seed("app")
+    box.control.set_lateness(("stale_next", {"operation": "DescribeRepositories", "answer": "not found", "times": 2}))
+    ecr = box.client("ecr")
+    for _ in range(2):
+        with pytest.raises(ClientError, match="RepositoryNotFoundException"):
+            ecr.describe_repositories(repositoryNames=["app"])
+    ecr.describe_repositories(repositoryNames=["app"])
+
+
+def test_lateness_is_cleared(box: Sandbox) -> None:
+    box.control.set_lateness(("draw", {"source": 1}), new_repository=60)
+    box.client("ecr").create_repository(repositoryName="app")
+    box.control.clear_lateness()
+    box.client("ecr").describe_repositories(repositoryNames=["app"])
+
+
+@pytest.mark.parametrize("wrong", [{"no_such_thing": 1}, {"stale_next": {"operation": "DescribeImages"}}])
+def test_unknown_lateness_is_refused(box: Sandbox, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ControlError, match="set_lateness: "):
+        box.control.set_lateness(**wrong)
+
+
+def test_a_policy_that_names_a_role_of_the_sandbox_is_refused_while_the_role_is_new(box: Sandbox) -> None:
+    box.control.seed("app")
+    box.control.set_lateness(new_role=2)  # the sandbox's IAM tells whole seconds
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
+    role = box.client("iam").create_role(RoleName="new", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    statement = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "ecr:BatchGetImage"}
+    policy = {"repositoryName": "app", "policyText": json.dumps({"Statement": [statement]})}
+    with pytest.raises(ClientError, match="Principal not found"):
+        box.client("ecr").set_repository_policy(**policy)
+    time.sleep(2)
+    box.client("ecr").set_repository_policy(**policy)
+
+
+def test_deletes_are_replicated_to_another_region(box: Sandbox) -> None:
+    regions = "us-east-1", "eu-west-1"
+    here, there = (box.client("ecr", region=region) for region in regions)
+    for client in (here, there):
+        client.create_repository(repositoryName="app")
+        digest = client.put_image(repositoryName="app", imageManifest="{}")["image"]["imageId"]["imageDigest"]
+    box.control.put_replication(("eu-west-1", "123456789012"))
+    here.batch_delete_image(repositoryName="app", imageIds=[{"imageDigest": digest}])
+    box.control.put_replication()
+    assert there.list_images(repositoryName="app")["imageIds"] == []
+    [found] = box.control.replicated_deletions()
+    assert found == {"region": "eu-west-1", "registry": "123456789012", "repository": "app", "digest": digest}
+    there.delete_repository(repositoryName="app")
 
 
 def test_accounts_and_regions_have_their_own_images(box: Sandbox) -> None:

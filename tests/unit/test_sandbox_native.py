@@ -133,3 +133,13 @@ def test_a_custom_resource_works_on_the_strict_ecr(
     assert stack.delete() == status
     found = box.control.repository(name)
     assert (found and found["images"]) == left
+
+
+def test_a_stack_waits_until_a_new_repository_is_found(box: Sandbox, name: str) -> None:
+    policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "ecr:ListImages"}]}
+    box.control.set_lateness(new_repository=0.3)
+    stack = Stack(box)
+    status = stack.create(repository(RepositoryName=name, RepositoryPolicyText=policy))
+    box.control.clear_lateness()
+    assert status == "CREATE_COMPLETE"
+    assert stack.delete() == "DELETE_COMPLETE"
