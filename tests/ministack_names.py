@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ministack import app
-from ministack.core import concurrency, lambda_runtime, responses
+from ministack.core import concurrency, iam_actions, iam_evaluator, lambda_runtime, responses
 from ministack.services import cloudcontrol, cloudformation, ecr, iam, s3, sts
 from ministack.services.cloudformation import changesets, drift, engine, handlers, helpers, provisioners, stacks
 

@@ -45,7 +45,8 @@ EVERYTHING = {
     "Tags": [{"Key": "team", "Value": "shop"}],
     "EmptyOnDelete": "false",
     "DeletionProtection": "true",
-    "PurgeProtection": {"TagPatterns": ["v*", "release-*"], "PulledWithinDays": "30"},
+    "PurgeProtection": {"TagPatterns": ["v*", "release-*"], "PulledWithinDays": "30", "PushedWithinDays": "7"},
+    "AllowReplicatedDeletes": "true",
     "PurgeReport": {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"},
     "FreezeOnDelete": "true",
 }

@@ -54,6 +54,7 @@ class ResourceModel(BaseModel):
     PurgeProtection: Optional["_PurgeProtection"]
     PurgeReport: Optional["_PurgeReport"]
     FreezeOnDelete: Optional[bool]
+    AllowReplicatedDeletes: Optional[bool]
     Arn: Optional[str]
     RepositoryUri: Optional[str]
     RegistryId: Optional[str]
@@ -81,6 +82,7 @@ class ResourceModel(BaseModel):
             PurgeProtection=PurgeProtection._deserialize(json_data.get("PurgeProtection")),
             PurgeReport=PurgeReport._deserialize(json_data.get("PurgeReport")),
             FreezeOnDelete=json_data.get("FreezeOnDelete"),
+            AllowReplicatedDeletes=json_data.get("AllowReplicatedDeletes"),
             Arn=json_data.get("Arn"),
             RepositoryUri=json_data.get("RepositoryUri"),
             RegistryId=json_data.get("RegistryId"),
@@ -203,6 +205,7 @@ _Tag = Tag
 class PurgeProtection(BaseModel):
     TagPatterns: Optional[Sequence[str]]
     PulledWithinDays: Optional[int]
+    PushedWithinDays: Optional[int]
 
     @classmethod
     def _deserialize(
@@ -214,6 +217,7 @@ class PurgeProtection(BaseModel):
         return cls(
             TagPatterns=json_data.get("TagPatterns"),
             PulledWithinDays=json_data.get("PulledWithinDays"),
+            PushedWithinDays=json_data.get("PushedWithinDays"),
         )
 
 
@@ -249,6 +253,7 @@ _PurgeReport = PurgeReport
 class TypeConfigurationModel(BaseModel):
     DeletionProtection: Optional[bool]
     PurgeProtection: Optional["_PurgeProtection"]
+    AllowReplicatedDeletes: Optional[bool]
     PurgeReport: Optional["_PurgeReport"]
     Concurrency: Optional[int]
 
@@ -262,6 +267,7 @@ class TypeConfigurationModel(BaseModel):
         return cls(
             DeletionProtection=json_data.get("DeletionProtection"),
             PurgeProtection=PurgeProtection._deserialize(json_data.get("PurgeProtection")),
+            AllowReplicatedDeletes=json_data.get("AllowReplicatedDeletes"),
             PurgeReport=PurgeReport._deserialize(json_data.get("PurgeReport")),
             Concurrency=json_data.get("Concurrency"),
         )

@@ -103,6 +103,7 @@ def test_import_from_the_native_type(box: Sandbox, make_stack: Callable[[], Stac
         "EmptyOnDelete": True,
         "DeletionProtection": False,
         "FreezeOnDelete": False,
+        "AllowReplicatedDeletes": False,
     }
     delete_by_stack(box, new, repository_name)
     old.delete()

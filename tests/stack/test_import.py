@@ -29,6 +29,7 @@ def test_import_loses_and_changes_nothing_and_the_delete_then_works(
     wanted = {"RepositoryName": repository_name}
     assert stack.import_resource(to_import(repository_name), TYPE_NAME, wanted) == "IMPORT_COMPLETE"
     marked = {"EmptyOnDelete": True, "DeletionProtection": False, "FreezeOnDelete": False}
+    marked["AllowReplicatedDeletes"] = False
     assert read(box, repository_name) == before | marked
     assert holds(box, repository_name) == images
 

@@ -73,6 +73,7 @@ CHANGES: dict[str, tuple[Json, Json]] = {
         {"PurgeReport": {"BucketName": REPORTS["ReportBucketName"], "Prefix": "purges/before"}},
         {"PurgeReport": {"BucketName": REPORTS["ReportBucketName"], "Prefix": "purges/after"}},
     ),
+    "AllowReplicatedDeletes": ({}, {"AllowReplicatedDeletes": True}),
     "FreezeOnDelete": ({"FreezeOnDelete": False}, {"FreezeOnDelete": True}),
 }
 

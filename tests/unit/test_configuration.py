@@ -41,6 +41,15 @@ BAD = {
     "no days": ({"PurgeProtection": {"PulledWithinDays": 0}}, "a whole number from 1 to 3,650"),
     "days before": ({"PurgeProtection": {"PulledWithinDays": -1}}, "a whole number from 1 to 3,650"),
     "days beyond": ({"PurgeProtection": {"PulledWithinDays": 3651}}, "a whole number from 1 to 3,650"),
+    "no days of pushes": (
+        {"PurgeProtection": {"PushedWithinDays": 0}},
+        "PushedWithinDays must be a whole number from 1",
+    ),
+    "days of pushes beyond": (
+        {"PurgeProtection": {"PushedWithinDays": 3651}},
+        "PushedWithinDays must be a whole number from 1 to 3,650",
+    ),
+    "a text for replicated deletes": ({"AllowReplicatedDeletes": "true"}, "must be true or false, without quotes"),
     "a fraction of days": (
         {"PurgeProtection": {"PulledWithinDays": 1.5}},
         "a whole number, without quotes, but is 1.5",
@@ -77,12 +86,13 @@ def test_none_is_the_default(raw: object) -> None:
 def test_everything_is_read() -> None:
     raw = {
         "DeletionProtection": True,
-        "PurgeProtection": {"TagPatterns": ["v*", "*"], "PulledWithinDays": 30},
+        "PurgeProtection": {"TagPatterns": ["v*", "*"], "PulledWithinDays": 30, "PushedWithinDays": 7},
+        "AllowReplicatedDeletes": True,
         "PurgeReport": {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"},
         "Concurrency": 16,
     }
     assert read_configuration(raw) == AccountRules(
-        True, ("v*", "*"), 30, ReportPlace("audit", "purges/ecr", "210987654321"), 16
+        True, ("v*", "*"), 30, ReportPlace("audit", "purges/ecr", "210987654321"), 16, 7, True
     )
 
 
@@ -100,6 +110,7 @@ PLAUSIBLE = strategies.fixed_dictionaries(
                 )
                 | strategies.text(),
                 "PulledWithinDays": strategies.sampled_from([1, 3650, 0, 3651, "30", 1.5, None]),
+                "PushedWithinDays": strategies.sampled_from([1, 3650, 0, 3651, "30", 1.5, None]),
                 "Other": strategies.just(1),
             },
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from awstut_ecr_autopurgerepository.rules.account import AccountRules
-from awstut_ecr_autopurgerepository.rules.images import ImageRules, image_rules
+from awstut_ecr_autopurgerepository.rules.images import ImageRules, ProtectedImages, fingerprint, image_rules
 from awstut_ecr_autopurgerepository.rules.reserved_tags import read_tags, write_tags
 from awstut_ecr_autopurgerepository.rules.settings import Settings
 
@@ -17,8 +17,8 @@ ARN = "arn:aws:ecr:eu-west-1:123456789012:repository/app"
 NONE = AccountRules()
 
 
-def image(*tags: str, pushed: float = 400, pulled: float | None = None) -> Any:
-    """An image, pushed and pulled so many days ago."""
+def image(*tags: str, pushed: float = 400, pulled: float | None = None, restored: float | None = None) -> Any:
+    """An image, pushed, pulled and restored from the archive so many days ago."""
     detail: dict[str, Any] = {
         "imageDigest": "sha256:" + "0123456789ab" * 5 + "cdef",
         "imagePushedAt": NOW - timedelta(pushed),
@@ -27,6 +27,8 @@ def image(*tags: str, pushed: float = 400, pulled: float | None = None) -> Any:
         detail["imageTags"] = list(tags)
     if pulled is not None:
         detail["lastRecordedPullTime"] = NOW - timedelta(pulled)
+    if restored is not None:
+        detail["lastActivatedAt"] = NOW - timedelta(restored)
     return detail
 
 
@@ -109,3 +111,55 @@ def test_a_rule_says_where_it_comes_from() -> None:
     words = image_rules(operator, AccountRules(), NOW).protecting(image("v1"))
     assert words == "tag pattern v* (tag awstut:protect-tags of the repository)"
     assert rules(patterns=("v*",)).protecting(image("v1")) == "tag pattern v* (PurgeProtection in its template)"
+
+
+@pytest.mark.parametrize(
+    ("pulled", "restored", "protects"),
+    [(None, 29, True), (None, 30.9, True), (None, 31.1, False), (400, 3, True), (3, 400, True), (400, 400, False)],
+)
+def test_a_restore_from_the_archive_protects_like_a_pull(pulled: float | None, restored: float, protects: bool) -> None:
+    found = rules(pulled_within_days=30).protecting(image("a", pulled=pulled, restored=restored))
+    assert bool(found) is protects
+
+
+@pytest.mark.parametrize(("pushed", "protects"), [(0, True), (6.9, True), (7, True), (7.1, False), (400, False)])
+def test_a_push_protects_for_so_many_days(pushed: float, protects: bool) -> None:
+    assert bool(rules(pushed_within_days=7).protecting(image("a", pushed=pushed))) is protects
+
+
+def test_a_pull_is_no_push_and_a_push_is_no_pull() -> None:
+    """A repository that is pushed to daily and never pulled from stays deletable under PulledWithinDays."""
+    assert rules(pushed_within_days=30).protecting(image("a", pushed=400, pulled=1)) is None
+    assert rules(pulled_within_days=30).protecting(image("a", pushed=2)) is None
+
+
+def test_an_image_of_unknown_push_time_counts_as_pushed_now() -> None:
+    unknown = image("a")
+    del unknown["imagePushedAt"]
+    assert rules(pushed_within_days=1).protecting(unknown)
+
+
+def test_the_rule_for_pushes_says_its_days_and_where_it_comes_from() -> None:
+    both = rules(AccountRules(pushed_within_days=90), pushed_within_days=7)
+    assert both.protecting(image("a", pushed=3)) == "pushed within 90 days (type configuration of the account)"
+    only = rules(pushed_within_days=7).protecting(image("a", pushed=3))
+    assert only == "pushed within 7 days (PurgeProtection in its template)"
+
+
+@pytest.mark.parametrize("place", ["repository", "account"])
+def test_another_number_of_days_is_another_fingerprint(place: str) -> None:
+    def of(days: int | None) -> str:
+        chosen, account = (days, None) if place == "repository" else (None, days)
+        stored = read_tags(write_tags(Settings(pushed_within_days=chosen)))
+        return fingerprint(stored, AccountRules(pushed_within_days=account))
+
+    assert len({of(None), of(7), of(8)}) == 3
+    assert of(7) == of(7)
+
+
+def test_a_sample_names_the_restore_where_it_is_later_than_the_pull() -> None:
+    found = ProtectedImages()
+    found.add(image("a", pulled=60, restored=2), "a rule")
+    found.add(image("b", pulled=2, restored=60), "a rule")
+    assert "restored 2026-11-22" in found.samples[0]
+    assert "last pull 2026-11-22" in found.samples[1]

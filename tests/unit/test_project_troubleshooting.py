@@ -44,6 +44,7 @@ NO_MESSAGES = {
     "… image…": "",
     "at least": "",
     "last pull …": "",
+    "restored …": "",
     "no pull recorded": "",
     "They are …….": "",
     "and … more": "",

@@ -30,13 +30,19 @@ def test_create_with_everything_reads_back_as_it_was_asked_for(wire: Wire, ecr: 
         "DeletionProtection",
         "FreezeOnDelete",
         "PurgeProtection",
+        "AllowReplicatedDeletes",
     }:
         assert read[name] == EVERYTHING[name], name
     assert read["ImageScanningConfiguration"] == {"ScanOnPush": True}
     assert read["EmptyOnDelete"] is False
     assert read["DeletionProtection"] is True
     assert read["FreezeOnDelete"] is True
-    assert read["PurgeProtection"] == {"TagPatterns": ["v*", "release-*"], "PulledWithinDays": 30}
+    assert read["AllowReplicatedDeletes"] is True
+    assert read["PurgeProtection"] == {
+        "TagPatterns": ["v*", "release-*"],
+        "PulledWithinDays": 30,
+        "PushedWithinDays": 7,
+    }
 
 
 def test_create_writes_mark_rules_and_owner_in_the_same_call(wire: Wire, ecr: StrictEcr) -> None:
@@ -45,10 +51,13 @@ def test_create_writes_mark_rules_and_owner_in_the_same_call(wire: Wire, ecr: St
     request = tags.pop("awstut:request")
     assert re.fullmatch("[0-9a-f]{16}", request)
     assert tags == {
-        "awstut:auto-purge": "off deletion-protection protect-tags protect-pulled-days purge-report freeze-on-delete",
+        "awstut:auto-purge": "off deletion-protection protect-tags protect-pulled-days protect-pushed-days "
+        "purge-report freeze-on-delete",
         "awstut:deletion-protection": "on",
         "awstut:protect-tags": "v@ release-@",
         "awstut:protect-pulled-days": "30",
+        "awstut:protect-pushed-days": "7",
+        "awstut:replicated-deletes": "on",
         "awstut:purge-report": "s3://audit/purges/ecr 210987654321",
         "awstut:freeze-on-delete": "on",
         "awstut:stack-id": STACK,
@@ -64,6 +73,7 @@ def test_create_with_nothing_makes_a_name_and_sets_the_defaults(wire: Wire, ecr:
     assert re.fullmatch(r"shop-repository-[0-9a-f]{12}", model["RepositoryName"])
     assert model["EmptyOnDelete"] is True
     assert model["DeletionProtection"] is False
+    assert model["AllowReplicatedDeletes"] is False
     assert model["ImageTagMutability"] == "MUTABLE"
     assert "Tags" not in model
     assert wire.succeed("READ", {"RepositoryName": model["RepositoryName"]}) == model

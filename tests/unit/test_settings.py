@@ -29,6 +29,8 @@ ANY_SETTINGS = strategies.builds(
     pulled_within_days=strategies.none() | strategies.integers(1, MOST_DAYS),
     report=strategies.none() | ANY_PLACE,
     freeze=strategies.booleans(),
+    pushed_within_days=strategies.none() | strategies.integers(1, MOST_DAYS),
+    replicated_deletes=strategies.booleans(),
 )
 NAMES = [each.name for each in fields(Settings)]
 
@@ -47,6 +49,9 @@ def test_no_tag_that_is_taken_away_opens_a_repository(chosen: Settings, data: st
     key = data.draw(strategies.sampled_from(sorted(tags)))
     del tags[key]
     stored = reserved_tags.read_tags(tags)
+    if key == reserved_tags.REPLICATED_DELETES:  # the mark does not name it: without it, less is allowed
+        assert (stored.settings.replicated_deletes, stored.unreadable) == (False, ())
+        return
     assert not stored.marked or stored.unreadable == (key,)
 
 
@@ -60,6 +65,10 @@ def test_no_nonsense_in_a_tag_opens_a_repository(chosen: Settings, data: strateg
         return
     if key in reserved_tags.PROTECT_TAGS and nonsense.strip():
         nonsense += "+"  # without it, most words are patterns of image tags
+    if key == reserved_tags.REPLICATED_DELETES:
+        stored = reserved_tags.read_tags({**tags, key: nonsense})
+        assert (stored.settings.replicated_deletes, stored.unreadable) == (False, ())
+        return
     assert reserved_tags.read_tags({**tags, key: nonsense}).unreadable == (key,)
 
 

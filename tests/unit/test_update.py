@@ -55,6 +55,19 @@ UPDATES = {
     "empty on delete": ({}, {"EmptyOnDelete": False}, {"TagResource": 1}),
     "deletion protection": ({}, {"DeletionProtection": True}, {"TagResource": 1}),
     "deletion protection removed": ({"DeletionProtection": True}, {}, {"TagResource": 1, "UntagResource": 1}),
+    "days of pushes": ({}, {"PurgeProtection": {"PushedWithinDays": 3}}, {"TagResource": 1}),
+    "other days of pushes": (
+        {"PurgeProtection": {"PushedWithinDays": 3}},
+        {"PurgeProtection": {"PushedWithinDays": 30}},
+        {"TagResource": 1},
+    ),
+    "days of pushes removed": (
+        {"PurgeProtection": {"PushedWithinDays": 3}},
+        {},
+        {"TagResource": 1, "UntagResource": 1},
+    ),
+    "replicated deletes": ({}, {"AllowReplicatedDeletes": True}, {"TagResource": 1}),
+    "replicated deletes removed": ({"AllowReplicatedDeletes": True}, {}, {"UntagResource": 1}),
     "a report": ({}, {"PurgeReport": REPORT}, {"TagResource": 1}),
     "another report": ({"PurgeReport": {"BucketName": "old"}}, {"PurgeReport": REPORT}, {"TagResource": 1}),
     "a report removed": ({"PurgeReport": REPORT}, {}, {"TagResource": 1, "UntagResource": 1}),
@@ -185,7 +198,9 @@ def test_update_without_a_stack_marks_when_told_by_empty_on_delete(wire: Wire, e
         {"DeletionProtection": True},
         {"PurgeProtection": {"PulledWithinDays": 3}},
         {"PurgeReport": REPORT},
+        {"PurgeProtection": {"PushedWithinDays": 3}},
         {"FreezeOnDelete": True},
+        {"AllowReplicatedDeletes": True},
     ],
 )
 def test_update_without_a_stack_does_not_protect_what_is_not_marked(

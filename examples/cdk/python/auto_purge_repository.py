@@ -13,10 +13,11 @@ TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 
 @dataclass(frozen=True)
 class PurgeProtection:
-    """A delete fails if an image has a tag that matches, or was pulled in the last so many days."""
+    """A delete fails if an image has a tag that matches, or was pulled or pushed in the last so many days."""
 
     tag_patterns: list[str] | None = None
     pulled_within_days: int | None = None
+    pushed_within_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class AutoPurgeRepository(aws_ecr.Repository):
         purge_protection: PurgeProtection | None = None,
         purge_report: PurgeReport | None = None,
         freeze_on_delete: bool | None = None,
+        allow_replicated_deletes: bool | None = None,
         **repository: Any,
     ) -> None:
         if repository.get("auto_delete_images"):
@@ -60,11 +62,16 @@ class AutoPurgeRepository(aws_ecr.Repository):
         resource = cast(CfnResource, self.node.default_child)
         resource.add_override("Type", TYPE_NAME)
         resource.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
-        ours: dict[str, Any] = {"DeletionProtection": deletion_protection, "FreezeOnDelete": freeze_on_delete}
+        ours: dict[str, Any] = {
+            "DeletionProtection": deletion_protection,
+            "FreezeOnDelete": freeze_on_delete,
+            "AllowReplicatedDeletes": allow_replicated_deletes,
+        }
         if purge_protection:
             ours["PurgeProtection"] = {
                 "TagPatterns": purge_protection.tag_patterns,
                 "PulledWithinDays": purge_protection.pulled_within_days,
+                "PushedWithinDays": purge_protection.pushed_within_days,
             }
         if purge_report:
             ours["PurgeReport"] = {

@@ -3,10 +3,11 @@ import { Construct } from "constructs";
 
 export const TYPE_NAME = "Awstut::ECR::AutoPurgeRepository";
 
-/** A delete fails if an image has a tag that matches, or was pulled in the last so many days. */
+/** A delete fails if an image has a tag that matches, or was pulled or pushed in the last so many days. */
 export interface PurgeProtection {
   readonly tagPatterns?: string[];
   readonly pulledWithinDays?: number;
+  readonly pushedWithinDays?: number;
 }
 
 /** Where to write what a delete removed. */
@@ -22,6 +23,7 @@ export interface AutoPurgeRepositoryProps extends Omit<aws_ecr.RepositoryProps, 
   readonly purgeProtection?: PurgeProtection;
   readonly purgeReport?: PurgeReport;
   readonly freezeOnDelete?: boolean;
+  readonly allowReplicatedDeletes?: boolean;
 }
 
 /**
@@ -40,7 +42,8 @@ export interface AutoPurgeRepositoryProps extends Omit<aws_ecr.RepositoryProps, 
  */
 export class AutoPurgeRepository extends aws_ecr.Repository {
   constructor(scope: Construct, id: string, props: AutoPurgeRepositoryProps = {}) {
-    const { deletionProtection, purgeProtection, purgeReport, freezeOnDelete, ...repository } = props;
+    const { deletionProtection, purgeProtection, purgeReport, freezeOnDelete, allowReplicatedDeletes, ...repository } =
+      props;
     super(scope, id, repository);
     const resource = this.node.defaultChild as CfnResource;
     resource.addOverride("Type", TYPE_NAME);
@@ -48,9 +51,11 @@ export class AutoPurgeRepository extends aws_ecr.Repository {
     const ours = {
       DeletionProtection: deletionProtection,
       FreezeOnDelete: freezeOnDelete,
+      AllowReplicatedDeletes: allowReplicatedDeletes,
       PurgeProtection: purgeProtection && {
         TagPatterns: purgeProtection.tagPatterns,
         PulledWithinDays: purgeProtection.pulledWithinDays,
+        PushedWithinDays: purgeProtection.pushedWithinDays,
       },
       PurgeReport: purgeReport && {
         BucketName: purgeReport.bucket.bucketName,

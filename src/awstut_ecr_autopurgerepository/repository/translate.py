@@ -80,13 +80,18 @@ def model_of(repository: Repository, asked: ResourceModel | None = None) -> Reso
         PurgeProtection=_protection_model(stored.settings) if stored.marked else None,
         PurgeReport=_report_model(stored.settings) if stored.marked else None,
         FreezeOnDelete=stored.settings.freeze if stored.marked else None,
+        AllowReplicatedDeletes=stored.settings.replicated_deletes if stored.marked else None,
     )
 
 
 def _protection_model(chosen: Settings) -> PurgeProtection | None:
-    if not chosen.patterns and chosen.pulled_within_days is None:
+    if not chosen.patterns and chosen.pulled_within_days is None and chosen.pushed_within_days is None:
         return None
-    return PurgeProtection(TagPatterns=list(chosen.patterns) or None, PulledWithinDays=chosen.pulled_within_days)
+    return PurgeProtection(
+        TagPatterns=list(chosen.patterns) or None,
+        PulledWithinDays=chosen.pulled_within_days,
+        PushedWithinDays=chosen.pushed_within_days,
+    )
 
 
 def _report_model(chosen: Settings) -> PurgeReport | None:
@@ -130,6 +135,8 @@ def settings_of(wanted: ResourceModel) -> Settings:
         pulled_within_days=protection.PulledWithinDays if protection else None,
         report=_report_place(wanted.PurgeReport),
         freeze=wanted.FreezeOnDelete is True,
+        pushed_within_days=protection.PushedWithinDays if protection else None,
+        replicated_deletes=wanted.AllowReplicatedDeletes is True,
     )
 
 

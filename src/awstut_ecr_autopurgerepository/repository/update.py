@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 
-ON_MARKED_ONLY = ("DeletionProtection", "PurgeProtection", "PurgeReport", "FreezeOnDelete")
+ON_MARKED_ONLY = (
+    "DeletionProtection",
+    "PurgeProtection",
+    "PurgeReport",
+    "FreezeOnDelete",
+    "AllowReplicatedDeletes",
+)
 
 
 def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
@@ -77,7 +83,7 @@ def _tags_after(
     marks = _marks(request, wanted, previous, live)
     if marks is None:
         return after
-    after = {key: value for key, value in after.items() if key not in reserved_tags.RULE_TAGS} | marks
+    after = {key: value for key, value in after.items() if key not in reserved_tags.SETTING_TAGS} | marks
     check_room_for_tags(sum(map(reserved_tags.is_user, after)), reserved_tags.read_tags(after).settings)
     return after
 

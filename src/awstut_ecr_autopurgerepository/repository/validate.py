@@ -45,8 +45,9 @@ def _check_ours(protection: PurgeProtection | None, report: PurgeReport | None) 
     try:
         if protection and protection.TagPatterns is not None:
             check_patterns("PurgeProtection.TagPatterns", list(protection.TagPatterns))
-        if protection and protection.PulledWithinDays is not None:
-            check_days("PurgeProtection.PulledWithinDays", protection.PulledWithinDays)
+        for name in ("PulledWithinDays", "PushedWithinDays") if protection else ():
+            if (days := getattr(protection, name)) is not None:
+                check_days(f"PurgeProtection.{name}", days)
         if report:
             report_place("PurgeReport", report.BucketName, report.Prefix, report.BucketOwner)
     except ValueError as error:

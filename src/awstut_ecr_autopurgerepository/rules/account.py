@@ -17,7 +17,7 @@ class AccountRules:
     """What an administrator chose. The rules add to those of a repository, and never weaken them.
 
     ``report`` is used where a repository names no place of its own. ``concurrency`` is how many deletes are in flight
-    at once.
+    at once. ``replicated_deletes`` allows, for all repositories, a purge whose deletions ECR replicates.
     """
 
     deletion_protection: bool = False
@@ -25,6 +25,8 @@ class AccountRules:
     pulled_within_days: int | None = None
     report: ReportPlace | None = None
     concurrency: int = DEFAULT_CONCURRENCY
+    pushed_within_days: int | None = None
+    replicated_deletes: bool = False
 
 
 def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
@@ -35,8 +37,9 @@ def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
     protection, report = configuration.get("PurgeProtection", {}), configuration.get("PurgeReport")
     if "TagPatterns" in protection:
         check_patterns("PurgeProtection.TagPatterns", protection["TagPatterns"])
-    if "PulledWithinDays" in protection:
-        check_days("PurgeProtection.PulledWithinDays", protection["PulledWithinDays"])
+    for name in ("PulledWithinDays", "PushedWithinDays"):
+        if name in protection:
+            check_days(f"PurgeProtection.{name}", protection[name])
     concurrency = configuration.get("Concurrency", DEFAULT_CONCURRENCY)
     check_number("Concurrency", concurrency, MOST_CONCURRENCY)
     return AccountRules(
@@ -45,6 +48,8 @@ def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
         pulled_within_days=protection.get("PulledWithinDays"),
         report=_place(report) if report is not None else None,
         concurrency=concurrency,
+        pushed_within_days=protection.get("PushedWithinDays"),
+        replicated_deletes=configuration.get("AllowReplicatedDeletes", False),
     )
 
 

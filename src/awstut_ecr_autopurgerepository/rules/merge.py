@@ -10,8 +10,10 @@ from .reserved_tags import (
     FREEZE_ON_DELETE,
     MARK,
     PROTECT_PULLED_DAYS,
+    PROTECT_PUSHED_DAYS,
     PROTECT_TAGS,
     PURGE_REPORT,
+    REPLICATED_DELETES,
 )
 from .settings import Settings, Stored
 
@@ -22,6 +24,8 @@ _TAGS_OF = {
     "pulled_within_days": {PROTECT_PULLED_DAYS},
     "report": {PURGE_REPORT},
     "freeze": {FREEZE_ON_DELETE},
+    "pushed_within_days": {PROTECT_PUSHED_DAYS},
+    "replicated_deletes": {REPLICATED_DELETES},
 }
 
 

@@ -22,13 +22,25 @@ DELETION_PROTECTION = PREFIX + "deletion-protection"
 # Ten patterns of 64 characters need four tags of 256, because no pattern is split over two tags.
 PROTECT_TAGS = tuple(PREFIX + name for name in ("protect-tags", "protect-tags-2", "protect-tags-3", "protect-tags-4"))
 PROTECT_PULLED_DAYS = PREFIX + "protect-pulled-days"
+PROTECT_PUSHED_DAYS = PREFIX + "protect-pushed-days"
 PURGE_REPORT = PREFIX + "purge-report"
 FREEZE_ON_DELETE = PREFIX + "freeze-on-delete"
-RULE_TAGS = (DELETION_PROTECTION, *PROTECT_TAGS, PROTECT_PULLED_DAYS, PURGE_REPORT, FREEZE_ON_DELETE)
+RULE_TAGS = (
+    DELETION_PROTECTION,
+    *PROTECT_TAGS,
+    PROTECT_PULLED_DAYS,
+    PROTECT_PUSHED_DAYS,
+    PURGE_REPORT,
+    FREEZE_ON_DELETE,
+)
+# The mark does not name this tag, because it allows something: any value but ``on``, or none, allows less.
+REPLICATED_DELETES = PREFIX + "replicated-deletes"
+SETTING_TAGS = (*RULE_TAGS, REPLICATED_DELETES)
 REQUEST = PREFIX + "request"
 PURGE_PROGRESS = PREFIX + "purge-progress"
 STACK_ID = PREFIX + "stack-id"
 LOGICAL_ID = PREFIX + "logical-id"
+TAKEN_OVER = PREFIX + "taken-over"  # request_hash of the update that took the repository over
 
 MOST_TAGS = 50  # on a repository: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-using-tags.html
 STANDING_TAGS = 4  # mark, request, stack and logical id: every repository has them, or room is kept for them
@@ -70,13 +82,13 @@ class _Reader:
                 self.unreadable.append(key)
             yield from filter(PATTERN.fullmatch, words)
 
-    def days(self) -> int | None:
-        value = self.value(PROTECT_PULLED_DAYS)
+    def days(self, key: str) -> int | None:
+        value = self.value(key)
         if value is None or value == "off":
             return None
         if re.fullmatch("[1-9][0-9]{0,3}", value) and int(value) <= MOST_DAYS:
             return int(value)
-        self.unreadable.append(PROTECT_PULLED_DAYS)
+        self.unreadable.append(key)
         return None
 
     def report(self) -> ReportPlace | None:
@@ -100,9 +112,11 @@ def read_tags(tags: Mapping[str, str]) -> Stored:
         empty_on_delete=_SWITCH.get(word, False),
         deletion_protection=reader.switch(DELETION_PROTECTION),
         patterns=tuple(dict.fromkeys(reader.patterns())),
-        pulled_within_days=reader.days(),
+        pulled_within_days=reader.days(PROTECT_PULLED_DAYS),
         report=reader.report(),
         freeze=reader.switch(FREEZE_ON_DELETE),
+        pushed_within_days=reader.days(PROTECT_PUSHED_DAYS),
+        replicated_deletes=tags.get(REPLICATED_DELETES) == "on",
     )
     return Stored(
         marked=MARK in tags,
@@ -116,17 +130,20 @@ def read_tags(tags: Mapping[str, str]) -> Stored:
 
 
 def write_tags(settings: Settings) -> dict[str, str]:
-    """The mark, and the rule tags that belong to it."""
+    """The mark, the rule tags that belong to it, and the tag that allows replicated deletes."""
     rules = dict(zip(PROTECT_TAGS, _packed(settings.patterns), strict=False))
     if settings.deletion_protection:
         rules[DELETION_PROTECTION] = "on"
     if settings.pulled_within_days is not None:
         rules[PROTECT_PULLED_DAYS] = str(settings.pulled_within_days)
+    if settings.pushed_within_days is not None:
+        rules[PROTECT_PUSHED_DAYS] = str(settings.pushed_within_days)
     if settings.report:
         rules[PURGE_REPORT] = str(settings.report)
     if settings.freeze:
         rules[FREEZE_ON_DELETE] = "on"
-    return {MARK: mark(settings.empty_on_delete, rules), **rules}
+    allowed = {REPLICATED_DELETES: "on"} if settings.replicated_deletes else {}
+    return {MARK: mark(settings.empty_on_delete, rules), **rules, **allowed}
 
 
 def _packed(patterns: Iterable[str]) -> list[str]:

@@ -40,8 +40,9 @@ class Settings:
     """What the user chose for deletes.
 
     ``patterns`` are patterns of image tags that protect an image; ``*`` stands for any run of characters.
-    ``pulled_within_days`` is the number of days for which a pull protects an image, or None. ``freeze`` is True if
-    pushes are refused while a purge runs.
+    ``pulled_within_days`` is the number of days for which a pull, or a restore from the archive, protects an image, or
+    None; ``pushed_within_days`` the same for a push. ``freeze`` is True if pushes are refused while a purge runs.
+    ``replicated_deletes`` is True if a purge may go ahead although ECR replicates its deletions.
     """
 
     empty_on_delete: bool = True
@@ -50,6 +51,8 @@ class Settings:
     pulled_within_days: int | None = None
     report: ReportPlace | None = None
     freeze: bool = False
+    pushed_within_days: int | None = None
+    replicated_deletes: bool = False
 
 
 @dataclass(frozen=True)
