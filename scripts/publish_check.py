@@ -195,7 +195,7 @@ CHECKS: dict[str, Callable[[Project], Problems]] = {
     "the package builds and fits": package_builds,
     "cfn validate": _command("cfn", "validate"),
     "models, docs and role are what cfn generate writes": _command(
-        "python", "-m", "pytest", "-q", "tests/unit/test_project_generated.py"
+        "python", "-m", "pytest", "-q", "tests/project/test_generated.py"
     ),
     "the contract tests pass": _command("python", "-m", "pytest", "-q", "tests/contract"),
 }

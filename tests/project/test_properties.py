@@ -9,8 +9,8 @@ import cfn_flip
 import pytest
 
 from awstut_ecr_autopurgerepository.repository.update import ON_MARKED_ONLY
+from tests.project.test_native_schema import OURS_ALONE
 from tests.project_copy import ROOT, SCHEMA_NAME
-from tests.unit.test_project_native_schema import OURS_ALONE
 
 SCHEMA = json.loads((ROOT / SCHEMA_NAME).read_text(encoding="utf-8"))
 READ_ONLY = {path.rpartition("/")[2] for path in SCHEMA["readOnlyProperties"]}
@@ -63,7 +63,7 @@ def test_a_guide_says_what_it_is_good_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(SCHEMA["properties"]) - READ_ONLY))
 def test_the_schema_s_list_of_differences_and_ours_agree(name: str) -> None:
-    """A property is either native, or in the list of differences that test_project_native_schema.py compares."""
+    """A property is either native, or in the list of differences that test_native_schema.py compares."""
     native = {
         "RepositoryName",
         "EncryptionConfiguration",

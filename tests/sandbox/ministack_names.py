@@ -1,6 +1,6 @@
 """The private names of ministack that the sandbox uses: another version may have none of them.
 
-These tests import ministack, so they need the sandbox's environment: tests/unit/test_sandbox_ministack.py runs them.
+These tests import ministack, so they need the sandbox's environment: tests/sandbox/test_sandbox_ministack.py runs them.
 """
 
 import inspect
@@ -22,7 +22,7 @@ def parameters(function: object) -> list[str]:
 
 
 def test_the_version_is_the_pinned_one() -> None:
-    text = (Path(__file__).parents[1] / "requirements-sandbox.in").read_text()
+    text = (Path(__file__).parents[2] / "requirements-sandbox.in").read_text()
     version = metadata.version("ministack")
     assert f"ministack=={version} " in text
 
