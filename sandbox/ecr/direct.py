@@ -31,7 +31,7 @@ class _DirectClient:
     def __init__(self, ecr: StrictEcr, operations: dict[str, str]) -> None:
         self._ecr = ecr
         self._operations = operations
-        self.meta = SimpleNamespace(region_name=ecr.region)
+        self.meta = SimpleNamespace(region_name=ecr.region, partition="aws")
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         try:

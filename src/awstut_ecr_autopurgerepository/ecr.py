@@ -53,6 +53,11 @@ def delete_repository(ecr: ECRClient, name: str) -> None:
     ecr.delete_repository(repositoryName=name)
 
 
+def describe_registry(ecr: ECRClient) -> Mapping[str, Any]:
+    """The registry of the account and Region, with its replication configuration."""
+    return ecr.describe_registry()
+
+
 def list_tags(ecr: ECRClient, arn: str) -> dict[str, str]:
     """All tags of a repository."""
     return {tag["Key"]: tag.get("Value", "") for tag in ecr.list_tags_for_resource(resourceArn=arn)["tags"]}
@@ -68,10 +73,10 @@ def untag_repository(ecr: ECRClient, arn: str, keys: Iterable[str]) -> None:
     ecr.untag_resource(resourceArn=arn, tagKeys=list(keys))
 
 
-def describe_images(ecr: ECRClient, name: str, token: str | None) -> DescribeImagesResponseTypeDef:
-    """A page of images of every status: active, archived, being restored."""
-    page: dict[str, Any] = {"nextToken": token} if token is not None else {}
-    return ecr.describe_images(repositoryName=name, maxResults=IMAGES_PER_PAGE, filter={"imageStatus": "ANY"}, **page)
+def describe_images(ecr: ECRClient, name: str, token: str | None, status: str = "ANY") -> DescribeImagesResponseTypeDef:
+    """A page of images of a status; ANY: active, archived, being restored."""
+    page: dict[str, Any] = {"filter": {"imageStatus": status}} | ({"nextToken": token} if token is not None else {})
+    return ecr.describe_images(repositoryName=name, maxResults=IMAGES_PER_PAGE, **page)
 
 
 def delete_images(ecr: ECRClient, name: str, digests: list[str]) -> BatchDeleteImageResponseTypeDef:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 from collections.abc import Callable
@@ -47,7 +48,13 @@ REASONS: dict[HandlerErrorCode, tuple[str, ...]] = {
         "protected by",
         "pushes cannot be refused",
     ),
-    HandlerErrorCode.NotStabilized: ("images keep arriving", "ECR refuses to delete", "yet says that it is not empty"),
+    HandlerErrorCode.NotStabilized: (
+        "images keep arriving",
+        "ECR refuses to delete",
+        "yet says that it is not empty",
+        "different answers",
+        "ECR still lists",
+    ),
     HandlerErrorCode.AccessDenied: ("was denied. Allow it to the role",),
     HandlerErrorCode.InvalidCredentials: ("ExpiredTokenException", "has expired"),
     HandlerErrorCode.Throttling: ("Rate exceeded",),
@@ -130,6 +137,7 @@ class Deletes(RuleBasedStateMachine):
         self.ecr = StrictEcr(clock=self.clock, account=ACCOUNT, region=REGION)
         self.bucket = ReportBucket(self.clock)
         self.operations = 0
+        self.requests = itertools.count(1)
         self.operation: Operation | None = None
         self.soon: list[tuple[int, Action]] = []  # after so many calls
         self.made = 0  # images
@@ -145,7 +153,7 @@ class Deletes(RuleBasedStateMachine):
     def create(self, chosen: str, count: int, stack: bool, pair: tuple[str, str | None]) -> None:
         self.stack_id = STACK if stack else None
         self.ecr.faults.latency = {"*": 0.05}
-        self.ecr.repository("app", tags=OWNED)
+        self.ecr.repository("app", tags=OWNED | {"awstut:request": "request-0"})
         self.push(chosen, count)
         self.change_tag(pair)
 
@@ -242,7 +250,8 @@ class Deletes(RuleBasedStateMachine):
             self.make_anew(count)
 
     def make_anew(self, count: int) -> None:
-        self.ecr.repository("app", tags=OWNED).with_images(count)
+        self.clock.advance(2)  # no repository is made within a second of another one of its name
+        self.ecr.repository("app", tags=OWNED | {"awstut:request": f"request-{next(self.requests)}"}).with_images(count)
         if self.operation and self.operation.created is not None:
             self.fresh |= {image.digest for image in self.ecr.images("app")}
 

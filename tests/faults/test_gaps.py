@@ -34,7 +34,8 @@ def quick(ecr: StrictEcr, delete: Purge) -> None:
 def test_somebody_else_deletes_the_repository(ecr: StrictEcr, delete: Purge, filled: Filled, gap: int) -> None:
     at_call(ecr, gap, lambda: ecr.call("DeleteRepository", {"repositoryName": "app", "force": True}))
     event = delete()
-    assert event.status is SUCCESS or (gap == 1 and event.errorCode is HandlerErrorCode.NotFound), event.message
+    unseen = gap <= 2 and event.errorCode is HandlerErrorCode.NotFound  # by both witnesses
+    assert event.status is SUCCESS or unseen, event.message
     assert ecr.holds("app") is None
 
 
@@ -46,10 +47,14 @@ def test_a_new_repository_of_the_same_name_survives(ecr: StrictEcr, delete: Purg
         nonlocal made_anew
         made_anew = True
         ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
-        ecr.repository("app", tags=filled.tags).with_images(7)
+        delete.clock.advance(5)
+        ecr.repository("app", tags=filled.tags | {"awstut:request": "another"}).with_images(7)
 
     at_call(ecr, gap, make_anew)
-    assert delete().status is SUCCESS
+    event = delete()
+    # Between the two calls of the first look: nobody can tell them apart, so nothing is deleted.
+    in_doubt = gap == 2 and event.errorCode is HandlerErrorCode.NotStabilized
+    assert event.status is SUCCESS or in_doubt, event.message
     assert ecr.holds("app") == (7 if made_anew else None)
 
 

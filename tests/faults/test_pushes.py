@@ -103,7 +103,13 @@ def test_the_statement_denies_all_that_a_push_calls_and_nothing_else(ecr: Strict
         "Sid": "StopPushes",
         "Effect": "Deny",
         "Principal": "*",
-        "Action": ["ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"],
+        "Action": [
+            "ecr:InitiateLayerUpload",
+            "ecr:UploadLayerPart",
+            "ecr:CompleteLayerUpload",
+            "ecr:PutImage",
+            "ecr:BatchImportUpstreamImage",
+        ],
     }
 
 

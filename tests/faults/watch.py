@@ -24,7 +24,15 @@ Json = dict[str, Any]
 MARK, LOCK, PATTERNS = "awstut:auto-purge", "awstut:deletion-protection", "awstut:protect-tags"
 REPORT, FREEZE = "awstut:purge-report", "awstut:freeze-on-delete"
 SID = "AwstutFreezeOnDelete"
-READING = frozenset({"describe_repositories", "list_tags_for_resource", "describe_images", "get_repository_policy"})
+READING = frozenset(
+    {
+        "describe_repositories",
+        "list_tags_for_resource",
+        "describe_images",
+        "describe_registry",
+        "get_repository_policy",
+    }
+)
 
 
 class BrokenPromiseError(BaseException):
@@ -118,7 +126,7 @@ class Watch:
 
     @property
     def meta(self) -> SimpleNamespace:
-        return SimpleNamespace(region_name=self.ecr.region)
+        return SimpleNamespace(region_name=self.ecr.region, partition="aws")
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):
@@ -196,14 +204,14 @@ class Watch:
     def _after(self, name: str, parameters: Json, answer: Json) -> None:
         if name == "describe_repositories":
             self.created = answer["repositories"][0]["createdAt"]
-            if self.operation.created is None:
-                self.operation.created = self.created
         elif name in ("get_repository_policy", "set_repository_policy"):
             text = answer["policyText"]
             self.policy = without_freeze(text)
             self.operation.frozen = self.operation.frozen or SID in text
         elif name == "list_tags_for_resource":
             self.tags = {tag["Key"]: tag["Value"] for tag in answer["tags"]}
+            if self.operation.created is None:  # both witnesses have seen it
+                self.operation.created = self.created
             self.images = {}
             if self.operation.walk != self.rule:
                 self.operation.walk = None

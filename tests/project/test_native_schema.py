@@ -38,6 +38,7 @@ OURS_ALONE = {
     "handlers/delete/permissions: s3:PutObject": "the purge report",
     "handlers/delete/permissions: ecr:BatchDeleteImage": "the purge",
     "handlers/delete/permissions: ecr:DescribeImages": "the purge lists what it deletes",
+    "handlers/delete/permissions: ecr:DescribeRegistry": "a purge that ECR would carry elsewhere is refused",
     "handlers/delete/permissions: ecr:DescribeRepositories": "the delete makes sure that the repository is gone",
     "handlers/delete/permissions: ecr:TagResource": "a long purge shows how far it is in a tag",
     "handlers/delete/permissions: ecr:ListTagsForResource": "the delete obeys the rules that are stored as tags",

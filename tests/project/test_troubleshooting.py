@@ -52,6 +52,7 @@ NO_MESSAGES = {
     "aws ecr tag-resource --region … --resource-arn … --tags …": "",
     "--region … --repository-name …": "",
     "aws ecr delete-repository-policy …": "",
+    "aws cloudformation delete-stack --stack-name … --retain-resources …": "",
     'aws ecr set-repository-policy … --policy-text "$(aws ecr get-repository-policy … --query policyText --output text '
     """| jq -c '.Statement|=map(select(.Sid!="AwstutFreezeOnDelete"))')\"""": "",
 }

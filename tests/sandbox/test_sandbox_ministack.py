@@ -11,7 +11,7 @@ from tests.project_copy import ROOT
 
 
 def test_ministack_has_the_private_names_that_the_sandbox_uses() -> None:
-    options = "-q -p no:cacheprovider -o addopts="  # pyproject.toml's addopts need plugins of .venv
+    options = "-q -p no:cacheprovider --noconftest -o addopts="  # pyproject.toml's addopts need plugins of .venv
     command = [interpreter.find(), "-m", "pytest", *options.split(), "tests/sandbox/ministack_names.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -108,7 +108,13 @@ ACTIONS = {
 ELSEWHERE = {
     "CREATE": {"DescribeRepositories", "ListTagsForResource", "DeleteRepository"},
     "UPDATE": {"DeleteRepositoryPolicy", "DeleteLifecyclePolicy"},
-    "DELETE": {"TagResource", "GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy"},
+    "DELETE": {
+        "TagResource",
+        "GetRepositoryPolicy",
+        "SetRepositoryPolicy",
+        "DeleteRepositoryPolicy",
+        "DescribeRegistry",
+    },
 }
 
 

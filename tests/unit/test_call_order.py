@@ -16,7 +16,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, Pro
 
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
-from tests.strict import MARKED, OWNED, Killed, Purge
+from tests.strict import ACCOUNT, MARKED, OWNED, Killed, Purge
 
 FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
 REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges"}
@@ -51,9 +51,10 @@ class World:
         self.names.append("killed")
 
     def recreate(self, tags: dict[str, str]) -> None:
-        """Somebody else deletes the repository, and makes another of that name."""
+        """Somebody else deletes the repository, and creates another of that name, which has another request's hash."""
         self.ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
-        self.ecr.repository("app", tags=tags).with_images(7)
+        self.clock.advance(5)
+        self.ecr.repository("app", tags=tags | {"awstut:request": "another"}).with_images(7)
 
 
 def empty(world: World) -> ProgressEvent:
@@ -83,12 +84,11 @@ def frozen(world: World) -> ProgressEvent:
 
 
 def frozen_and_failed(world: World) -> ProgressEvent:
-    """KMS refuses an image for good: pushes are allowed again before the answer."""
+    """The role may not delete images: pushes are allowed again before the answer."""
     world.ecr.repository("app", tags=FREEZE).with_images(3)
-    digest = world.ecr.images("app")[0].digest
-    world.ecr.faults.image_failures[digest] = ("KmsError", "The key is disabled", None)
+    world.ecr.faults.deny.add("ecr:BatchDeleteImage")
     event = world.slices()
-    assert event.errorCode is HandlerErrorCode.NotStabilized
+    assert event.errorCode is HandlerErrorCode.AccessDenied
     return event
 
 
@@ -177,6 +177,31 @@ def pushed_meanwhile(world: World) -> ProgressEvent:
     return world.slices()
 
 
+def stale_meanwhile(world: World) -> ProgressEvent:
+    """One answer says that the repository is gone; it is there, so the pass begins again."""
+    world.ecr.repository("app", tags=MARKED).with_images(101)
+    world.ecr.lateness.stale_next("BatchDeleteImage")
+    return world.slices()
+
+
+def late_to_be_empty(world: World) -> ProgressEvent:
+    """ECR says for 4 seconds after the last image that the repository is not empty."""
+    world.ecr.repository("app", tags=MARKED).with_images(101)
+    world.ecr.lateness.emptied_repository = 4
+    return world.slices()
+
+
+def replicated(world: World) -> ProgressEvent:
+    """ECR would delete each image in another Region, too."""
+    destination = {"region": "eu-central-1", "registryId": ACCOUNT}
+    rule = {"destinations": [destination], "deleteReplication": {"enabled": True}}
+    world.ecr.call("PutReplicationConfiguration", {"replicationConfiguration": {"rules": [rule]}})
+    world.ecr.repository("app", tags=MARKED).with_images(101)
+    event = world.slices()
+    assert event.errorCode is HandlerErrorCode.InvalidRequest
+    return event
+
+
 def rule_changed_meanwhile(world: World) -> ProgressEvent:
     """A new rule between two calls of the handler: everything is checked again before another image goes."""
     world.ecr.repository("app", tags=MARKED).with_images(5_000)
@@ -243,97 +268,133 @@ class RecordingS3:
         return client
 
 
+# Since the first version of these lists:
+# - DescribeRegistry, once in each call of the handler in which images are deleted: ECR may delete them elsewhere, too.
+# - That the repository is gone is believed after DescribeRepositories and ListTagsForResource have said so for 10 s.
+# - A policy is read twice before it is written: one answer may be old, and would undo what others put there.
+# - Once the push block is written, the images are listed and checked again: one may have arrived since.
+# - A role that may not delete is no sign that the repository is gone: both witnesses are asked.
 ORDERS: dict[Callable[[World], ProgressEvent], str] = {
     empty: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories DeleteRepository "
         "DescribeRepositories"
     ),
     images_101: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2 "
-        "DeleteRepository DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*2 DeleteRepository DescribeRepositories"
     ),
     multi_architecture: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*5 "
-        "DeleteRepository DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*5 DeleteRepository DescribeRepositories"
     ),
     index_of_indexes: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2 "
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2 "
-        "DeleteRepository DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*2 DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
+        "BatchDeleteImage*2 DeleteRepository DescribeRepositories"
     ),
     frozen: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
-        "SetRepositoryPolicy DescribeRepositories BatchDeleteImage*2 DeleteRepository DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories*2 ListTagsForResource DescribeImages "
+        "DescribeRepositories GetRepositoryPolicy BatchDeleteImage*2 DeleteRepository DescribeRepositories"
     ),
     frozen_and_failed: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
-        "SetRepositoryPolicy DescribeRepositories BatchDeleteImage DescribeRepositories ListTagsForResource "
-        "DescribeImages DescribeRepositories GetRepositoryPolicy BatchDeleteImage DescribeRepositories "
-        "ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy BatchDeleteImage "
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
-        "BatchDeleteImage GetRepositoryPolicy DeleteRepositoryPolicy"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories*2 ListTagsForResource DescribeImages "
+        "DescribeRepositories GetRepositoryPolicy BatchDeleteImage DescribeRepositories ListTagsForResource "
+        "GetRepositoryPolicy*2 DeleteRepositoryPolicy"
     ),
     leftover_freeze: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
-        "SetRepositoryPolicy DescribeRepositories BatchDeleteImage killed DescribeRepositories "
-        "ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy DeleteRepositoryPolicy "
-        "BatchDeleteImage DeleteRepository DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories*2 ListTagsForResource DescribeImages "
+        "DescribeRepositories GetRepositoryPolicy BatchDeleteImage killed DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories GetRepositoryPolicy*2 "
+        "DeleteRepositoryPolicy BatchDeleteImage DeleteRepository DescribeRepositories"
     ),
     protected: "DescribeRepositories ListTagsForResource DescribeImages*2",
     locked: "DescribeRepositories ListTagsForResource",
     foreign: "DescribeRepositories ListTagsForResource",
     purge_is_off: "DescribeRepositories ListTagsForResource DescribeImages",
-    gone: "DescribeRepositories",
+    gone: (
+        "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories "
+        "ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource"
+    ),
     two_slices: (
-        "DescribeRepositories ListTagsForResource DescribeImages*5 DescribeRepositories BatchDeleteImage*40 | "
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*10 "
-        "DeleteRepository DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages*5 DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*40 | DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry "
+        "DescribeRepositories BatchDeleteImage*10 DeleteRepository DescribeRepositories"
     ),
     check_of_two_slices: (
         "DescribeRepositories ListTagsForResource DescribeImages*5 | DescribeRepositories ListTagsForResource "
-        "DescribeImages*2 DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
-        "BatchDeleteImage*10 DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
+        "DescribeImages*2 DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry "
+        "DescribeRepositories BatchDeleteImage*10 DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories BatchDeleteImage*10 DescribeRepositories ListTagsForResource DescribeImages | "
+        "DescribeRepositories ListTagsForResource DescribeImages*3 DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*30 DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
         "BatchDeleteImage*10 DescribeRepositories ListTagsForResource DescribeImages | DescribeRepositories "
-        "ListTagsForResource DescribeImages*3 DescribeRepositories BatchDeleteImage*30 DescribeRepositories "
-        "ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*10 DescribeRepositories "
-        "ListTagsForResource DescribeImages | DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRepositories BatchDeleteImage*5 DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRepositories DeleteRepository DescribeRepositories"
+        "ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories BatchDeleteImage*5 "
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories DeleteRepository "
+        "DescribeRepositories"
     ),
     killed_and_resumed: (
-        "DescribeRepositories ListTagsForResource DescribeImages*2 DescribeRepositories BatchDeleteImage*3 "
-        "killed DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
-        "BatchDeleteImage*9 DeleteRepository DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages*2 DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*3 killed DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry "
+        "DescribeRepositories BatchDeleteImage*9 DeleteRepository DescribeRepositories"
     ),
-    recreated_meanwhile: "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories",
+    recreated_meanwhile: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories*2 "
+        "ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
+        "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource"
+    ),
     recreated_while_frozen: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories GetRepositoryPolicy "
-        "SetRepositoryPolicy DescribeRepositories GetRepositoryPolicy DeleteRepositoryPolicy"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories*2 ListTagsForResource "
+        "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
+        "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
+        "GetRepositoryPolicy*2 DeleteRepositoryPolicy"
     ),
     deleted_by_somebody_else: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*2 DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
+        "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
+        "DescribeRepositories ListTagsForResource"
     ),
     pushed_meanwhile: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*2 "
-        "DeleteRepository DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
-        "BatchDeleteImage DeleteRepository DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*2 DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories BatchDeleteImage DeleteRepository DescribeRepositories"
     ),
+    stale_meanwhile: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*2 DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
+        "DescribeImages DescribeRepositories BatchDeleteImage DeleteRepository DescribeRepositories"
+    ),
+    late_to_be_empty: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*2 DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories DeleteRepository DescribeRepositories"
+    ),
+    replicated: "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories",
     rule_changed_meanwhile: (
-        "DescribeRepositories ListTagsForResource DescribeImages*5 DescribeRepositories BatchDeleteImage*40 | "
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories BatchDeleteImage*10 "
-        "DeleteRepository DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages*5 DescribeRegistry DescribeRepositories "
+        "BatchDeleteImage*40 | DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry "
+        "DescribeRepositories BatchDeleteImage*10 DeleteRepository DescribeRepositories"
     ),
     reported: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories s3:PutObject "
-        "BatchDeleteImage*2 s3:PutObject DeleteRepository DescribeRepositories s3:ListObjectsV2 s3:PutObject"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "s3:PutObject BatchDeleteImage*2 s3:PutObject DeleteRepository DescribeRepositories s3:ListObjectsV2 "
+        "s3:PutObject"
     ),
-    report_impossible: "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories s3:PutObject",
+    report_impossible: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories s3:PutObject"
+    ),
     reported_and_killed: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories s3:PutObject "
-        "BatchDeleteImage*2 killed DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRepositories s3:PutObject BatchDeleteImage s3:PutObject DeleteRepository "
-        "DescribeRepositories "
-        "s3:ListObjectsV2 s3:GetObject*3 s3:PutObject*2"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "s3:PutObject BatchDeleteImage*2 killed DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRegistry DescribeRepositories s3:PutObject BatchDeleteImage s3:PutObject DeleteRepository "
+        "DescribeRepositories s3:ListObjectsV2 s3:GetObject*3 s3:PutObject*2"
     ),
 }
 

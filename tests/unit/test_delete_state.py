@@ -33,16 +33,17 @@ def context_of(state: State) -> dict[str, Any]:
 def full_state() -> State:
     state = State()
     state.begin(1_800_000_000)
-    state.identity.remember(1_800_000_000_000)
+    state.identity.remember(1_800_000_000_000, "0123456789abcdef")
     state.follow("0123456789abcdef", may_purge=True)
     state.everything_is_checked()
     state.counts.notice(99_999_999)
     state.counts.count_deleted(99_999_999)
     for number in range(12):
         state.current_pass.count_failure(f"SomeLongFailureCodeOfECR{number}", "sha256:" + "f" * 64)
-    state.current_pass.go_on_at("t" * 2_000, 99_999_999)
+    state.current_pass.go_on_at("ACTIVATING", "t" * 2_000, 99_999_999)
     state.stalls.count_pass(3, 0, 1_800_000_000)
     state.freeze.apply(alone=True)
+    state.report.note_destinations(["ap-southeast-4 (account 123456789012)"] * 10)
     state.report.open_at(f"s3://{'b' * 63}/{'p' * 128} 123456789012", changed=True)
     return state
 
@@ -66,7 +67,7 @@ def test_a_context_stays_under_4_kb() -> None:
 def test_a_token_that_is_too_long_is_not_kept() -> None:
     state = full_state()
     state.current_pass.restart()
-    state.current_pass.go_on_at("t" * 2_001, 5)
+    state.current_pass.go_on_at(None, "t" * 2_001, 5)
     found = context_of(state)["current_pass"]
     assert (found["token"], found["found"]) == (None, 0)
 

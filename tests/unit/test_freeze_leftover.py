@@ -118,7 +118,6 @@ FAILURE = {"code": "InvalidRequest", "message": "why", "attempts": 1}
         {"failure": FAILURE},
         {"phase": "fail"},
         {"freeze": {"applied": "yes"}},
-        {"version": 2.0},
     ],
 )
 def test_a_callback_context_that_was_tampered_with_deletes_nothing(

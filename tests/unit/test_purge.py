@@ -284,7 +284,8 @@ def test_delete_leaves_a_new_repository_of_the_same_name_alone(ecr: StrictEcr, d
     slices = delete.slices()
     next(slices)
     ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
-    ecr.repository("app", tags=MARKED).with_images(7)
+    delete.clock.advance(60)
+    ecr.repository("app", tags=MARKED | {"awstut:request": "another"}).with_images(7)
     assert next(slices).status is OperationStatus.SUCCESS
     assert ecr.holds("app") == 7
 

@@ -69,7 +69,9 @@ def test_somebody_else_deletes_the_repository_in_a_gap(ecr: StrictEcr, delete: P
     happened = at_call(ecr, gap, lambda: remove(ecr))
     event = delete()
     assert happened
-    assert event.status is OperationStatus.SUCCESS, event.message
+    # After the second call nobody has seen the repository whole yet.
+    unseen = gap == 2 and event.errorCode is HandlerErrorCode.NotFound
+    assert event.status is OperationStatus.SUCCESS or unseen, event.message
     assert ecr.holds("app") is None
 
 
@@ -81,6 +83,7 @@ def test_a_new_repository_of_the_same_name_and_without_the_mark_survives(
 
     def replace() -> None:
         remove(ecr)
+        delete.clock.advance(5)
         ecr.repository("app").with_images(3)
 
     happened = at_call(ecr, gap, replace)

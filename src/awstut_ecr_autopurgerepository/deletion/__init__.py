@@ -23,7 +23,7 @@ from ..rules.account import AccountRules
 from .call import Call
 from .freeze import Freezing
 from .inventory import Listing
-from .look import Repository
+from .look import says_not_found
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -75,19 +75,23 @@ def _one_call(call: Call) -> ProgressEvent:
 
 def _until_gone(call: Call) -> None:
     """Return when the repository is gone. Raises HandlerError, and OutOfTimeError if another call has to go on."""
-    try:
-        while _one_part(call) is not Fate.GONE:
-            continue
-    except AWS_ERRORS as error:
-        if not call.look.means_gone(error):
-            raise failure(error) from error
+    while True:
+        try:
+            if _one_part(call) is Fate.GONE:
+                return
+        except AWS_ERRORS as error:
+            if call.look.means_gone(error):
+                return
+            if not says_not_found(error):
+                raise failure(error) from error
+            call.purge.start_again()  # That answer was old: the repository is there.
 
 
 def _one_part(call: Call) -> Fate:
     """The rows of the README's table, from top to bottom, for as many images as this call can delete."""
     repository = call.look.at_repository()  # Raises NotFound if it was not there when the operation began.
     if repository is None:  # It is gone: deleted by an earlier call, or by somebody else, or replaced by another one.
-        return Fate.GONE
+        return _gone(call)
 
     verdict = call.verdict(repository)
     _refuse(verdict.against_any_touch())  # It is not ours, or it is locked. Empty or not.
@@ -96,24 +100,29 @@ def _one_part(call: Call) -> Fate:
     call.state.follow(verdict.fingerprint, may_purge=verdict.may_purge)  # If the rules are new, check everything again.
 
     if not call.state.is_purging:
+        call.freeze.wait_until_it_holds()
         listing = _check_everything(call, verdict)  # Refuses if an image is protected, or if there are images to keep.
         if not listing.is_complete:
             return Fate.STILL_THERE  # The check began in an earlier call: list again what to delete.
     else:
-        if call.freeze.is_missing(repository) and _freeze(call, repository) is Fate.GONE:
-            return Fate.GONE  # The call that finished the check had no time left to freeze.
+        if call.freeze.is_missing(repository) and call.freeze.apply(repository) is Freezing.JUST_APPLIED:
+            return _check_again(call)  # The call that finished the check had no time left to freeze.
         listing = call.inventory.next_part(verdict, call.report.spool())  # Folds each image into the verdict.
         _refuse(verdict.against_images())  # An image of this part is protected: it arrived during the purge.
 
+    if listing:
+        call.ask_about_replicas(verdict)  # Side by side with the next look.
     if call.look.is_gone():  # It was deleted, or replaced, while its images were listed.
-        return Fate.GONE
-    if listing and _freeze(call, repository) is Fate.GONE:
-        return Fate.GONE
+        return _gone(call)
+    if listing:
+        _refuse(call.against_replicas(verdict))  # ECR would delete the images elsewhere, too.
+        if call.freeze.apply(repository) is Freezing.JUST_APPLIED:
+            return _check_again(call)
 
     with call.report.of_deletes(repository, listing.spool) as results:  # Writes the intent; after the block, results.
         is_empty = call.purge.delete_images(listing, results)  # Indexes first: ECR refuses what they reference.
 
-    if is_empty and call.purge.delete_repository():  # Never by force: False if an image has arrived.
+    if is_empty and call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
         call.look.wait_until_gone()
         return Fate.GONE
 
@@ -134,12 +143,20 @@ def _check_everything(call: Call, verdict: Verdict) -> Listing:
     return listing
 
 
-def _freeze(call: Call, repository: Repository) -> Fate:
-    """Freeze, if the repository wants that; lift again if it is gone, because another one may have its name."""
-    if call.freeze.apply(repository) is Freezing.JUST_APPLIED and call.look.is_gone():
-        call.freeze.lift()
-        return Fate.GONE
+def _check_again(call: Call) -> Fate:
+    """Go on with a new check once pushes are refused: an image may have arrived since the last one."""
+    call.state.check_again()  # First: this call may have no time left for what follows.
+    if call.look.is_gone():
+        return _gone(call)
+    call.freeze.confirm()
     return Fate.STILL_THERE
+
+
+def _gone(call: Call) -> Fate:
+    """The end. Lift first if we may have frozen the repository that has taken the name."""
+    if call.look.is_replaced and call.state.freeze.unconfirmed:
+        call.freeze.lift()
+    return Fate.GONE
 
 
 def _refuse(reason: str | None) -> None:

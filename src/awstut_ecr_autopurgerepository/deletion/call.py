@@ -34,6 +34,7 @@ from .inventory import Inventory
 from .look import Look, Repository
 from .metrics import Figures, log_line
 from .purge import Purge
+from .replication import Replication
 from .report import Ending, PurgeReport
 from .report.writer import Origin, Reporter
 from .state import State
@@ -96,6 +97,7 @@ class Call:
     inventory: Inventory
     freeze: Freeze
     purge: Purge
+    replication: Replication
     report: PurgeReport
     deleted_before: int  # images, in earlier calls
     figures: Figures = field(default_factory=Figures)
@@ -127,10 +129,11 @@ class Call:
             budget=budget,
             state=state,
             pacer=pacer,
-            look=Look(ecr, name, pacer, state.identity),
+            look=Look(ecr, str(request.awsAccountId), name, pacer, state.identity),
             inventory=Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts),
             freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
             purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures),
+            replication=Replication(ecr, name, pacer, pool),
             report=PurgeReport(reporter, account.report, pacer, state.report),
             deleted_before=state.counts.deleted,
             figures=figures,
@@ -140,6 +143,19 @@ class Call:
         """The verdict on the repository as it was just seen, before any image is folded in."""
         now, counts = datetime.fromtimestamp(self.clock.time(), UTC), self.state.counts
         return Verdict.on(repository, self.requester, self.account, now, counts.deleted, counts.known)
+
+    def ask_about_replicas(self, verdict: Verdict) -> None:
+        """Start to ask whether ECR carries deletions elsewhere, if the decision or the report needs it."""
+        if not verdict.may_delete_replicas or self.report.current is not None:
+            self.replication.ask()
+
+    def against_replicas(self, verdict: Verdict) -> str | None:
+        """Why no image may be deleted because ECR carries deletions elsewhere; None if that is allowed, or not so."""
+        if verdict.may_delete_replicas and self.report.current is None:
+            return None
+        destinations = self.replication.destinations()
+        self.report.note_destinations(destinations or ())
+        return verdict.against_replicas(destinations)
 
     def done(self) -> ProgressEvent:
         """The answer once the repository is gone. Raises OutOfTimeError where the report is not complete yet."""

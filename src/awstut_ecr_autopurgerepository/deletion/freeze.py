@@ -6,8 +6,10 @@ What a killed delete has left behind is removed by the next one, or by the next 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -25,6 +27,7 @@ from .state import FreezeState
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
+HOLDS_AFTER_SECONDS = 5.0  # how late a Deny may take effect is not documented
 _SLOW_SECONDS = 4  # an answer
 
 
@@ -32,8 +35,8 @@ class Freezing(Enum):
     """What a freeze found, or did."""
 
     NOT_WANTED = auto()  # pushes are allowed
-    IN_PLACE = auto()  # pushes were refused already
-    JUST_APPLIED = auto()  # pushes are refused from now on
+    IN_PLACE = auto()  # pushes were refused when the images were listed
+    JUST_APPLIED = auto()  # pushes are refused from now on: what was listed may not be all
 
 
 class Lifting(Enum):
@@ -81,27 +84,70 @@ class Freeze:
             return Freezing.NOT_WANTED
         if self.state.verified and self._is_slow():
             return Freezing.IN_PLACE
-        policy = until_answered(self.pacer, lambda: calls.get_policy(self.ecr, self.name))
-        if push_block.is_in(policy):
-            self.state.verify(alone=push_block.remove_from(policy) is None)
-            return Freezing.IN_PLACE
+        known = self.state.verified
         try:
-            wanted = push_block.add_to(policy)
+            written = self._change_policy(push_block.add_to, push_block.is_in)
         except ValueError as error:
             refusal = messages.freeze_impossible(repository.stored, repository.arn, str(error))
             raise invalid_request(refusal) from error
-        until_answered(self.pacer, lambda: self._put(wanted))
-        self.state.verify(alone=push_block.remove_from(wanted) is None)
-        return Freezing.JUST_APPLIED
+        return Freezing.IN_PLACE if known and not written else Freezing.JUST_APPLIED
+
+    def wait_until_it_holds(self) -> None:
+        """Let no request start before the push block is old enough to hold everywhere: a Deny takes effect late."""
+        if self.state.since is not None:
+            self.pacer.pause(max(0.0, self.state.since + HOLDS_AFTER_SECONDS - self.pacer.clock.time()))
+
+    def _change_policy(self, change: Callable[[str | None], str], is_done: Callable[[str | None], bool]) -> bool:
+        """Freeze: write the changed policy, unless it is changed already. True if it was written.
+
+        The policy is read again before each try, and until two answers agree, so that what others put there is not
+        lost.
+        """
+        while True:
+            policy = self._read_policy()
+            if is_done(policy):
+                self.state.verify(self.pacer.clock.time(), alone=push_block.remove_from(policy) is None)
+                return False
+            if self._read_policy() != policy:  # one of the two answers is old, or somebody has changed it just now
+                continue
+            wanted = change(policy)
+            alone = push_block.remove_from(wanted) is None
+            self.state.write(alone=alone)  # before the request: its answer may be lost
+            if self._try(partial(calls.put_policy, self.ecr, self.name, wanted)):
+                self.state.verify(self.pacer.clock.time(), alone=alone)
+                return True
+
+    def _read_policy(self) -> str | None:
+        return until_answered(self.pacer, partial(calls.get_policy, self.ecr, self.name))
+
+    def _try(self, request: Callable[[], object]) -> bool:
+        """Make a request once. False if it failed for a while; raises what a repetition does not fix."""
+        self.pacer.wait_for_turn()
+        try:
+            request()
+        except AWS_ERRORS as error:
+            self.pacer.failed(error)
+            return False
+        self.pacer.succeeded()
+        return True
+
+    def confirm(self) -> None:
+        """Note that the repository to which the push block was written is the right one."""
+        self.state.confirm()
 
     def lift(self) -> None:
         """Remove the push block from the policy, if it is there. Raises what ECR raises, and OutOfTimeError."""
         self.state.doubt()
-        policy = until_answered(self.pacer, lambda: calls.get_policy(self.ecr, self.name))
-        left = push_block.remove_from(policy)
-        if left != policy:
+        while True:
+            policy = self._read_policy()
+            if self._read_policy() != policy:  # one of the two answers is old, or somebody has changed it just now
+                continue
+            left = push_block.remove_from(policy)
+            if left == policy:
+                break
             self.state.apply(alone=left is None)
-            until_answered(self.pacer, lambda: calls.replace_policy(self.ecr, self.name, left))
+            if self._try(partial(calls.replace_policy, self.ecr, self.name, left)):
+                break
         self.state.lift()
 
     def lift_before_failing(self, repository: Repository | None) -> Lifted:
@@ -133,10 +179,6 @@ class Freeze:
         """Whether an earlier delete may have left the push block in the policy, and this request may remove it."""
         may_touch = stored.marked and (self.requester.stack_id is None or stored.owner == self.requester)
         return stored.knows_freeze and may_touch
-
-    def _put(self, policy: str) -> None:
-        self.state.apply(alone=push_block.remove_from(policy) is None)  # before the request: its answer may be lost
-        calls.put_policy(self.ecr, self.name, policy)
 
     def _is_slow(self) -> bool:
         """Whether answers take so long that one more look would leave no time to delete, now and in later calls."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 INDEX_TYPES = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
 )
+# ANY is in botocore's service model, and not in ECR's documentation: these are the statuses that it lists.
+STATUSES = ("ACTIVE", "ARCHIVED", "ACTIVATING")
+MOST_RESTARTS = 3  # of one listing, because ECR does not take its own token
 
 
 @dataclass
 class Listing:
-    """Digests of images that are still there, those of indexes apart.
+    """Digests of images that are still there, each once, those of indexes apart.
 
-    ``sizes`` are in bytes, by digest. ``next_token`` is ECR's token of the page after the last one, None at the end.
-    ``is_complete`` is True if these are all images of the repository. ``spool`` keeps the records for the purge
+    ``sizes`` are in bytes, by digest. ``is_complete`` is True if these are all images of the repository, ``is_last`` if
+    the pass ends with them; else it goes on at the next status and token. ``spool`` keeps the records for the purge
     report, if there is one.
     """
 
@@ -37,8 +40,10 @@ class Listing:
     indexes: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
-    next_token: str | None = None
     is_complete: bool = False
+    is_last: bool = True
+    next_status: str | None = None
+    next_token: str | None = None
 
     def __len__(self) -> int:
         return len(self.indexes) + len(self.others)
@@ -46,17 +51,33 @@ class Listing:
     def restart(self) -> None:
         """Forget all images, because they are listed again from the first page."""
         self.indexes, self.others, self.sizes = [], [], {}
+        self.is_complete = True
         if self.spool:
             self.spool.restart()
 
-    def add(self, images: Sequence[ImageDetailTypeDef]) -> None:
-        """Add a page."""
+    def add(self, images: Sequence[ImageDetailTypeDef]) -> list[ImageDetailTypeDef]:
+        """Add a page. Returns its images that were not on an earlier page: pages shift when others delete."""
+        new = list({each["imageDigest"]: each for each in images if each["imageDigest"] not in self.sizes}.values())
         if self.spool:
-            self.spool.add(images)
-        for image in images:
+            self.spool.add(new)
+        for image in new:
             kind = self.indexes if image.get("imageManifestMediaType") in INDEX_TYPES else self.others
             kind.append(image["imageDigest"])
             self.sizes[image["imageDigest"]] = image.get("imageSizeInBytes", 0)
+        return new
+
+
+@dataclass
+class Place:
+    """Where a walk goes on: at a page, of images of one status (None: of every status)."""
+
+    status: str | None
+    token: str | None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is where a pass begins."""
+        return self.token is None and self.status in (None, STATUSES[0])
 
 
 @dataclass
@@ -75,64 +96,80 @@ class Inventory:
 
         Raises OutOfTimeError; then the pass goes on where the listing stopped.
         """
+        listing = Listing(spool)
         verdict.images = self.current_pass.found
-        listing, token = self._begin(spool)
-        while True:
-            page = self._page(token)
-            if page is None:
-                listing, token = self._restart(listing, verdict)
-                continue
-            self._add(page, listing, verdict)
-            token = page.get("nextToken")
-            self.current_pass.go_on_at(token, len(page["imageDetails"]))
-            if token is None:
-                break
+        for count, place in self._pages(listing, verdict):
+            self.current_pass.go_on_at(*_as_pair(place), count)
         self.counts.notice(self.current_pass.found)
         return listing
 
     def next_part(self, verdict: Verdict, spool: Spool | None) -> Listing:
         """As many images, from where the pass is, as can be deleted in this call; they are folded into the verdict."""
-        listing, token = self._begin(spool)
-        while True:
-            page = self._page(token)
-            if page is None:
-                listing, token = self._restart(listing, verdict)
-                continue
-            self._add(page, listing, verdict)
-            token = page.get("nextToken")
-            if token is None or self._is_enough(len(listing)):
+        listing = Listing(spool)
+        for _, place in self._pages(listing, verdict):
+            listing.next_status, listing.next_token = _as_pair(place)
+            listing.is_last = place is None
+            if self._is_enough(len(listing)):
                 break
-        listing.next_token = token
-        listing.is_complete = listing.is_complete and token is None
+        listing.is_complete = listing.is_complete and listing.is_last
         self.counts.notice(len(listing))
         return listing
 
-    def _begin(self, spool: Spool | None) -> tuple[Listing, str | None]:
-        token = self.current_pass.token
-        return Listing(spool, is_complete=token is None), token
+    def _pages(self, listing: Listing, verdict: Verdict) -> Iterator[tuple[int, Place | None]]:
+        """Add page after page: how many new images each had, and where the next one is (None: that was the last)."""
+        first = self._where_the_pass_is()
+        listing.is_complete, restarts = first.is_first, 0
+        place: Place | None = first
+        while place is not None:
+            page = self._page(place, restarts)
+            if page is None:
+                restarts += 1
+                place = self._restart(listing, verdict)
+                continue
+            new = listing.add(page["imageDetails"])
+            verdict.add(new)
+            place = self._after(place, page.get("nextToken"))
+            yield len(new), place
 
-    def _restart(self, listing: Listing, verdict: Verdict) -> tuple[Listing, None]:
-        """Begin again at the first page: ECR no longer takes the token."""
+    def _where_the_pass_is(self) -> Place:
+        first = STATUSES[0] if self.current_pass.apart else None
+        return Place(self.current_pass.status or first, self.current_pass.token)
+
+    def _restart(self, listing: Listing, verdict: Verdict) -> Place:
+        """Begin again at the first page."""
         self.current_pass.restart()
         verdict.restart()
         listing.restart()
-        listing.is_complete = True
-        return listing, None
+        return self._where_the_pass_is()
 
-    def _add(self, page: DescribeImagesResponseTypeDef, listing: Listing, verdict: Verdict) -> None:
-        listing.add(page["imageDetails"])
-        verdict.add(page["imageDetails"])
+    def _after(self, place: Place, token: str | None) -> Place | None:
+        """The place after a page; None at the end of the pass."""
+        if token is not None:
+            return Place(place.status, token)
+        if place.status is None or place.status == STATUSES[-1]:
+            return None
+        return Place(STATUSES[STATUSES.index(place.status) + 1], None)
 
     def _is_enough(self, images: int) -> bool:
         """Whether more is listed than can be deleted in what is left of the call, or half of that time is over."""
         can_be_deleted = self.pacer.requests_left() * calls.IMAGES_PER_BATCH
         return images >= can_be_deleted or self.pacer.clock.monotonic() > self.list_until
 
-    def _page(self, token: str | None) -> DescribeImagesResponseTypeDef | None:
-        """One page; None if ECR no longer takes the token."""
+    def _page(self, place: Place, restarts: int) -> DescribeImagesResponseTypeDef | None:
+        """One page; None if the listing has to begin again, because ECR takes no such token, or no such status."""
         try:
-            return until_answered(self.pacer, lambda: calls.describe_images(self.ecr, self.name, token))
+            return until_answered(
+                self.pacer, lambda: calls.describe_images(self.ecr, self.name, place.token, place.status or "ANY")
+            )
         except ClientError as error:
-            if token is None or service_code(error) != "InvalidParameterException":
+            if service_code(error) != "InvalidParameterException":
+                raise
+            if place.token is None and place.status is None:
+                self.current_pass.list_apart()
+            elif place.token is None or restarts >= MOST_RESTARTS:
                 raise
         return None
+
+
+def _as_pair(place: Place | None) -> tuple[str | None, str | None]:
+    return (place.status, place.token) if place else (None, None)

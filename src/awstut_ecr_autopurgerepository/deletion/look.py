@@ -1,24 +1,35 @@
-"""Looks at the repository: is it there, is it the one that the operation began with, and what do its tags say?"""
+"""Looks at the repository: is it there, is it the one that the operation began with, and what do its tags say?
+
+ECR forgets: any single answer can be old. So one answer never ends a delete. That the repository is gone is believed
+only after two witnesses, DescribeRepositories and ListTagsForResource, have both said so for ten seconds.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from .. import ecr as calls
-from ..errors import AWS_ERRORS, handler_code, not_found, service_code
+from ..errors import AWS_ERRORS, HandlerError, handler_code, not_found, service_code
 from ..pacing import OutOfTimeError, Pacer, until_answered
-from ..rules.reserved_tags import read_tags
+from ..rules.reserved_tags import REQUEST, read_tags
 from ..rules.settings import Stored
+from . import messages
 from .state import Identity
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecr.type_defs import RepositoryTypeDef
 
-_SECONDS_BETWEEN_LOOKS = 1.0
+WITNESS_SECONDS = 10.0  # for which both witnesses have to agree
+MOST_DOUBT_SECONDS = 30.0  # after which witnesses that do not agree end the delete
+MOST_SECONDS_DESCRIBED = 120  # after ECR has confirmed the delete
+_LONGEST_PAUSE_SECONDS = 4.0
+_SAME_MS = 1_000  # a creation time that differs by less is the same
 
 
 @dataclass(frozen=True)
@@ -29,15 +40,29 @@ class Repository:
     stored: Stored
 
 
+class Sight(Enum):
+    """What both witnesses say."""
+
+    SAME = auto()  # the repository that the operation began with
+    ABSENT = auto()  # there is no repository of that name
+    REPLACED = auto()  # another repository has that name
+    DOUBTFUL = auto()  # one says this, the other says that
+
+
 @dataclass
 class Look:
-    """Looks at one repository. ``seen`` is what the last look saw, None before it and once the repository is gone."""
+    """Looks at one repository. ``seen`` is what the last look saw, None before it and once the repository is gone.
+
+    ``is_replaced`` is True once another repository was seen to have its name. ``account`` owns the registry.
+    """
 
     ecr: ECRClient
+    account: str
     name: str
     pacer: Pacer
     identity: Identity
     seen: Repository | None = None
+    is_replaced: bool = False
 
     @property
     def region(self) -> str:
@@ -51,29 +76,36 @@ class Look:
     def at_repository(self) -> Repository | None:
         """The repository as it is now; None if the one that the operation began with is gone.
 
-        Raises HandlerError (NotFound) if it was not there when the operation began.
+        Raises HandlerError: NotFound if it was not there when the operation began, NotStabilized if the witnesses do
+        not agree.
         """
-        described = self._describe()
-        if described is None and self.identity.created is None:
-            raise not_found(self.name)
-        if described is not None and self.identity.created is None:
-            self.identity.remember(_creation_time(described))
-        if described is None or not self._is_the_same(described):
-            self.seen = None
+        if self.identity.deleted is not None:  # by an earlier call, which had no time left to see it go
+            self.wait_until_gone()
             return None
-        arn = described["repositoryArn"]
-        self.seen = Repository(arn, read_tags(until_answered(self.pacer, lambda: calls.list_tags(self.ecr, arn))))
-        return self.seen
+        found = self._both_witnesses()
+        return self.seen if found is Sight.SAME or self._settled(found) is Sight.SAME else None
 
     def is_gone(self) -> bool:
-        """Whether the repository of which the rules were read is gone, or recreated. One call."""
+        """Whether the repository of which the rules were read is gone, or replaced. One call if it is there."""
         described = self._describe()
-        return described is None or not self._is_the_same(described)
+        if described is not None and _creation_time(described) == self.identity.created:
+            return False
+        return self._settled() is not Sight.SAME
 
     def wait_until_gone(self) -> None:
-        """Wait until a repository that was deleted is no longer described. Raises OutOfTimeError."""
-        while not self.is_gone():
-            self.pacer.pause(_SECONDS_BETWEEN_LOOKS)
+        """Wait until the repository, which ECR says it has deleted, is no longer described.
+
+        One answer is enough: ECR has confirmed the delete. Raises OutOfTimeError, and HandlerError (NotStabilized) if
+        it is still described after two minutes.
+        """
+        clock = self.pacer.clock
+        self.identity.confirm_deleted(clock.time())
+        pause = 1.0
+        while (described := self._describe()) is not None and self._is_created_at_the_same_time(described):
+            if clock.time() - (self.identity.deleted or 0) > MOST_SECONDS_DESCRIBED:
+                raise HandlerError(HandlerErrorCode.NotStabilized, messages.doubtful(self.name))
+            self.pacer.pause(pause)
+            pause = min(pause + 1, _LONGEST_PAUSE_SECONDS)
 
     def means_gone(self, error: Exception) -> bool:
         """Whether a call failed because the repository that the operation began with is gone.
@@ -81,20 +113,85 @@ class Look:
         A role limited to marked repositories gets AccessDenied instead of RepositoryNotFound for a repository that is
         gone, because a missing repository has no tags.
         """
-        if service_code(error) == "RepositoryNotFoundException":
-            return True
-        if handler_code(error) is not HandlerErrorCode.AccessDenied or self.identity.created is None:
+        if not says_not_found(error) and handler_code(error) is not HandlerErrorCode.AccessDenied:
+            return False
+        if self.identity.created is None:
             return False
         try:
-            return self.is_gone()
-        except (OutOfTimeError, *AWS_ERRORS):  # the next call would be denied at its end again, and so on for ever
+            return self._settled() is not Sight.SAME
+        except AWS_ERRORS:  # who may not look is no witness
             return False
+        except OutOfTimeError:
+            if says_not_found(error):
+                raise
+            return False  # the next call would be denied at its end again, and so on for ever
+
+    def _settled(self, found: Sight | None = None) -> Sight:
+        """What both witnesses say for so long that it is no old answer, beginning with what they have just said.
+
+        Raises HandlerError if they never agree.
+        """
+        clock = self.pacer.clock
+        began = clock.monotonic()
+        kind, since, pause = found, began, 1.0
+        while True:
+            if found is not None:
+                self.pacer.pause(pause)
+                pause = min(pause + 1, _LONGEST_PAUSE_SECONDS)
+            found = self._both_witnesses()
+            if found is Sight.SAME:
+                return found
+            now = clock.monotonic()
+            if found is not kind:
+                kind, since, pause = found, now, 1.0
+            if kind is not Sight.DOUBTFUL and now - since >= WITNESS_SECONDS:
+                return self._conclude(kind)
+            if now - began >= MOST_DOUBT_SECONDS:
+                raise HandlerError(HandlerErrorCode.NotStabilized, messages.doubtful(self.name))
+
+    def _conclude(self, kind: Sight) -> Sight:
+        if self.identity.created is None:
+            raise not_found(self.name)
+        self.seen, self.is_replaced = None, kind is Sight.REPLACED
+        return kind
+
+    def _both_witnesses(self) -> Sight:
+        """One look by two calls. Remembers the first repository that it sees, and what it sees of it."""
+        described = self._describe()
+        arn = described["repositoryArn"] if described else self.seen.arn if self.seen else self._made_up_arn()
+        tags = self._tags(arn)
+        if described is None or tags is None:
+            return Sight.ABSENT if described is None and tags is None else Sight.DOUBTFUL
+        if self.identity.created is None:
+            self.identity.remember(_creation_time(described), tags.get(REQUEST))
+        created, request = self._is_created_at_the_same_time(described), tags.get(REQUEST) == self.identity.request
+        if created and request:
+            self.seen = Repository(arn, read_tags(tags))
+            return Sight.SAME
+        return Sight.DOUBTFUL if created or request else Sight.REPLACED
 
     def _describe(self) -> RepositoryTypeDef | None:
         return until_answered(self.pacer, lambda: calls.describe_repository(self.ecr, self.name))
 
-    def _is_the_same(self, described: RepositoryTypeDef) -> bool:
-        return _creation_time(described) == self.identity.created
+    def _tags(self, arn: str) -> dict[str, str] | None:
+        try:
+            return until_answered(self.pacer, lambda: calls.list_tags(self.ecr, arn))
+        except ClientError as error:
+            if says_not_found(error):
+                return None
+            raise
+
+    def _made_up_arn(self) -> str:
+        """The ARN that the repository would have, where ECR has not said it."""
+        return f"arn:{self.ecr.meta.partition}:ecr:{self.region}:{self.account}:repository/{self.name}"
+
+    def _is_created_at_the_same_time(self, described: RepositoryTypeDef) -> bool:
+        return self.identity.created is None or abs(_creation_time(described) - self.identity.created) < _SAME_MS
+
+
+def says_not_found(error: Exception) -> bool:
+    """Whether ECR says that there is no such repository."""
+    return service_code(error) == "RepositoryNotFoundException"
 
 
 def _creation_time(described: RepositoryTypeDef) -> int:

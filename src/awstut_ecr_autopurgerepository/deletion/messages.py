@@ -13,13 +13,24 @@ from datetime import datetime
 from ..errors import LONGEST_MESSAGE, shortened
 from ..rules import push_block
 from ..rules.images import ACCOUNT_WORDS, ProtectedImages
-from ..rules.reserved_tags import FREEZE_ON_DELETE, MARK, PURGE_REPORT, TAG_COMMAND, mark, tag_command, unlocked
+from ..rules.reserved_tags import (
+    FREEZE_ON_DELETE,
+    MARK,
+    PURGE_REPORT,
+    RELEASED,
+    REPLICATED_DELETES,
+    TAG_COMMAND,
+    mark,
+    tag_command,
+    unlocked,
+)
 from ..rules.settings import Owner, Stored
 
 LONGEST_REFUSAL = LONGEST_MESSAGE - 100  # characters; leaves room for what was deleted before
 _LONGEST_COMMAND = 700  # characters; leaves room for a sentence
 _SHORTEST_SENTENCE = 150  # characters that are left of a failure's own words, if need be
 _MOST_RULES_NAMED = 3
+_MOST_DESTINATIONS_NAMED = 5
 
 NO_TIME_LEFT = "there was no time left"
 NO_MARK = f"it does not have the tag {MARK}, so it does not belong to this resource type"
@@ -50,12 +61,18 @@ def image_count(count: int) -> str:
     return f"{count:,} image{'' if count == 1 else 's'}"
 
 
-def owned_by(owner: Owner) -> str:
+def _owned_by(owner: Owner) -> str:
     """Which stack a repository belongs to."""
     if owner.stack_id is None:
         return "it belongs to no stack"
-    stack = owner.stack_id.split("/")[1] if "/" in owner.stack_id else owner.stack_id
-    return f"it belongs to the resource {owner.logical_id} of the stack {stack}"
+    stack = f"the stack {_stack_name(owner.stack_id)}"
+    if owner.stack_id.startswith(RELEASED):
+        return f"{stack} tried to create it and found it there, so it belongs to no stack until an import"
+    return f"it belongs to the resource {owner.logical_id} of {stack}"
+
+
+def _stack_name(stack_id: str) -> str:
+    return stack_id.split("/")[1] if "/" in stack_id else stack_id
 
 
 def unreadable(keys: Sequence[str]) -> str:
@@ -102,6 +119,45 @@ def untouchable(
     if not allow:
         return shortened(sentence, LONGEST_REFUSAL)
     return _with_command(f"{sentence} To delete it, run this command, then delete again:", arn, allow)
+
+
+def not_owned(arn: str, owner: Owner, requester: Owner, allow: Mapping[str, str], deleted: int, known: int) -> str:
+    """Why a request of one stack does not touch what belongs to another, or to none.
+
+    First the way that keeps the repository; then the command, with the tags to ``allow`` it, that makes it the
+    requester's.
+    """
+    name, why = name_of(arn), _owned_by(owner)
+    if deleted:
+        sentence = f"{_stopped(deleted, known)} in {name}: {why}. No further image is deleted."
+    else:
+        sentence = f"The repository {name} and its images are not touched: {why}."
+    stack = _stack_name(requester.stack_id or "")
+    keep = f"aws cloudformation delete-stack --stack-name {stack} --retain-resources {requester.logical_id}"
+    advice = f"To delete the stack without it: {keep}. To make it this stack's, run this command, then delete again:"
+    return _with_command(f"{sentence} {advice}", arn, allow)
+
+
+def replicated(arn: str, destinations: Sequence[str] | None, deleted: int, known: int) -> str:
+    """Why no image, or no further one, is deleted where ECR would delete it elsewhere, too; None: nobody knows where.
+
+    ``deleted`` of about ``known`` images were deleted before the rule was there.
+    """
+    name = name_of(arn)
+    if destinations is None:
+        why = (
+            "ecr:DescribeRegistry was denied, so nobody knows whether ECR would delete the images in other Regions and "
+            "accounts, too. Allow it to the role that runs this resource type"
+        )
+    else:
+        shown = ", ".join(destinations[:_MOST_DESTINATIONS_NAMED])
+        more = len(destinations) - _MOST_DESTINATIONS_NAMED
+        why = (
+            "a replication rule of the registry would delete each image in "
+            f"{shown}{f' and {more} more' if more > 0 else ''}, too. Switch its delete replication off"
+        )
+    sentence = f"The repository {name} was not deleted: {why}, or allow it by this command, then delete again:"
+    return _with_command(stopped(deleted, known, sentence), arn, {REPLICATED_DELETES: "on"})
 
 
 def not_empty(stored: Stored, arn: str, images: int, deleted: int, known: int) -> str:
@@ -200,8 +256,24 @@ def _stopped(deleted: int, known: int) -> str:
     return f"Stopped after deleting {deleted:,} of about {known:,} images"
 
 
-def stuck(name: str, images: int, failures: Mapping[str, int], samples: Sequence[str]) -> str:
-    """Why images are left after passes in which nothing could be deleted. ``failures`` counts by ECR's codes."""
+def doubtful(name: str) -> str:
+    """Why a delete ends although nobody knows whether the repository is still there."""
+    return (
+        f"ECR gives different answers about the repository {name}: it may be gone, or replaced by another one. Nothing "
+        "more was deleted. Delete it again."
+    )
+
+
+def stuck(name: str, images: int, missing: int, failures: Mapping[str, int], samples: Sequence[str]) -> str:
+    """Why images are left after two minutes in which nothing could be deleted.
+
+    ``failures`` counts by ECR's codes; ``missing`` of the listed images were not found when they were to be deleted.
+    """
+    if not failures and missing:
+        return (
+            f"ECR still lists {image_count(images)} in the repository {name}, and says that they do not exist. Delete "
+            "it again."
+        )
     if not failures:
         return f"ECR lists no image in the repository {name}, and yet says that it is not empty. Delete it again."
     counts = ", ".join(f"{code} ({count:,})" for code, count in sorted(failures.items()))

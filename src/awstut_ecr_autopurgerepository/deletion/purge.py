@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecr.type_defs import BatchDeleteImageResponseTypeDef
 
-MOST_PASSES_WITHOUT_DELETION = 3
+MOST_IDLE_SECONDS = 120  # ECR may list, reference and count images for a while after they were deleted
 MOST_PASSES_WITHOUT_PROGRESS = 20
+_LONGEST_PAUSE_SECONDS = 10
 
 Answer = tuple[list[str], "BatchDeleteImageResponseTypeDef"]  # the digests that were asked for, and what ECR says
 
@@ -46,15 +47,16 @@ class Purge:
     def delete_images(self, listing: Listing, outcomes: Outcomes | None) -> bool:
         """Delete what was listed. True if the repository must be empty now.
 
-        That is so if all of its images were listed, and all that were listed were deleted. Indexes go first, because
-        ECR refuses an image that an index still references. ``outcomes`` is filled with what became of each image.
-        Raises OutOfTimeError, and what ECR raises and a repetition does not fix.
+        That is so if all of its images were listed, and all that were listed are gone. Indexes are deleted first,
+        because ECR refuses an image that an index still references. ``outcomes`` is filled with what became of each
+        image. Raises OutOfTimeError, and what ECR raises and a repetition does not fix.
         """
-        before = self.counts.deleted
+        before = self.current_pass.deleted + self.current_pass.missing
         count = partial(self._count, listing, outcomes)
         for digests in (listing.indexes, listing.others):
             self._delete_digests(digests, count)
-        return listing.is_complete and self.counts.deleted - before == len(listing)
+        gone = self.current_pass.deleted + self.current_pass.missing - before
+        return listing.is_complete and gone == len(listing)
 
     def _delete_digests(self, digests: list[str], count: Callable[[Answer], None]) -> None:
         size = calls.IMAGES_PER_BATCH
@@ -73,7 +75,7 @@ class Purge:
         if outcomes is not None:
             outcomes.confirmed.update(dict.fromkeys(deleted, now))
         self.counts.count_deleted(len(deleted))
-        self.current_pass.count_moved(len(deleted))
+        self.current_pass.count_deleted(len(deleted))
         self.figures.images_deleted += len(deleted)
         self.figures.bytes_deleted += sum(listing.sizes.get(digest, 0) for digest in deleted)
         for each in answer.get("failures", ()):
@@ -83,7 +85,7 @@ class Purge:
 
     def _count_failure(self, code: str, digest: str, outcomes: Outcomes | None, now: float) -> None:
         if code == "ImageNotFound":
-            self.current_pass.count_moved(1)
+            self.current_pass.count_missing()
             if outcomes is not None:
                 outcomes.unconfirmed[digest] = now
         else:
@@ -105,19 +107,40 @@ class Purge:
 
         ``frozen`` is True if pushes are refused. Raises HandlerError (NotStabilized) if another pass makes no sense.
         """
-        self.current_pass.go_on_at(listing.next_token, len(listing))
-        if listing.next_token is None:
-            self._judge_pass(frozen=frozen)
-            self.pacer.pause(self.stalls.passes_without_deletion)
+        self.current_pass.go_on_at(listing.next_status, listing.next_token, len(listing))
+        if listing.is_last:
+            now, ended = int(self.pacer.clock.time()), self.current_pass
+            self.stalls.count_pass(ended.found - ended.missing, ended.deleted, now)
+            self._give_up_if_stuck(now)
+            self._give_up_if_filling_up(frozen=frozen)
+            self._pause()
             self.current_pass.begin_next()
 
-    def _judge_pass(self, *, frozen: bool) -> None:
-        ended, stalls = self.current_pass, self.stalls
-        stalls.count_pass(ended.found, ended.moved, int(self.pacer.clock.time()))
-        if stalls.passes_without_deletion >= MOST_PASSES_WITHOUT_DELETION:
-            message = messages.stuck(self.name, ended.found, ended.failures, ended.samples)
-            raise HandlerError(HandlerErrorCode.NotStabilized, message)
-        if stalls.passes_without_progress >= MOST_PASSES_WITHOUT_PROGRESS:
-            since = datetime.fromtimestamp(stalls.since or 0, UTC)
-            message = messages.filling_up(self.name, stalls.passes_without_progress, since, frozen=frozen)
+    def start_again(self) -> None:
+        """Begin the pass again after a pause, because ECR said that the repository is gone, and it is not.
+
+        Raises HandlerError (NotStabilized) if that does not end.
+        """
+        now = int(self.pacer.clock.time())
+        self.stalls.count_idle(now)
+        self._give_up_if_stuck(now)
+        self._pause()
+        self.current_pass.restart()
+
+    def _pause(self) -> None:
+        self.pacer.pause(min(self.stalls.idle_passes, _LONGEST_PAUSE_SECONDS))
+
+    def _give_up_if_stuck(self, now: int) -> None:
+        idle_since = self.stalls.idle_since
+        if idle_since is None or now - idle_since < MOST_IDLE_SECONDS:
+            return
+        ended = self.current_pass
+        message = messages.stuck(self.name, ended.found, ended.missing, ended.failures, ended.samples)
+        raise HandlerError(HandlerErrorCode.NotStabilized, message)
+
+    def _give_up_if_filling_up(self, *, frozen: bool) -> None:
+        passes = self.stalls.passes_without_progress
+        if passes >= MOST_PASSES_WITHOUT_PROGRESS:
+            since = datetime.fromtimestamp(self.stalls.since or 0, UTC)
+            message = messages.filling_up(self.name, passes, since, frozen=frozen)
             raise HandlerError(HandlerErrorCode.NotStabilized, message)

@@ -19,9 +19,10 @@ from ..rules.settings import ReportPlace
 from ..typed_json import Strictness, decode
 from . import messages
 
-CONTEXT_VERSION = 2
+CONTEXT_VERSION = 3
 _LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the pass begins again
 _MOST_SAMPLES = 3
+_MOST_DESTINATIONS = 10
 
 Section = TypeVar("Section")
 
@@ -38,11 +39,18 @@ class Phase(Enum):
 class Identity:
     """Which repository the operation began with. Owner: look.py."""
 
-    created: int | None = None  # in ms since 1970; another time is another repository
+    created: int | None = None  # in ms since 1970
+    request: str | None = None  # the hash of the create's request, as its tag says; None if there is no such tag
 
-    def remember(self, created: int) -> None:
+    deleted: int | None = None  # when ECR has confirmed that it deleted the repository, in seconds since 1970
+
+    def confirm_deleted(self, now: float) -> None:
+        """Note that ECR has confirmed the delete by ``now``, in seconds since 1970."""
+        self.deleted = int(now) if self.deleted is None else self.deleted
+
+    def remember(self, created: int, request: str | None) -> None:
         """Keep what the first look saw."""
-        self.created = created
+        self.created, self.request = created, request
 
 
 @dataclass
@@ -66,20 +74,31 @@ class CurrentPass:
     """One walk over all images, from the first page to the last. Owner: inventory.py (token, found) and purge.py."""
 
     number: int = 1
-    token: str | None = None  # ECR's token of the page where the pass goes on; None: at its beginning
+    token: str | None = None  # ECR's token of the page where the pass goes on; None: the first page
+    status: str | None = None  # of the images where the pass goes on; None: all statuses in one walk
+    apart: bool = False  # ECR does not list all statuses in one walk, so each has a walk of its own
     found: int = 0  # images
-    moved: int = 0  # images that were deleted, by us or by others
+    deleted: int = 0  # images that ECR named as deleted
+    missing: int = 0  # images that ECR listed, and did not find when they were to be deleted
     failures: dict[str, int] = field(default_factory=dict)  # images that ECR refused, by its failure code
     samples: list[str] = field(default_factory=list)  # digests of some of them
 
-    def go_on_at(self, token: str | None, found: int) -> None:
+    def go_on_at(self, status: str | None, token: str | None, found: int) -> None:
         """Note where the pass goes on, after so many more images."""
-        self.token = token
+        self.status, self.token = status, token
         self.found += found
 
-    def count_moved(self, images: int) -> None:
-        """Count images that are gone."""
-        self.moved += images
+    def list_apart(self) -> None:
+        """Give each status a walk of its own, from here on."""
+        self.apart = True
+
+    def count_deleted(self, images: int) -> None:
+        """Count images that ECR named as deleted."""
+        self.deleted += images
+
+    def count_missing(self) -> None:
+        """Count an image that was gone already."""
+        self.missing += 1
 
     def count_failure(self, code: str, digest: str) -> None:
         """Count an image that was not deleted."""
@@ -89,7 +108,7 @@ class CurrentPass:
 
     def restart(self) -> None:
         """Go back to the first page."""
-        self.token, self.found, self.moved = None, 0, 0
+        self.token, self.status, self.found, self.deleted, self.missing = None, None, 0, 0, 0
         self.failures, self.samples = {}, []
 
     def begin_next(self) -> None:
@@ -103,19 +122,32 @@ class Stalls:
     """Signs that a delete does not get on. Owner: purge.py (passes) and call.py (calls)."""
 
     fewest_found: int | None = None  # images, in a whole pass
-    passes_without_progress: int = 0  # in a row; such a pass did not find fewer images than one before it
+    passes_without_progress: int = 0  # in a row; such a pass deleted images, and yet found no fewer than one before it
     since: int | None = None  # when the first of these passes ended, in seconds since 1970
-    passes_without_deletion: int = 0  # in a row
+    idle_passes: int = 0  # in a row; such a pass deleted nothing, and found no fewer images than one before it
+    idle_since: int | None = None  # when the first of these passes ended, in seconds since 1970
     calls_without_answer: int = 0  # in a row; ECR, or S3, answered nothing, not even that there are too many requests
 
-    def count_pass(self, found: int, moved: int, now: int) -> None:
-        """Compare the pass that ends ``now``, in seconds since 1970, with those before it."""
-        self.passes_without_deletion = 0 if moved else self.passes_without_deletion + 1
-        if self.fewest_found is None or found < self.fewest_found:
+    def count_pass(self, found: int, deleted: int, now: int) -> None:
+        """Compare the pass that ends ``now``, in seconds since 1970, with those before it.
+
+        ``found`` are the images that were there: not those that ECR listed and did not find.
+        """
+        fewer = self.fewest_found is None or found < self.fewest_found
+        if fewer:
             self.fewest_found, self.passes_without_progress, self.since = found, 0, None
-            return
-        self.passes_without_progress += 1
-        self.since = now if self.since is None else self.since
+        elif deleted:
+            self.passes_without_progress += 1
+            self.since = now if self.since is None else self.since
+        if deleted or (fewer and self.idle_passes):
+            self.idle_passes, self.idle_since = 0, None
+        elif not deleted:
+            self.count_idle(now)
+
+    def count_idle(self, now: int) -> None:
+        """Count a pass in which nothing moved, or which an old answer ended."""
+        self.idle_passes += 1
+        self.idle_since = now if self.idle_since is None else self.idle_since
 
     def count_call(self, *, answered: bool) -> None:
         """Count a call of the handler that is to be continued."""
@@ -129,24 +161,38 @@ class FreezeState:
     applied: bool = False  # it may be in the policy
     verified: bool = False  # it was there when ECR was asked last
     alone: bool = False  # and nothing else was in the policy
+    since: int | None = None  # since when it is known to be there, in seconds since 1970
+    unconfirmed: bool = False  # nobody has looked whether it was written to the right repository
     unproven: bool = False  # nobody knows, because an earlier context could not be read
 
     def apply(self, *, alone: bool) -> None:
         """Note, before the request, that the push block is written."""
         self.applied, self.alone = True, alone
 
-    def verify(self, *, alone: bool) -> None:
-        """Note that the push block was seen."""
+    def write(self, *, alone: bool) -> None:
+        """Note, before the request, that the push block is written to whatever repository has the name now."""
+        self.apply(alone=alone)
+        self.unconfirmed = True
+
+    def confirm(self) -> None:
+        """Note that it was the right repository."""
+        self.unconfirmed = False
+
+    def verify(self, now: float, *, alone: bool) -> None:
+        """Note that the push block is there ``now``, in seconds since 1970."""
+        if not self.verified:
+            self.since = int(now) + 1
         self.applied = self.verified = True
         self.alone = alone
 
     def doubt(self) -> None:
         """Note that the push block has to be looked for again."""
-        self.verified = False
+        self.verified, self.since = False, None
 
     def lift(self) -> None:
         """Note that the push block is not in the policy."""
-        self.applied = self.verified = self.unproven = False
+        self.applied = self.verified = self.unproven = self.unconfirmed = False
+        self.since = None
 
 
 @dataclass
@@ -161,6 +207,7 @@ class ReportState:
     archived: int = 0  # how many of these images were archived
     incomplete: bool = False  # an image may be gone without a result
     place_changed: bool = False  # PurgeReport changed while images were deleted
+    destinations: list[str] = field(default_factory=list)  # some of those to which ECR carries the deletions
     summary_attempts: int = 0  # calls of the handler in which only the summary was missing
 
     def open_at(self, place: str | None, *, changed: bool) -> None:
@@ -179,6 +226,10 @@ class ReportState:
     def doubt(self) -> None:
         """Note that an image may be gone without a result."""
         self.incomplete = True
+
+    def note_destinations(self, destinations: list[str]) -> None:
+        """Note where ECR carries the deletions."""
+        self.destinations = destinations[:_MOST_DESTINATIONS]
 
     def try_summary(self) -> None:
         """Count an attempt to write the summary."""
@@ -231,8 +282,13 @@ class State:
     def follow(self, rules: str, *, may_purge: bool) -> None:
         """Check everything again if the rules have changed, or if a purge is no longer allowed."""
         if rules != self.rules or (self.is_purging and not may_purge):
-            self.rules, self.phase = rules, Phase.CHECK
-            self.current_pass.restart()
+            self.rules = rules
+            self.check_again()
+
+    def check_again(self) -> None:
+        """Check everything again before another image is deleted."""
+        self.phase = Phase.CHECK
+        self.current_pass.restart()
 
     def everything_is_checked(self) -> None:
         """From here on images are deleted."""
@@ -252,7 +308,7 @@ class State:
         """The state as callback context."""
         context = {**asdict(self), "phase": self.phase.value}
         if self.current_pass.token and len(self.current_pass.token) > _LONGEST_TOKEN:
-            context["current_pass"].update(token=None, found=0, moved=0)
+            context["current_pass"].update(token=None, status=None, found=0, deleted=0, missing=0)
         return context
 
     @classmethod

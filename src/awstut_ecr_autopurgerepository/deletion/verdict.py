@@ -63,6 +63,11 @@ class Verdict:
         """Whether the mark allows to delete images."""
         return self.repository.stored.settings.empty_on_delete
 
+    @property
+    def may_delete_replicas(self) -> bool:
+        """Whether repository or account allow a purge whose deletions ECR carries to other Regions and accounts."""
+        return self.repository.stored.settings.replicated_deletes or self.account.replicated_deletes
+
     def add(self, images: Iterable[ImageDetailTypeDef]) -> None:
         """Fold a page in."""
         for image in images:
@@ -78,27 +83,31 @@ class Verdict:
     def against_any_touch(self) -> str | None:
         """Why the request must not touch the repository, whatever it holds; None if it may: not ours, or locked."""
         stored, arn = self.repository.stored, self.repository.arn
-        reasons: list[str] = []
-        allow: dict[str, str] = {}
         if not stored.marked:
-            reasons.append(messages.NO_MARK)
-            allow[MARK] = "on"
+            return self._untouchable([messages.NO_MARK], {MARK: "on", **self._owner_tags_to_set()})
         if self.requester.stack_id and stored.owner != self.requester:
-            reasons.append(messages.owned_by(stored.owner))
-            present = owner_tags(stored.owner)
-            allow |= {key: value for key, value in owner_tags(self.requester).items() if present.get(key) != value}
+            allow = self._owner_tags_to_set()
+            return messages.not_owned(arn, stored.owner, self.requester, allow, self.deleted, self.known)
+        reasons: list[str] = []
+        unlock: dict[str, str] = {}
         if stored.unreadable:
             reasons.append(messages.unreadable(stored.unreadable))
-            allow |= unlocked(stored, stored.unreadable)
+            unlock |= unlocked(stored, stored.unreadable)
         if stored.settings.deletion_protection and DELETION_PROTECTION not in stored.unreadable:
             reasons.append(messages.LOCKED)
-            allow[DELETION_PROTECTION] = "off"
+            unlock[DELETION_PROTECTION] = "off"
         if self.account.deletion_protection:
             reasons.append(messages.LOCKED_BY_ACCOUNT)
-        if not reasons:
-            return None
-        ask = self.account.deletion_protection
-        return messages.untouchable(arn, reasons, allow, self.deleted, self.known, ask=ask)
+        return self._untouchable(reasons, unlock) if reasons else None
+
+    def _owner_tags_to_set(self) -> dict[str, str]:
+        """The tags that make the repository the requester's."""
+        present = owner_tags(self.repository.stored.owner)
+        return {key: value for key, value in owner_tags(self.requester).items() if present.get(key) != value}
+
+    def _untouchable(self, reasons: list[str], allow: dict[str, str]) -> str:
+        ask = messages.LOCKED_BY_ACCOUNT in reasons
+        return messages.untouchable(self.repository.arn, reasons, allow, self.deleted, self.known, ask=ask)
 
     def against_images(self, *, all_known: bool = True) -> str | None:
         """Why no image may be deleted: a rule protects one of them; None if all that were folded in may be deleted.
@@ -117,3 +126,9 @@ class Verdict:
             return None
         stored, arn = self.repository.stored, self.repository.arn
         return messages.not_empty(stored, arn, self.images, self.deleted, self.known)
+
+    def against_replicas(self, destinations: tuple[str, ...] | None) -> str | None:
+        """Why images are not deleted that ECR would delete in ``destinations``, too; None: nobody knows where."""
+        if self.may_delete_replicas or destinations == ():
+            return None
+        return messages.replicated(self.repository.arn, destinations, self.deleted, self.known)

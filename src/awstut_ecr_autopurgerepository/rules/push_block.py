@@ -10,7 +10,13 @@ from typing import Any
 
 SID = "AwstutFreezeOnDelete"
 LONGEST_POLICY = 10_240  # characters: policyText of SetRepositoryPolicy, https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
-PUSH_ACTIONS = ("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
+PUSH_ACTIONS = (
+    "ecr:InitiateLayerUpload",
+    "ecr:UploadLayerPart",
+    "ecr:CompleteLayerUpload",
+    "ecr:PutImage",
+    "ecr:BatchImportUpstreamImage",  # by which a pull-through cache brings images
+)
 
 
 def deny_pushes(sid: str) -> dict[str, Any]:

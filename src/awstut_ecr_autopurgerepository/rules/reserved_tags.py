@@ -39,6 +39,7 @@ SETTING_TAGS = (*RULE_TAGS, REPLICATED_DELETES)
 REQUEST = PREFIX + "request"
 PURGE_PROGRESS = PREFIX + "purge-progress"
 STACK_ID = PREFIX + "stack-id"
+RELEASED = "released:"  # before the id of a stack whose create found the repository there
 LOGICAL_ID = PREFIX + "logical-id"
 TAKEN_OVER = PREFIX + "taken-over"  # request_hash of the update that took the repository over
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +54,11 @@ class PurgeReport:
         changed = wanted != self.state.place and bool(self.state.place or deleted)
         self.state.open_at(wanted, changed=changed)
         self.current = self.reporter.at(place) if place else None
+
+    def note_destinations(self, destinations: Sequence[str]) -> None:
+        """Keep where ECR carries the deletions, for the summary."""
+        if self.current is not None:
+            self.state.note_destinations(list(destinations))
 
     def spool(self) -> Spool | None:
         """Where records of listed images are kept until they are written; None where nobody asks for a report."""
@@ -165,6 +170,7 @@ class PurgeReport:
             },
             "bytes": tally.bytes,
             "failures": ending.failures,
+            "replicatedTo": self.state.destinations,
             "archived": {"images": tally.archived, "note": ARCHIVED_NOTE if tally.archived else None},
         }
 

@@ -1,0 +1,327 @@
+"""Deletes on an ECR that is late and forgetful: nothing is lost, and nothing is called gone that is there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
+
+from awstut_ecr_autopurgerepository.rules.push_block import SID
+from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.ecr.lateness import READS, WRITES, Stale
+from tests.strict import MARKED, Purge
+
+MINE = MARKED | {"awstut:request": "0123456789abcdef"}
+FROZEN = {
+    "awstut:auto-purge": "on freeze-on-delete",
+    "awstut:freeze-on-delete": "on",
+    "awstut:request": "0123456789abcdef",
+}
+OTHER_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Sid": "other", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}],
+}
+CALLED = ("DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository")
+POLICY_CALLS = ("GetRepositoryPolicy", "SetRepositoryPolicy")
+
+
+def assert_gone(ecr: StrictEcr, event: Any) -> None:
+    assert event.status is OperationStatus.SUCCESS, event.message
+    assert ecr.holds("app") is None
+    assert not any(each.by_force for each in ecr.deletion_log)
+
+
+# One old answer
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("tags", [MINE, FROZEN], ids=["plain", "frozen"])
+@pytest.mark.parametrize("operation", [*CALLED, *POLICY_CALLS])
+def test_one_answer_that_it_is_not_found_ends_nothing(
+    ecr: StrictEcr, delete: Purge, operation: str, nth: int, tags: dict[str, str]
+) -> None:
+    ecr.repository("app", tags=tags).with_images(250).with_multi_arch(2)
+    seen = []
+
+    def forget(_: object) -> None:
+        seen.append(None)
+        if len(seen) == nth:
+            ecr.lateness.stale_next(operation)
+
+    for each in (operation, *({"DescribeRepositories"} if nth == 1 else ())):
+        ecr.before(each, forget, nth=None)
+    event = delete()
+    assert_gone(ecr, event)
+
+
+STALE = [
+    (operation, answer)
+    for answer in Stale
+    for operation in sorted(READS | WRITES)
+    if operation in (*CALLED, *POLICY_CALLS)
+]
+
+
+@pytest.mark.parametrize(("operation", "answer"), STALE)
+def test_no_old_answer_makes_a_delete_succeed_with_images_left(
+    ecr: StrictEcr, delete: Purge, operation: str, answer: Stale
+) -> None:
+    try:
+        ecr.repository("app", tags=FROZEN).with_images(150)
+        ecr.lateness.stale_next(operation, answer)
+    except ValueError:  # such a call has no such answer
+        assert operation in READS | WRITES
+        return
+    ecr.repositories["app"].policy = json.dumps(OTHER_POLICY)
+    event = delete()
+    if event.status is OperationStatus.SUCCESS:
+        assert ecr.holds("app") is None
+        return
+    assert event.errorCode in (HandlerErrorCode.NotStabilized, HandlerErrorCode.InvalidRequest), event.message
+    assert json.loads(str(ecr.repositories["app"].policy)) == OTHER_POLICY  # neither lost, nor with a push block
+    assert delete().status is OperationStatus.SUCCESS
+    assert ecr.holds("app") is None
+
+
+def test_two_witnesses_have_to_say_for_ten_seconds_that_it_is_gone(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge
+) -> None:
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.NotFound
+    assert delete.slice_seconds[0] >= 10
+    assert ecr.calls["DescribeRepositories"] == ecr.calls["ListTagsForResource"] > 3
+
+
+def test_a_role_that_may_not_look_is_no_witness(ecr: StrictEcr, delete: Purge) -> None:
+    ecr.repository("app", tags=MINE).with_images(3)
+    ecr.faults.deny |= {"ecr:BatchDeleteImage"}
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.AccessDenied
+    assert ecr.holds("app") == 3
+
+
+# Another repository of that name
+
+
+def recreate(ecr: StrictEcr, clock: VirtualClock, tags: dict[str, str], seconds: float = 60) -> None:
+    ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
+    clock.advance(seconds)
+    ecr.repository("app", tags=tags).with_images(7)
+
+
+@pytest.mark.parametrize("operation", CALLED)
+def test_a_repository_of_another_time_and_request_is_another_one(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge, operation: str
+) -> None:
+    ecr.repository("app", tags=MINE).with_images(150)
+    nth = 2 if operation in ("DescribeRepositories", "ListTagsForResource") else 1
+    if operation == "ListTagsForResource":  # the first part asks for tags once
+        ecr.repository("app").with_index_of_indexes()
+    ecr.before(operation, lambda _: recreate(ecr, clock, MARKED | {"awstut:request": "other"}), nth=nth)
+    event = delete()
+    assert event.status is OperationStatus.SUCCESS, event.message
+    assert ecr.holds("app") == 7
+
+
+@pytest.mark.parametrize("tags", [MINE, MARKED], ids=["the same request", "no request"])
+def test_a_repository_of_another_time_only_is_in_doubt(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge, tags: dict[str, str]
+) -> None:
+    ecr.repository("app", tags=tags).with_images(150)
+    ecr.before("DescribeImages", lambda _: recreate(ecr, clock, tags))
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.NotStabilized
+    assert "different answers" in event.message
+    assert "Delete it again" in event.message
+    assert ecr.holds("app") == 7
+
+
+# Late for a while
+
+
+@pytest.mark.parametrize("seconds", [1, 5])
+@pytest.mark.parametrize("tags", [MINE, FROZEN], ids=["plain", "frozen"])
+def test_a_deleted_repository_that_is_still_described_is_waited_for(
+    ecr: StrictEcr, delete: Purge, seconds: float, tags: dict[str, str]
+) -> None:
+    ecr.repository("app", tags=tags).with_images(150)
+    ecr.lateness.deleted_repository = seconds
+    assert_gone(ecr, delete())
+    assert delete.slice_seconds[0] >= seconds
+    assert ecr.calls["DeleteRepository"] == 1
+
+
+def test_a_deleted_repository_that_is_described_for_ever_ends_the_delete(ecr: StrictEcr, delete: Purge) -> None:
+    ecr.repository("app", tags=MINE).with_images(3)
+    ecr.lateness.deleted_repository = 100_000
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.NotStabilized
+    assert 120 <= sum(delete.slice_seconds) < 200
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 20, 60])
+@pytest.mark.parametrize("late", ["emptied_repository", "deleted_images", "deleted_index"])
+@pytest.mark.parametrize("tags", [MINE, FROZEN], ids=["plain", "frozen"])
+def test_what_is_deleted_and_still_counts_is_waited_for(
+    ecr: StrictEcr, delete: Purge, seconds: float, late: str, tags: dict[str, str]
+) -> None:
+    ecr.repository("app", tags=tags).with_images(120).with_multi_arch(10)
+    setattr(ecr.lateness, late, seconds)
+    assert_gone(ecr, delete())
+
+
+@pytest.mark.parametrize(
+    ("late", "words"),
+    [
+        ("emptied_repository", "yet says that it is not empty"),
+        ("deleted_images", "ECR still lists 120 images in the repository app, and says that they do not exist"),
+    ],
+)
+def test_what_lasts_for_more_than_two_minutes_ends_the_delete_in_true_words(
+    ecr: StrictEcr, delete: Purge, late: str, words: str
+) -> None:
+    ecr.repository("app", tags=MINE).with_images(120)
+    setattr(ecr.lateness, late, 100_000)
+    if late == "deleted_images":
+        ecr.lateness.emptied_repository = 100_000
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.NotStabilized
+    assert words in event.message
+    assert 120 <= sum(delete.slice_seconds) < 200
+
+
+def test_images_that_are_listed_late_are_no_images_that_arrive(ecr: StrictEcr, delete: Purge) -> None:
+    """More passes than are made while images arrive."""
+    ecr.repository("app", tags=MINE).with_images(30)
+    ecr.lateness.deleted_images = ecr.lateness.emptied_repository = 110
+    assert_gone(ecr, delete())
+
+
+# The listing
+
+
+def test_where_ecr_lists_no_any_each_status_has_a_walk_of_its_own(ecr: StrictEcr, delete: Purge) -> None:
+    ecr.repository("app", tags=MINE).with_images(1_100).with_archived(5).with_activating(2)
+    ecr.faults.refuse_any_status = True
+    assert_gone(ecr, delete())
+    asked = [call.parameters["filter"]["imageStatus"] for call in ecr.call_log if call.operation == "DescribeImages"]
+    assert asked == ["ANY", "ACTIVE", "ACTIVE", "ARCHIVED", "ACTIVATING"]
+
+
+def test_walks_of_each_status_go_on_over_slices(ecr: StrictEcr, delete: Purge) -> None:
+    ecr.repository("app", tags=MINE).with_images(6_000).with_archived(2_500)
+    ecr.faults.refuse_any_status = True
+    ecr.faults.latency = {"DescribeImages": 9.0}
+    assert_gone(ecr, delete())
+
+
+def test_a_protected_archived_image_keeps_all_where_ecr_lists_no_any(ecr: StrictEcr, delete: Purge) -> None:
+    tags = MINE | {"awstut:auto-purge": "on protect-tags", "awstut:protect-tags": "release-@"}
+    ecr.repository("app", tags=tags).with_images(5).with_tagged("release-1")
+    image = {"imageTag": "release-1"}
+    request = {"repositoryName": "app", "imageId": image, "targetStorageClass": "ARCHIVE"}
+    ecr.call("UpdateImageStorageClass", request)
+    ecr.faults.refuse_any_status = True
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.InvalidRequest
+    assert ecr.holds("app") == 6
+
+
+def test_a_token_that_ecr_never_takes_ends_the_delete(ecr: StrictEcr, delete: Purge) -> None:
+    ecr.repository("app", tags=MINE).with_images(2_500)
+
+    def spoil(parameters: dict[str, Any]) -> None:
+        if "nextToken" in parameters:
+            parameters["nextToken"] = "nonsense"
+
+    ecr.before("DescribeImages", spoil, nth=None)
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.InvalidRequest
+    assert "ecr:DescribeImages failed" in event.message
+    assert ecr.calls["DescribeImages"] < 20
+    assert ecr.holds("app") == 2_500
+
+
+def test_a_digest_on_two_pages_is_deleted_and_counted_once(ecr: StrictEcr, delete: Purge) -> None:
+    ecr.repository("app", tags=MINE).with_images(1_500)
+    from sandbox.ecr import images as operations
+    from sandbox.ecr.service import OPERATIONS
+
+    first: list[dict[str, Any]] = []
+
+    def describe(*arguments: Any) -> dict[str, Any]:
+        answer = operations.describe_images(*arguments)
+        if first:
+            answer["imageDetails"] = first[-100:] + answer["imageDetails"]
+        first.extend(answer["imageDetails"])
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OPERATIONS, "DescribeImages", describe)
+        assert_gone(ecr, delete())
+    asked = [
+        each["imageDigest"]
+        for call in ecr.call_log
+        if call.operation == "BatchDeleteImage"
+        for each in call.parameters["imageIds"]
+    ]
+    assert len(asked) == len(set(asked)) == 1_500
+
+
+# The freeze
+
+
+def test_an_image_that_arrives_between_the_listing_and_the_push_block_is_checked(ecr: StrictEcr, delete: Purge) -> None:
+    tags = FROZEN | {
+        "awstut:auto-purge": "on protect-tags freeze-on-delete",
+        "awstut:protect-tags": "release-@",
+    }
+    builder = ecr.repository("app", tags=tags).with_images(5)
+    ecr.before("SetRepositoryPolicy", lambda _: builder.with_tagged("release-9"))
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.InvalidRequest
+    assert "release-9" in event.message
+    assert ecr.holds("app") == 6
+    assert ecr.repositories["app"].policy is None
+
+
+def test_nothing_is_listed_for_the_delete_before_the_push_block_has_been_there_for_five_seconds(
+    ecr: StrictEcr, delete: Purge
+) -> None:
+    ecr.repository("app", tags=FROZEN).with_images(5)
+    ecr.lateness.enforced_policy = 4
+    builder = ecr.repository("app")
+    ecr.after("SetRepositoryPolicy", lambda _: builder.with_tagged("late"))
+    assert_gone(ecr, delete())
+    written = next(call.ended for call in ecr.call_log if call.operation == "SetRepositoryPolicy")
+    listed = [call.started for call in ecr.call_log if call.operation == "DescribeImages"]
+    assert listed[1] - written >= 5
+    assert len(listed) == 2
+
+
+def test_a_policy_that_somebody_puts_while_ours_is_refused_is_kept(ecr: StrictEcr, delete: Purge) -> None:
+    """ECR throttles for a while; an administrator's urgent Deny must not be overwritten."""
+    ecr.repository("app", tags=FROZEN).with_images(5)
+    ecr.faults.fail_next("SetRepositoryPolicy", "ThrottlingException", "Rate exceeded", times=3)
+    urgent = json.dumps(OTHER_POLICY)
+    ecr.before(
+        "GetRepositoryPolicy",
+        lambda _: ecr.call("SetRepositoryPolicy", {"repositoryName": "app", "policyText": urgent}),
+        nth=4,
+    )
+    kept = []
+    ecr.before("BatchDeleteImage", lambda _: kept.append(ecr.repositories["app"].policy))
+    assert_gone(ecr, delete())
+    sids = [each["Sid"] for each in json.loads(str(kept[0]))["Statement"]]
+    assert sids == ["other", SID]
+
+
+def test_the_push_block_holds_back_a_pull_through_cache(ecr: StrictEcr, delete: Purge) -> None:
+    builder = ecr.repository("app", tags=FROZEN).with_images(5)
+    arrived = []
+    ecr.before("BatchDeleteImage", lambda _: arrived.append(builder.import_from_upstream("v1")), nth=None)
+    assert_gone(ecr, delete())
+    assert arrived
+    assert not any(arrived)
