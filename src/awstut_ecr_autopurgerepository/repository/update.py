@@ -12,6 +12,7 @@ from ..models import ResourceHandlerRequest, ResourceModel
 from ..request_fields import owner_of, required_name
 from ..rules import push_block, reserved_tags
 from ..rules.merge import settings_after_update
+from ..rules.policy_meaning import same_access_policy, same_lifecycle_policy
 from . import translate
 from .read import fetch
 from .translate import Repository
@@ -114,9 +115,9 @@ def _marks(
 def _change_policies(ecr: ECRClient, wanted: ResourceModel, live: Repository) -> None:
     name = live.description["repositoryName"]
     access, lifecycle = translate.policy_text(wanted), translate.lifecycle_text(wanted)
-    if access is not None and not translate.same_json(access, live.policy):
+    if access is not None and not same_access_policy(access, live.policy):
         live.policy = calls.put_policy(ecr, name, access)
-    if lifecycle is not None and not translate.same_json(lifecycle, live.lifecycle):
+    if lifecycle is not None and not same_lifecycle_policy(lifecycle, live.lifecycle):
         live.lifecycle = calls.put_lifecycle_policy(ecr, name, lifecycle)
 
 
