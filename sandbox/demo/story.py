@@ -62,7 +62,7 @@ class Story:
         self.shell.run("aws", "s3", "mb", f"s3://{REPORTS}")
         wanted = json.dumps({"PurgeReport": {"BucketName": REPORTS}})
         command = ("aws", "cloudformation", "set-type-configuration", "--type", "RESOURCE", "--type-name", TYPE_NAME)
-        self.shell.run(*command, "--configuration", wanted, show_output=False)
+        self.shell.run(*command, "--configuration-alias", "default", "--configuration", wanted, show_output=False)
 
     def with_our_type(self, repository: str) -> int:
         """Returns how many images were deleted."""

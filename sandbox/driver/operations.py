@@ -55,13 +55,26 @@ def _roll_back(operation: Operation, desired: Json, failure: HandlerError) -> No
         raise OperationError(reason, failure.code, failure.message) from second
 
 
-def update(operation: Operation, physical_id: str, previous: Mapping[str, Any], desired: Mapping[str, Any]) -> Created:
-    """Update in place, then read for the attributes."""
+def update(
+    operation: Operation, physical_id: str, previous: Mapping[str, Any] | None, desired: Mapping[str, Any]
+) -> Created:
+    """Update in place, then read for the attributes. `previous` can be missing in an import."""
     schema = operation.handlers.schema
-    before = with_identifier(schema, schema.coerce(previous), physical_id)
+    before = None if previous is None else with_identifier(schema, schema.coerce(previous), physical_id)
     after = with_identifier(schema, checked(operation, desired), physical_id)
     answer = operation.run("UPDATE", after, before)
     return physical_id, attributes_of(operation, answer["resourceModel"])
+
+
+def adopt(operation: Operation, physical_id: str, desired: Mapping[str, Any]) -> Created:
+    """Import what exists: READ, then UPDATE to the template's properties.
+
+    https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1497 reports the UPDATE.
+    """
+    model = read(operation, physical_id)
+    previous = {"template": desired, "read": model, "nothing": None}[operation.driver.settings.import_previous]
+    again = Operation(operation.driver, operation.handlers, operation.caller)
+    return update(again, physical_id, previous, desired)
 
 
 def delete(operation: Operation, physical_id: str, properties: Mapping[str, Any]) -> None:

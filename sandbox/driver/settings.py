@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+# AWS does not say what a handler gets as the previous properties when a resource is imported: the properties of the
+# template, what READ answered, or nothing.
+IMPORT_PREVIOUS = ("template", "read", "nothing")
+
 
 @dataclass
 class Settings:
@@ -17,15 +21,18 @@ class Settings:
     retry_delay_seconds: float = 1  # before the first retry; doubles with each
     callback_delay_cap_seconds: float | None = None  # shortens the wait between callbacks, for quick tests
     delete_after_already_exists: bool = False  # roll a create back that failed with AlreadyExists (reported by users)
+    import_previous: str = "template"  # what the UPDATE of an import sends as previous: one of IMPORT_PREVIOUS
     context_limit_bytes: int = 4096  # a larger callback context is a breach of contract
     seed_before_delete: list[dict[str, Any]] = field(default_factory=list)  # builder steps, run before each delete
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Set some of the settings. Raises ValueError for a name that is none."""
+        """Set some of the settings. Raises ValueError for a name that is none, and for a value that is."""
         known = {each.name for each in fields(self)}
         for name, value in changes.items():
             if name not in known:
                 raise ValueError(f"{name} is not a setting. There are: {', '.join(sorted(known))}.")
+            if name == "import_previous" and value not in IMPORT_PREVIOUS:
+                raise ValueError(f"{value} is not one of {', '.join(IMPORT_PREVIOUS)}.")
             setattr(self, name, value)
 
     def reset(self) -> None:

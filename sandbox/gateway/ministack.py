@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import copy
+import functools
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -26,11 +28,13 @@ from ministack.services import sts as _sts
 from ministack.services.cloudformation import changesets as _changesets
 from ministack.services.cloudformation import drift as _drift
 from ministack.services.cloudformation import engine as _engine
+from ministack.services.cloudformation import handlers as _handlers
+from ministack.services.cloudformation import helpers as _helpers
 from ministack.services.cloudformation import provisioners as _provisioners
 from ministack.services.cloudformation import stacks as _stacks
 
 VERSION = "1.5.33"
-NESTED_STACK = "AWS::CloudFormation::Stack"
+STACK = "AWS::CloudFormation::Stack"
 
 Response = tuple[int, dict[str, str], bytes]
 RequestHandler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Response]]
@@ -46,6 +50,8 @@ STACK_TAGS = "::StackTags"
 
 # Which stack a delete is for: delete handlers are not told.
 _deleting_stack: contextvars.ContextVar[str | None] = contextvars.ContextVar("deleting_stack", default=None)
+# Which stack an UpdateStack is for, while its template is validated.
+_updated_stack: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("updated_stack", default=None)
 _registered: set[str] = set()
 
 
@@ -94,8 +100,71 @@ def install() -> None:
     _stacks._runs_on_worker_thread = lambda kind: kind in _registered or on_thread(kind)
     _stacks._sends_back_failed_update = lambda kind: kind in _registered or sends_back(kind)
     _stacks._delete_resource = delete_in_stack
-    _provisioners._RESOURCE_HANDLERS[NESTED_STACK]["delete"] = delete_nested
+    _provisioners._RESOURCE_HANDLERS[STACK]["delete"] = delete_nested
     _changesets._import_resources_async = import_prepared
+
+
+def wrap_stack_delete(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -> None:
+    """Put a function before the one by which stacks delete a resource: type, id, properties, stack, logical id."""
+    _stacks._delete_resource = wrap(_stacks._delete_resource)
+
+
+def before_update_complete(prepare: Callable[[dict[str, Any]], str]) -> None:
+    """Call a function with the stack before an update ends; what it returns is the reason of the last event."""
+    original = _stacks._add_event
+
+    def add(stack_id: str, stack_name: str, logical_id: str, kind: str, status: str, *more: Any, **named: Any) -> None:
+        if (logical_id, kind, status) == (stack_name, STACK, "UPDATE_COMPLETE"):
+            named["reason"] = prepare(stack_by_name(stack_name))
+        original(stack_id, stack_name, logical_id, kind, status, *more, **named)
+
+    _stacks._add_event = add
+
+
+def add_event(stack: dict[str, Any], resource: tuple[str, str, str], status: str, reason: str = "") -> None:
+    """Record an event of a resource: its logical id, type and physical id."""
+    logical_id, kind, physical_id = resource
+    _stacks._add_event(stack["StackId"], stack["StackName"], logical_id, kind, status, reason, physical_id)
+
+
+def itself(stack: dict[str, Any]) -> tuple[str, str, str]:
+    """A stack as the resource of its own events."""
+    return stack["StackName"], STACK, stack["StackId"]
+
+
+def check_updates(check: Callable[[dict[str, Any], dict[str, Any]], str | None]) -> None:
+    """Refuse an update, and fail a change set, where `check` says why; it gets the stack and the new template."""
+    actions = _handlers._ACTION_HANDLERS
+    update, create_change_set = actions["UpdateStack"], actions["CreateChangeSet"]
+    validate = _handlers.validate_template_support
+
+    def update_checked(parameters: dict[str, Any]) -> Response:
+        token = _updated_stack.set(_handlers._resolve_stack(_helpers._p(parameters, "StackName")))
+        try:
+            answer: Response = update(parameters)
+            return answer
+        finally:
+            _updated_stack.reset(token)
+
+    def validate_checked(template: dict[str, Any], *more: Any, **named: Any) -> None:
+        validate(template, *more, **named)
+        stack = _updated_stack.get()
+        why = check(stack, template) if stack else None
+        if why:
+            raise ValueError(why)
+
+    def create_change_set_checked(parameters: dict[str, Any]) -> Response:
+        before = set(_cloudformation._change_sets)
+        answer: Response = create_change_set(parameters)
+        for made in set(_cloudformation._change_sets) - before:
+            change_set = _cloudformation._change_sets[made]
+            why = check(stack_by_name(change_set["StackName"]), change_set["_template"])
+            if why:
+                change_set.update(Status="FAILED", ExecutionStatus="UNAVAILABLE", StatusReason=why, Changes=[])
+        return answer
+
+    _handlers.validate_template_support = validate_checked
+    actions.update(UpdateStack=update_checked, CreateChangeSet=create_change_set_checked)
 
 
 def _delete_nested_stack(delete: Callable[..., Any], physical_id: str) -> None:
@@ -122,14 +191,42 @@ def _delete_nested_stack(delete: Callable[..., Any], physical_id: str) -> None:
         raise RuntimeError(f"{told}The following resource(s) failed to delete: [{listed}]. {reasons}")
 
 
-_import_hooks: dict[str, Callable[[dict[str, str], dict[str, Any], str], None]] = {}
+# Imports a resource before the engine does: identifier, stack, logical id, and what resolves the properties; returns
+# its physical id and attributes, or None where it failed.
+ImportHook = Callable[
+    [dict[str, str], dict[str, Any], str, Callable[[], dict[str, Any]]], tuple[str, dict[str, Any]] | None
+]
+_import_hooks: dict[str, ImportHook] = {}
 
 
 def _prepare_import(change_set: dict[str, Any], stack: dict[str, Any]) -> None:
-    for entry in change_set["_resources_to_import"]:
-        hook = _import_hooks.get(entry["ResourceType"])
-        if hook is not None:
-            hook(entry["ResourceIdentifier"], stack, entry["LogicalResourceId"])
+    """Import what has a hook, in the order of the engine: a resource may refer to one before it."""
+    definitions, resources = change_set["_template"]["Resources"], dict(stack.get("_resources", {}))
+    conditions = _engine._evaluate_conditions(change_set["_template"], change_set["_resolved_params"])
+    entries = {each["LogicalResourceId"]: each for each in change_set["_resources_to_import"]}
+    for logical_id in _engine._topological_sort(definitions, conditions):
+        hook = _import_hooks.get(entries.get(logical_id, {}).get("ResourceType", ""))
+        if hook is None:
+            continue
+        properties = functools.partial(_resolved_properties, change_set, stack, logical_id, dict(resources))
+        imported = hook(entries[logical_id]["ResourceIdentifier"], stack, logical_id, properties)
+        if imported is None:
+            return
+        physical_id, attributes = imported
+        kind = definitions[logical_id]["Type"]
+        resources[logical_id] = {"PhysicalResourceId": physical_id, "ResourceType": kind, "Attributes": attributes}
+
+
+def _resolved_properties(
+    change_set: dict[str, Any], stack: dict[str, Any], logical_id: str, resources: dict[str, Any]
+) -> dict[str, Any]:
+    """The properties of a resource in a change set's template, where `resources` exist already."""
+    template, values = change_set["_template"], change_set["_resolved_params"]
+    conditions = _engine._evaluate_conditions(template, values)
+    given = copy.deepcopy(template["Resources"][logical_id].get("Properties", {}))
+    place = (values, conditions, template.get("Mappings", {}), stack["StackName"], stack["StackId"])
+    resolved = _engine._resolve_refs(given, resources, *place)
+    return {name: value for name, value in resolved.items() if value is not _engine._NO_VALUE}
 
 
 def add_resource_type(
@@ -137,12 +234,12 @@ def add_resource_type(
     handlers: dict[str, Any],
     create_only: tuple[str, ...],
     drift: tuple[Callable[[str, dict[str, Any]], dict[str, Any] | None], frozenset[str]],
-    before_import: Callable[[dict[str, str], dict[str, Any], str], None] | None = None,
+    before_import: ImportHook | None = None,
     takes_tags: bool = True,
 ) -> None:
     """Add a type to the stack engine; its handlers run on threads of their own.
 
-    `drift` is a reader and the properties it reads; `before_import` gets the identifier, the stack, the logical id.
+    `drift` is a reader and the properties it reads.
     """
     _registered.add(name)
     _provisioners._RESOURCE_HANDLERS[name] = handlers

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.driver import operations
 from sandbox.driver.failures import HandlerError
-from sandbox.driver.model import attributes, identifier
+from sandbox.driver.model import identifier
 from sandbox.driver.operation import Operation
 from sandbox.driver.operations import Created
 from sandbox.driver.request import Caller
-from sandbox.driver.schema import find
 from sandbox.gateway import ministack
 from sandbox.gateway.cloud import Cloud
 from sandbox.registry.types import RegistryError, TypeVersion
@@ -73,25 +71,26 @@ class StackType:
         tags = ministack.stack_tags(stack)
         operations.delete(self._operation(stack.get("StackId"), logical_id, tags), physical_id, properties)
 
-    def prepare_import(self, identifiers: dict[str, str], stack: dict[str, Any], logical_id: str) -> None:
-        """Read the resource that is to be imported, and give it the stack's tags, if there are any."""
-        version = self._version()
-        physical_id = str(identifier(version.schema, identifiers))
-        tags = ministack.stack_tags(stack)
-        operation = self._operation(stack["StackId"], logical_id, tags, {})
+    def prepare_import(
+        self, identifiers: dict[str, str], stack: dict[str, Any], logical_id: str, properties: Callable[[], Properties]
+    ) -> Created | None:
+        """Import a resource by READ and UPDATE; None where that failed, which `adopt` tells."""
+        physical_id = str(identifier(self._version().schema, identifiers))
+        operation = self._operation(stack["StackId"], logical_id, ministack.stack_tags(stack), {})
         try:
-            model = operations.read(operation, physical_id)
-            found = attributes(version.schema, model)
-            if tags:
-                writable = _without_read_only(version, model)
-                _, found = operations.update(operation, physical_id, writable, writable)
-            self._imported[physical_id] = (physical_id, found)
-        except Exception as error:  # told by `adopt`, where the engine expects it
+            imported = operations.adopt(operation, physical_id, properties())
+        except Exception as error:  # told where the engine expects it
             self._imported[physical_id] = error
+            return None
+        self._imported[physical_id] = imported
+        return imported
 
     def adopt(self, identifiers: dict[str, str]) -> Created:
         """The resource that was prepared. Raises what went wrong then."""
-        outcome = self._imported.pop(str(identifier(self._version().schema, identifiers)))
+        physical_id = str(identifier(self._version().schema, identifiers))
+        outcome = self._imported.pop(physical_id, None)
+        if outcome is None:
+            raise ValueError(f"The sandbox imports {physical_id} by a change set of the type IMPORT only.")
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -130,15 +129,6 @@ def _split(given: Properties) -> tuple[Properties, dict[str, str]]:
     properties = {name: value for name, value in given.items() if name != ministack.STACK_TAGS}
     tags = given.get(ministack.STACK_TAGS, {})
     return properties, {key: value for key, value in tags.items() if not key.startswith(_RESERVED)}
-
-
-def _without_read_only(version: TypeVersion, model: Properties) -> Properties:
-    writable = copy.deepcopy(model)
-    for *parents, last in version.schema.read_only:
-        place = find(writable, parents)
-        if isinstance(place, dict):
-            place.pop(last, None)
-    return writable
 
 
 def _without_stack_tags(model: Properties, template: Properties, stack_tags: Mapping[str, str]) -> Properties:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.driver.workers import WorkerPool
 from sandbox.registry.package import Package, PackageError
-from sandbox.registry.types import RegisteredType, Registration, Registry, RegistryError, TypeVersion
+from sandbox.registry.types import DEFAULT_ALIAS, RegisteredType, Registration, Registry, RegistryError, TypeVersion
 
 Result = dict[str, Any]
 _PAGE = 100
@@ -166,8 +166,12 @@ class RegistryActions:
         return {}
 
     def set_type_configuration(self, parameters: Parameters) -> Result:
+        """For a resource type, the alias must be given; handlers get the configuration of the alias default only."""
         kind = self._registry.find(parameters.get("TypeName"), parameters.get("TypeArn"))
-        kind.configure(parameters.need("Configuration"), parameters.get("ConfigurationAlias") or "default")
+        alias = parameters.need("ConfigurationAlias")
+        if alias != DEFAULT_ALIAS:
+            raise RegistryError("ValidationError", f"The sandbox knows the alias {DEFAULT_ALIAS} only, not {alias}.")
+        kind.configure(parameters.need("Configuration"))
         return {"ConfigurationArn": _configuration_arn(kind)}
 
     def batch_describe_type_configurations(self, parameters: Parameters) -> Result:
@@ -188,7 +192,7 @@ class RegistryActions:
             raise RegistryError("TypeConfigurationNotFoundException", f"{kind.name} has no type configuration set.")
         return {
             "Arn": _configuration_arn(kind),
-            "Alias": kind.configuration_alias,
+            "Alias": DEFAULT_ALIAS,
             "Configuration": json.dumps(kind.configuration),
             "LastUpdated": kind.configured,
             "TypeArn": kind.arn,
@@ -216,4 +220,4 @@ def _summary(kind: RegisteredType) -> Result:
 
 
 def _configuration_arn(kind: RegisteredType) -> str:
-    return f"{kind.arn.replace(':type/', ':type-configuration/')}/{kind.configuration_alias}"
+    return f"{kind.arn.replace(':type/', ':type-configuration/')}/{DEFAULT_ALIAS}"

@@ -17,6 +17,7 @@ from sandbox.driver.schema import Schema
 from sandbox.driver.workers import WorkerPool
 from sandbox.registry.package import Package
 
+DEFAULT_ALIAS = "default"  # of type configurations
 _NAME = re.compile(r"[A-Za-z0-9]{2,64}::[A-Za-z0-9]{2,64}::[A-Za-z0-9]{2,64}(::MODULE)?")
 
 
@@ -67,7 +68,6 @@ class RegisteredType:
     versions: dict[str, TypeVersion] = field(default_factory=dict)
     default_id: str = ""
     configuration: dict[str, Any] | None = None
-    configuration_alias: str = "default"
     configured: datetime | None = None
 
     @property
@@ -82,7 +82,7 @@ class RegisteredType:
     def live(self) -> list[TypeVersion]:
         return [each for each in self.versions.values() if not each.deprecated]
 
-    def configure(self, text: str, alias: str) -> None:
+    def configure(self, text: str) -> None:
         """Set the type configuration. Raises RegistryError where its schema does not allow it."""
         rules = self.default.schema.configuration
         try:
@@ -95,7 +95,7 @@ class RegisteredType:
         for wrong in Draft7Validator({**rules, "definitions": definitions}).iter_errors(configuration):
             place = "/".join(map(str, wrong.absolute_path))
             raise RegistryError("ValidationError", f"The configuration does not fit: #/{place}: {wrong.message}")
-        self.configuration, self.configuration_alias, self.configured = configuration, alias, datetime.now(UTC)
+        self.configuration, self.configured = configuration, datetime.now(UTC)
 
 
 @dataclass(frozen=True)

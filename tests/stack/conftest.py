@@ -50,10 +50,12 @@ def submitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def box(submitted: Sandbox) -> Iterator[Sandbox]:
     """The sandbox, quick, and without faults or settings of an earlier test."""
     submitted.control.clear_faults()
+    submitted.control.clear_lateness()
     submitted.control.reset_settings()
     submitted.control.settings(**FAST)
     yield submitted
     submitted.control.clear_faults()
+    submitted.control.clear_lateness()
 
 
 @pytest.fixture

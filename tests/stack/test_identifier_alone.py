@@ -136,7 +136,8 @@ def configure(box: Sandbox) -> Iterator[Callable[[Json], None]]:
     client = box.client("cloudformation")
 
     def set_configuration(configuration: Json) -> None:
-        client.set_type_configuration(Type="RESOURCE", TypeName=TYPE_NAME, Configuration=json.dumps(configuration))
+        asked = {"Type": "RESOURCE", "TypeName": TYPE_NAME, "ConfigurationAlias": "default"}
+        client.set_type_configuration(**asked, Configuration=json.dumps(configuration))
 
     yield set_configuration
     set_configuration({})

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
-from tests.stack.support import IMAGES, Template, holds, read, run_command_in, user_tags
+from tests.stack.support import IMAGES, Template, holds, read, user_tags
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Json = dict[str, Any]
@@ -42,17 +42,16 @@ def test_import_loses_and_changes_nothing_and_the_delete_then_works(
     assert holds(box, repository_name) is None
 
 
-def test_a_delete_right_after_the_import_is_refused_with_the_command(
+def test_the_update_of_an_import_makes_the_stack_the_owner(
     box: Sandbox, stack: Stack, repository_name: str, by_hand: str
 ) -> None:
     client = box.client("ecr")
     client.tag_resource(resourceArn=by_hand, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
     wanted = {"RepositoryName": repository_name}
     stack.import_resource(to_import(repository_name, "Delete"), TYPE_NAME, wanted)
-    assert stack.delete() == "DELETE_FAILED"
     assert holds(box, repository_name) == 264
-    run_command_in(box, stack.reason("DELETE_FAILED"))
     assert stack.delete() == "DELETE_COMPLETE"
+    assert holds(box, repository_name) is None
 
 
 def test_import_from_the_native_type_keeps_every_image(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.control import ControlError
 from sandbox.server import Sandbox, start_sandbox
 from sandbox.stack import Stack, one_resource, unique_name
 from sandbox.stub import TYPE_NAME, register
@@ -54,11 +55,65 @@ def imported(name: str) -> Json:
     return template
 
 
-def test_import_reads_the_resource(stack: Stack, existing: str) -> None:
-    assert stack.import_resource(imported(existing), TYPE_NAME, {"Name": existing}) == "IMPORT_COMPLETE"
-    assert [call["action"] for call in stack.calls()] == ["READ"]
+def test_import_reads_the_resource_and_updates_it_to_the_template(box: Sandbox, stack: Stack, existing: str) -> None:
+    template = imported(existing)
+    template["Resources"]["Thing"]["Properties"]["Size"] = 4
+    assert stack.import_resource(template, TYPE_NAME, {"Name": existing}) == "IMPORT_COMPLETE"
+    calls = stack.calls()
+    assert [call["action"] for call in calls] == ["READ", "UPDATE", "READ"]
+    assert calls[1]["properties"] == {"Name": existing, "Size": "4"}
+    assert described(box, existing)["Size"] == "4"
     assert stack.delete() == "DELETE_COMPLETE"
     assert stack.calls("DELETE")[0]["properties"]["Name"] == existing
+
+
+def described(box: Sandbox, name: str) -> Json:
+    found = box.client("cloudcontrol").get_resource(TypeName=TYPE_NAME, Identifier=name)["ResourceDescription"]
+    properties: Json = json.loads(found["Properties"])
+    return properties
+
+
+@pytest.mark.parametrize(
+    ("setting", "previous"),
+    [("template", {"Size": "3"}), ("read", {"Size": "3", "Colour": "red"}), ("nothing", None)],
+)
+def test_import_sends_as_previous_what_the_settings_say(
+    box: Sandbox, stack: Stack, name: str, setting: str, previous: Json | None
+) -> None:
+    change(box, "create_resource", DesiredState=json.dumps({"Name": name, "Size": 3, "Colour": "red"}))
+    box.control.settings(import_previous=setting)
+    try:
+        assert stack.import_resource(imported(name), TYPE_NAME, {"Name": name}) == "IMPORT_COMPLETE"
+    finally:
+        box.control.reset_settings()
+    [call] = stack.calls("UPDATE")
+    sent = call["previous_properties"]
+    if previous is None:
+        assert sent is None
+    else:
+        assert {key: value for key, value in sent.items() if key not in ("Arn", "Inner")} == {"Name": name, **previous}
+    assert (setting == "read") == ("Arn" in (sent or {}))
+
+
+def test_import_sends_the_template_as_previous_unless_told_otherwise(box: Sandbox) -> None:
+    assert box.control.settings()["import_previous"] == "template"
+    with pytest.raises(ControlError, match="everything is not one of template, read, nothing"):
+        box.control.settings(import_previous="everything")
+
+
+def test_import_that_can_not_be_updated_is_rolled_back(stack: Stack, existing: str) -> None:
+    template = imported(existing)
+    template["Resources"]["Thing"]["Properties"]["Behaviour"] = "UPDATE:fail=InvalidRequest"
+    assert stack.import_resource(template, TYPE_NAME, {"Name": existing}) == "ROLLBACK_COMPLETE"
+    assert "HandlerErrorCode: InvalidRequest" in stack.reason("IMPORT_FAILED")
+
+
+def test_import_of_a_reference_that_can_not_be_resolved_is_rolled_back(stack: Stack, existing: str) -> None:
+    template = imported(existing)
+    template["Resources"]["Thing"]["Properties"]["Colour"] = {"Fn::ImportValue": "nobody-exports-this"}
+    assert stack.import_resource(template, TYPE_NAME, {"Name": existing}) == "ROLLBACK_COMPLETE"
+    assert "nobody-exports-this" in stack.reason("IMPORT_FAILED")
+    assert stack.calls("UPDATE") == []
 
 
 def test_import_gives_the_stacks_tags_by_an_update(stack: Stack, existing: str) -> None:

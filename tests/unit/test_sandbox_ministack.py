@@ -1,14 +1,15 @@
 """The private names of ministack that the sandbox uses: another version may have none of them."""
 
 import inspect
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from ministack import app
 from ministack.core import concurrency, lambda_runtime, responses
-from ministack.services import cloudcontrol, cloudformation, ecr, s3, sts
-from ministack.services.cloudformation import changesets, drift, engine, handlers, provisioners, stacks
+from ministack.services import cloudcontrol, cloudformation, ecr, iam, s3, sts
+from ministack.services.cloudformation import changesets, drift, engine, handlers, helpers, provisioners, stacks
 
 from sandbox.environment import isolate
 
@@ -60,6 +61,10 @@ def test_the_stack_engine_looks_its_helpers_up_at_each_call() -> None:
     assert "await run_reentrant(\n                    _delete_resource, rtype" in source
     assert inspect.iscoroutinefunction(changesets._import_resources_async)
     assert parameters(changesets._import_resources_async) == ["cs", "stack", "new_stack"]
+    assert parameters(stacks._delete_resource)[:3] == ["resource_type", "physical_id", "props"]
+    events = ["stack_id", "stack_name", "logical_id", "resource_type", "status", "reason", "physical_id"]
+    assert parameters(stacks._add_event)[:7] == events
+    assert source.count('f"{status_prefix}_COMPLETE",\n               physical_id=stack_id)') == 1
     assert "_import_resources_async(cs, stack, new_stack)" in inspect.getsource(changesets._start_import)
 
 
@@ -74,6 +79,29 @@ def test_the_tables_are_dictionaries() -> None:
         assert isinstance(table, dict)
     assert set(provisioners._RESOURCE_HANDLERS["AWS::ECR::Repository"]) >= {"create", "update", "delete"}
     assert cloudformation._ACTION_HANDLERS is handlers._ACTION_HANDLERS
+
+
+def test_updates_are_checked_where_their_templates_are_validated() -> None:
+    for name in ("UpdateStack", "CreateChangeSet"):
+        assert parameters(handlers._ACTION_HANDLERS[name]) == ["params"]
+    assert "validate_template_support(" in inspect.getsource(handlers._update_stack)
+    assert parameters(handlers.validate_template_support)[0] == "template"
+    assert parameters(handlers._resolve_stack) == ["stack_name"]
+    assert parameters(helpers._p)[:2] == ["params", "key"]
+    assert isinstance(cloudformation._change_sets, responses.AccountRegionScopedDict)
+
+
+def test_properties_of_imported_resources_are_resolved_as_expected() -> None:
+    expected = ["value", "resources", "params", "conditions", "mappings", "stack_name", "stack_id"]
+    assert parameters(engine._resolve_refs) == expected
+    assert parameters(engine._evaluate_conditions)[0] == "template"
+    for name in ("_template", "_resolved_params", "_resources_to_import"):
+        assert f'cs["{name}"]' in inspect.getsource(changesets._import_resources_async)
+
+
+def test_roles_tell_when_they_were_made() -> None:
+    assert '"CreateDate": ' in inspect.getsource(iam)
+    assert datetime.fromisoformat(iam._now()).tzinfo is not None
 
 
 def test_stack_tags_are_merged_into_the_property_that_the_table_names() -> None:

@@ -150,19 +150,35 @@ def test_deregister_type_refuses_the_default_version(account: Account) -> None:
 def test_set_type_configuration(account: Account) -> None:
     account.register()
     cloudformation = account.client("cloudformation")
-    cloudformation.set_type_configuration(Type="RESOURCE", TypeName=TYPE_NAME, Configuration='{"Limit": 3}')
-    asked = [{"Type": "RESOURCE", "TypeName": TYPE_NAME}, {"Type": "RESOURCE", "TypeName": "Test::No::Thing"}]
+    asked_type = {"Type": "RESOURCE", "TypeName": TYPE_NAME}
+    cloudformation.set_type_configuration(**asked_type, ConfigurationAlias="default", Configuration='{"Limit": 3}')
+    asked = [asked_type, {"Type": "RESOURCE", "TypeName": "Test::No::Thing"}]
     answer = cloudformation.batch_describe_type_configurations(TypeConfigurationIdentifiers=asked)
     [found] = answer["TypeConfigurations"]
-    assert json.loads(found["Configuration"]) == {"Limit": 3}
+    assert (json.loads(found["Configuration"]), found["Alias"]) == ({"Limit": 3}, "default")
     assert [error["ErrorCode"] for error in answer["Errors"]] == ["TypeNotFoundException"]
 
 
 @pytest.mark.parametrize("configuration", ['{"Limit": "many"}', '{"Other": 1}', "{"])
 def test_set_type_configuration_that_does_not_fit(account: Account, configuration: str) -> None:
     account.register()
+    asked = {"TypeName": TYPE_NAME, "ConfigurationAlias": "default", "Configuration": configuration}
     with pytest.raises(ClientError, match="configuration"):
-        account.client("cloudformation").set_type_configuration(TypeName=TYPE_NAME, Configuration=configuration)
+        account.client("cloudformation").set_type_configuration(**asked)
+
+
+@pytest.mark.parametrize(
+    ("alias", "message"),
+    [({}, "ConfigurationAlias is required"), ({"ConfigurationAlias": "mine"}, "knows the alias default only")],
+)
+def test_set_type_configuration_needs_the_alias_default(account: Account, alias: dict[str, str], message: str) -> None:
+    account.register()
+    cloudformation = account.client("cloudformation")
+    asked = {"Type": "RESOURCE", "TypeName": TYPE_NAME}
+    with pytest.raises(ClientError, match=message) as raised:
+        cloudformation.set_type_configuration(**asked, **alias, Configuration='{"Limit": 3}')
+    assert raised.value.response["Error"]["Code"] == "ValidationError"
+    assert cloudformation.batch_describe_type_configurations(TypeConfigurationIdentifiers=[asked])["Errors"]
 
 
 def test_an_account_has_its_own_types(account: Account) -> None:
