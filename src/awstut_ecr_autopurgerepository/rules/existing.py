@@ -1,4 +1,4 @@
-"""Whose repository is it that has the name which a create wants? Pure.
+"""Whose is a repository: this create's, this stack's, or another's? Pure.
 
 Two mistakes cost data. To take another's repository for our own lets the rollback of a failed create delete it. To take
 our own for another's leaves it behind, without a stack.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum, auto
 
-from .reserved_tags import LOGICAL_ID, MARK, REQUEST, STACK_ID
+from .reserved_tags import LOGICAL_ID, MARK, REQUEST, STACK_ID, TAKEN_OVER
 from .settings import Owner
 
 YOUNG_SECONDS = 120  # after its creation, the tags of a repository may not be visible yet
@@ -39,7 +39,21 @@ def is_retained(tags: Mapping[str, str], owner: Owner) -> bool:
 
     That is a resource that was removed from its template, or renamed, while its repository was retained.
     """
-    return MARK in tags and owner.stack_id is not None and Owner(tags.get(STACK_ID), tags.get(LOGICAL_ID)) == owner
+    return owner.stack_id is not None and MARK in tags and _owner(tags) == owner
+
+
+def is_taken_over(tags: Mapping[str, str], owner: Owner, request: str) -> bool:
+    """Whether an update takes the repository over: an import, a move between stacks, or a repeated call of these.
+
+    ``request`` is the hash of the update request's token. A request without a stack takes nothing over.
+    """
+    if owner.stack_id is None:
+        return False
+    return MARK not in tags or _owner(tags) != owner or tags.get(TAKEN_OVER) == request
+
+
+def _owner(tags: Mapping[str, str]) -> Owner:
+    return Owner(tags.get(STACK_ID), tags.get(LOGICAL_ID))
 
 
 def release_tag(stack_id: str) -> dict[str, str]:
