@@ -109,14 +109,15 @@ class Stack:
         found = self.client.describe_stack_resource_drifts(StackName=self.stack_id)["StackResourceDrifts"]
         return [difference for each in found for difference in each.get("PropertyDifferences", [])]
 
-    def wait(self) -> str:
-        until = time.monotonic() + _PATIENCE
+    def wait(self, patience: float = _PATIENCE) -> str:
+        """The stack's status when it is done. Raises AssertionError after so many seconds."""
+        until = time.monotonic() + patience
         while time.monotonic() < until:
             status = self.status
             if not status.endswith("_IN_PROGRESS"):
                 return status
             time.sleep(_POLL)
-        raise AssertionError(f"{self.name} is still {status} after {_PATIENCE} seconds")
+        raise AssertionError(f"{self.name} is still {status} after {patience} seconds")
 
     @property
     def status(self) -> str:

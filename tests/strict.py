@@ -94,13 +94,21 @@ class Wire:
         event = json.loads(json.dumps(self.event(action, properties, **more)))
         return json.loads(json.dumps(handlers.resource(event, None)))
 
-    def succeed(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    def finish(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        """The last answer of an operation: calls the handler again for as long as it answers IN_PROGRESS."""
         answer = self.call(action, properties, **more)
+        while answer["status"] == "IN_PROGRESS":
+            self.ecr.clock.sleep(answer["callbackDelaySeconds"])
+            answer = self.call(action, answer["resourceModel"], **more | {"context": answer["callbackContext"]})
+        return answer
+
+    def succeed(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        answer = self.finish(action, properties, **more)
         assert answer["status"] == "SUCCESS", answer
         return answer.get("resourceModel") or {}
 
     def fail(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> tuple[str, str]:
-        answer = self.call(action, properties, **more)
+        answer = self.finish(action, properties, **more)
         assert answer["status"] == "FAILED", answer
         assert "resourceModel" not in answer
         return answer["errorCode"], answer["message"]
@@ -116,6 +124,7 @@ def wire(ecr: StrictEcr, s3: StrictS3, monkeypatch: pytest.MonkeyPatch) -> Wire:
         "cloudformation_cli_python_lib.resource._get_boto_session",
         lambda credentials, region=None: SimpleNamespace(client=client) if credentials else None,
     )
+    monkeypatch.setattr(handlers, "time", ecr.clock)
     return Wire(ecr)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sortedcontainers import SortedDict
 
 _DAY = 86_400.0
+PRINCIPAL_NOT_FOUND = "Principal not found"
 LISTING = frozenset({"DescribeImages", "ListImages"})
 POLICIES = frozenset({"GetLifecyclePolicy", "GetRepositoryPolicy"})
 READS = LISTING | POLICIES | {"DescribeRepositories", "ListTagsForResource"}
@@ -86,7 +87,7 @@ class Lateness:
     deleted_repository: float = 0  # during which a deleted repository is still described
     deleted_name: float = 0  # during which CreateRepository says that a deleted repository exists
     new_role: float = 0  # during which a repository policy that names a new role is refused
-    refusal_of_role: str = "Principal not found"  # or: Invalid repository policy provided
+    refusal_of_role: str = PRINCIPAL_NOT_FOUND  # or: Invalid repository policy provided
     _next: dict[str, list[Stale]] = field(default_factory=lambda: defaultdict(list), repr=False)
     _once: Stale | None = field(default=None, repr=False)  # how the answer at hand is stale
     _deleted: dict[str, _Deleted] = field(default_factory=dict, repr=False)  # the last one of each name
@@ -98,6 +99,7 @@ class Lateness:
         """Everything is seen at once."""
         for name in _DELAYS:
             setattr(self, name, 0)
+        self.refusal_of_role = PRINCIPAL_NOT_FOUND
         self._next.clear()
 
     def stale_next(self, operation: str, answer: str = Stale.NOT_FOUND, times: int = 1) -> None:
@@ -115,9 +117,8 @@ class Lateness:
         chosen = random.Random(source) if isinstance(source, int) else source
         for name in _DELAYS:
             setattr(self, name, chosen.choice([0.0, round(chosen.uniform(0, longest), 1)]))
-        pairs = [(operation, answer) for answer, of in _OPERATIONS.items() for operation in sorted(of)]
-        for operation, answer in chosen.choices(pairs, k=chosen.randint(0, most_stale)):
-            self.stale_next(operation, answer)
+        for answer in chosen.choices(list(Stale), k=chosen.randint(0, most_stale)):
+            self.stale_next(chosen.choice(sorted(_OPERATIONS[answer])), answer)
 
     # What the service asks: repositories
 

@@ -25,10 +25,10 @@ test_entrypoint = resource.test_entrypoint
 
 @resource.handler(Action.CREATE)
 def create_handler(
-    session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
+    session: SessionProxy | None, request: ResourceHandlerRequest, callback_context: MutableMapping[str, Any]
 ) -> ProgressEvent:
-    """Create a repository."""
-    return create.create(ecr_client(session), request)
+    """Create a repository. The create repeats requests itself, because it knows when the call must end."""
+    return create.create(ecr_client(session, attempts=1), request, callback_context, time)
 
 
 @resource.handler(Action.READ)

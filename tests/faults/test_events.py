@@ -16,7 +16,7 @@ from awstut_ecr_autopurgerepository import handlers
 from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from sandbox.driver.contract import breach
 from sandbox.driver.schema import Schema
-from sandbox.ecr import StrictEcr
+from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
 from tests.faults.events import STACK, events, repository_tags
 from tests.faults.handler_process import ROOT
@@ -66,6 +66,7 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def to(ecr: StrictEcr, event: Any) -> Json:
         registries[:] = [ecr]
+        monkeypatch.setattr(handlers, "time", ecr.clock)
         answer = handlers.resource(json.loads(json.dumps(event)), None)
         assert json.loads(json.dumps(answer)) == answer
         return answer
@@ -89,7 +90,7 @@ def check_shape(schema: Schema, action: Any, answer: Json) -> None:
 
 
 def filled(tags: Json) -> StrictEcr:
-    ecr = StrictEcr(account=ACCOUNT, region=REGION)
+    ecr = StrictEcr(clock=VirtualClock(), account=ACCOUNT, region=REGION)
     ecr.repository("app", tags=tags).with_images(2).with_multi_arch(1)
     ecr.repository("other", tags=OWNED).with_images(1)
     return ecr

@@ -11,7 +11,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sandbox.ecr import Lateness, Stale, StrictEcr, VirtualClock
+from sandbox.ecr import EcrError, Lateness, Stale, StrictEcr, VirtualClock
+from sandbox.ecr.lateness import READS
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
 from sandbox.virtual import VirtualPool
@@ -523,6 +524,47 @@ def test_drawn_lateness_is_the_same_for_the_same_seed(ecr: StrictEcr) -> None:
         drawn.append(lateness)
     assert drawn[0] == drawn[1] != drawn[2]
     assert all(0 <= value <= 9 for each in drawn for value in vars(each).values() if isinstance(value, float))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_drawn_lateness_changes_what_is_seen_and_never_what_is_there(seed: int) -> None:
+    """The same random calls on a registry that is late and on one that is not: what both did, both hold."""
+    late, prompt = (StrictEcr(clock=VirtualClock()) for _ in range(2))
+    source = random.Random(seed)
+    late.lateness.draw(source)
+    for _ in range(150):
+        operation = source.choice(list(ON_A_REPOSITORY))
+        name = "".join(word.capitalize() for word in operation.split("_"))
+        if source.random() < 0.2:
+            name, asked = "CreateRepository", {"repositoryName": "app", "tags": TAGS}
+        else:
+            asked = dict(ON_A_REPOSITORY[operation])
+        if name == "PutImage":
+            asked["imageManifest"] = json.dumps({"n": source.randint(1, 3)})
+        if name == "BatchDeleteImage" and late.holds("app"):
+            asked["imageIds"] = [{"imageDigest": source.choice(late.images("app")).digest}]
+        done = served(late, name, asked)
+        if done and name not in READS:
+            assert served(prompt, name, asked)
+        for ecr in (late, prompt):
+            ecr.clock.sleep(5)
+        assert state(late) == state(prompt)
+
+
+def served(ecr: StrictEcr, operation: str, parameters: dict[str, Any]) -> bool:
+    """Whether a call succeeded. Errors other than ECR's are raised."""
+    try:
+        ecr.serve(operation, parameters)
+    except EcrError:
+        return False
+    return True
+
+
+def state(ecr: StrictEcr) -> object:
+    return [
+        (each.name, each.tags, each.policy, each.lifecycle, [image.digest for image in each.images])
+        for each in ecr.repositories.values()
+    ]
 
 
 def test_time_that_runs_side_by_side_does_no_harm(ecr: StrictEcr, client: ECRClient, clock: VirtualClock) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
+from tests.samples import POLICY
 from tests.stack.support import IMAGES, Template, holds, read, user_tags
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
@@ -87,3 +91,24 @@ def test_stack_tags_are_added_by_an_import(
     assert stack.update(template(wanted), tags={"cost": "42"}) == "UPDATE_COMPLETE"
     assert user_tags(box, repository_name) == {"owner": "somebody", "cost": "42"}
     assert stack.delete() == "DELETE_COMPLETE"
+
+
+@pytest.mark.parametrize("previous", ["template", "read", "nothing"])
+def test_import_loses_nothing_whatever_is_sent_as_previous_state(
+    box: Sandbox, stack: Stack, repository_name: str, by_hand: str, previous: str
+) -> None:
+    client = box.client("ecr")
+    client.tag_resource(resourceArn=by_hand, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
+    client.set_repository_policy(repositoryName=repository_name, policyText=json.dumps(POLICY))
+    before = read(box, repository_name)
+    box.control.settings(import_previous=previous)
+    wanted = {"RepositoryName": repository_name}
+    try:
+        assert stack.import_resource(to_import(repository_name, "Delete"), TYPE_NAME, wanted) == "IMPORT_COMPLETE"
+    finally:
+        box.control.reset_settings()
+    after = read(box, repository_name)
+    assert {name: after[name] for name in before} == before
+    assert holds(box, repository_name) == 264
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert holds(box, repository_name) is None

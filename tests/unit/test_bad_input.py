@@ -106,7 +106,13 @@ ACTIONS = {
 }
 # Needed in cases that have a test of their own.
 ELSEWHERE = {
-    "CREATE": {"DescribeRepositories", "ListTagsForResource", "DeleteRepository"},
+    "CREATE": {
+        "DescribeRepositories",
+        "ListTagsForResource",
+        "DeleteRepository",
+        "GetRepositoryPolicy",
+        "GetLifecyclePolicy",
+    },
     "UPDATE": {"DeleteRepositoryPolicy", "DeleteLifecyclePolicy"},
     "DELETE": {
         "TagResource",
@@ -167,7 +173,7 @@ def test_removals_are_named_too_when_they_are_denied(wire: Wire, ecr: StrictEcr)
 def test_a_callback_context_from_nowhere_means_nothing_to_handlers_that_write_none(wire: Wire, ecr: StrictEcr) -> None:
     context = {"phase": "purge", "deleted": 3}
     name = {"RepositoryName": "app"}
-    wire.succeed("CREATE", name, context=context)
+    wire.succeed("CREATE", name)
     wire.succeed("UPDATE", name | {"ImageTagMutability": "IMMUTABLE"}, previous=name, context=context)
     assert wire.succeed("READ", name, context=context)["ImageTagMutability"] == "IMMUTABLE"
     assert wire.call("LIST", context=context)["resourceModels"] == [name]

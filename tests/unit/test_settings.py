@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
 
 import pytest
 from hypothesis import given, strategies
 
 from awstut_ecr_autopurgerepository.rules import reserved_tags
-from awstut_ecr_autopurgerepository.rules.merge import settings_after_update
 from awstut_ecr_autopurgerepository.rules.settings import MOST_DAYS, MOST_PATTERNS, Owner, ReportPlace, Settings
 from tests.strict import STACK
 
@@ -32,7 +30,6 @@ ANY_SETTINGS = strategies.builds(
     pushed_within_days=strategies.none() | strategies.integers(1, MOST_DAYS),
     replicated_deletes=strategies.booleans(),
 )
-NAMES = [each.name for each in fields(Settings)]
 
 
 @given(ANY_SETTINGS)
@@ -70,16 +67,6 @@ def test_no_nonsense_in_a_tag_opens_a_repository(chosen: Settings, data: strateg
         assert (stored.settings.replicated_deletes, stored.unreadable) == (False, ())
         return
     assert reserved_tags.read_tags({**tags, key: nonsense}).unreadable == (key,)
-
-
-@given(ANY_SETTINGS, ANY_SETTINGS, ANY_SETTINGS)
-def test_an_update_changes_only_the_settings_that_it_changes(
-    live: Settings, previous: Settings, desired: Settings
-) -> None:
-    merged = settings_after_update(reserved_tags.read_tags(reserved_tags.write_tags(live)), previous, desired)
-    for name in NAMES:
-        changed = getattr(previous, name) != getattr(desired, name)
-        assert getattr(merged, name) == getattr(desired if changed else live, name)
 
 
 @given(ANY_SETTINGS)

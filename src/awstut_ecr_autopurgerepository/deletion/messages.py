@@ -41,7 +41,10 @@ UNREADABLE_CONTEXT = (
     "Delete the resource again."
 )
 
-_ASK_ADMINISTRATOR = "An administrator of the account can change it by aws cloudformation set-type-configuration."
+_ASK_ADMINISTRATOR = (
+    "An administrator of the account can change it by aws cloudformation set-type-configuration "
+    "--configuration-alias default."
+)
 _ADVICE = {
     "KmsError": "KmsError: the KMS key is disabled, about to be deleted, or denies ECR; enable it, or fix its policy.",
     "ImageInaccessible": "ImageInaccessible: ECR cannot reach the image at present, for example while it is being "

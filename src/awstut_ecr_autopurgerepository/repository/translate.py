@@ -26,6 +26,7 @@ from ..models import (
     Tag,
 )
 from ..rules import push_block, reserved_tags
+from ..rules.policy_meaning import same_access_policy, same_lifecycle_policy
 from ..rules.settings import ReportPlace, Settings
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def model(**given: Any) -> ResourceModel:
 def model_of(repository: Repository, asked: ResourceModel | None = None) -> ResourceModel:
     """What a repository reads as, in the template's shapes.
 
-    ``asked`` is the request's model: LifecyclePolicy.RegistryId is reported only where it is asked for.
+    ``asked`` is the request's model. Its policies are answered as they came in where they mean the same as ECR's, and
+    LifecyclePolicy.RegistryId is reported only where it is asked for.
     """
     described = repository.description
     stored = reserved_tags.read_tags(repository.tags)
@@ -73,7 +75,7 @@ def model_of(repository: Repository, asked: ResourceModel | None = None) -> Reso
         ImageTagMutability=described.get("imageTagMutability", DEFAULT_MUTABILITY),
         ImageTagMutabilityExclusionFilters=[_filter_model(each) for each in filters] if filters else None,
         LifecyclePolicy=_lifecycle_model(repository, asked),
-        RepositoryPolicyText=parsed(push_block.remove_from(repository.policy)),
+        RepositoryPolicyText=_policy_model(repository, asked),
         Tags=_tags_model(repository.tags),
         EmptyOnDelete=stored.settings.empty_on_delete if stored.marked else None,
         DeletionProtection=stored.settings.deletion_protection if stored.marked else None,
@@ -117,7 +119,16 @@ def _lifecycle_model(repository: Repository, asked: ResourceModel | None) -> Lif
     if repository.lifecycle is None:
         return None
     registry_id = asked.LifecyclePolicy.RegistryId if asked and asked.LifecyclePolicy else None
-    return LifecyclePolicy(LifecyclePolicyText=repository.lifecycle, RegistryId=registry_id)
+    given = lifecycle_text(asked)
+    text = given if same_lifecycle_policy(given, repository.lifecycle) else repository.lifecycle
+    return LifecyclePolicy(LifecyclePolicyText=text, RegistryId=registry_id)
+
+
+def _policy_model(repository: Repository, asked: ResourceModel | None) -> Any:
+    live = push_block.remove_from(repository.policy)
+    if asked and live is not None and same_access_policy(policy_text(asked), live):
+        return asked.RepositoryPolicyText
+    return parsed(live)
 
 
 def _tags_model(tags: Mapping[str, str]) -> list[Tag] | None:
@@ -250,11 +261,6 @@ def parsed(text: str | None) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def same_json(one: str | None, other: str | None) -> bool:
-    """Whether two policies say the same, however they are written."""
-    return bool(parsed(one) == parsed(other))
 
 
 def repository_name(stack_id: str | None, logical_id: str | None, token: str | None) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
 from .. import ecr as calls
-from ..errors import HandlerError, invalid_request
+from ..errors import HandlerError, handler_code, invalid_request
 from ..models import ResourceHandlerRequest, ResourceModel
 from ..request_fields import owner_of, required_name
-from ..rules import push_block, reserved_tags
-from ..rules.merge import settings_after_update
+from ..rules import existing, push_block, reserved_tags
+from ..rules.merge import settings_after_update, without_new_patterns
+from ..rules.policy_meaning import same_access_policy, same_lifecycle_policy
+from ..rules.settings import Settings, Stored
 from . import translate
 from .read import fetch
 from .translate import Repository
@@ -30,40 +36,67 @@ ON_MARKED_ONLY = (
 )
 
 
+LOG = logging.getLogger(__name__)
+LOG.setLevel(logging.INFO)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an update changes: from a previous state to the wanted one.
+
+    An update that takes the repository over knows no previous state but the name, whatever CloudFormation sends:
+    so it removes nothing and resets nothing. ``previous_tags`` are the previous tags of the stack.
+    """
+
+    wanted: ResourceModel
+    previous: ResourceModel
+    previous_tags: Mapping[str, Any] | None
+    takes_over: bool
+
+
 def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
     """Bring the repository to the desired state: only what differs is changed, and puts come before removals.
 
     Except that old tags go first where ECR has no room for both old and new ones.
 
     A policy or a tag is removed only where the previous state had it: what somebody else put there stays. A push block
-    that an earlier delete left in the policy is removed.
+    that an earlier delete left in the policy is removed. Repeatable: a call that was killed or throttled is repeated
+    with the same token, and ends the same.
     """
     wanted = request.desiredResourceState or translate.model()
-    previous = request.previousResourceState or translate.model()
     live = fetch(ecr, required_name(wanted))
-    _check_create_only(wanted, request.previousResourceState, live)
+    change = _change(request, wanted, live)
+    _check_create_only(change, live)
     check_model(wanted, request.awsAccountId)
-    tags = _tags_after(request, wanted, previous, live)
+    tags = _tags_after(request, change, live)
 
     if reserved_tags.MARK not in tags:
         live.policy = push_block.remove_from(live.policy)  # an unmarked repository's policy is not ours to fix
-    _change_policies(ecr, wanted, live)
-    _change_configuration(ecr, wanted, previous, live)
+    _change_policies(ecr, change, live)
+    _change_configuration(ecr, change, live)
     if len(live.tags.keys() | tags.keys()) > reserved_tags.MOST_TAGS:
         # If the update stops here, a rule tag that is removed before the mark is written counts as protection.
         _remove_tags(ecr, tags, live)
-    _put_tags(ecr, tags, live)
-    _remove_policies(ecr, wanted, previous, live)
+    tags = _put_tags(ecr, change, tags, live)
+    _remove_policies(ecr, change, live)
     _remove_tags(ecr, tags, live)
     live.tags = tags
     return ProgressEvent(status=OperationStatus.SUCCESS, resourceModel=translate.model_of(live, wanted))
 
 
-def _check_create_only(wanted: ResourceModel, previous: ResourceModel | None, live: Repository) -> None:
+def _change(request: ResourceHandlerRequest, wanted: ResourceModel, live: Repository) -> Change:
+    token, previous = request.clientRequestToken or "", request.previousResourceState or translate.model()
+    if existing.is_taken_over(live.tags, owner_of(request), reserved_tags.request_hash(token)):
+        return Change(wanted, translate.model(RepositoryName=previous.RepositoryName), None, takes_over=True)
+    return Change(wanted, previous, request.previousResourceTags, takes_over=False)
+
+
+def _check_create_only(change: Change, live: Repository) -> None:
+    wanted, previous = change.wanted, change.previous
     changed = []
-    if previous and previous.RepositoryName and previous.RepositoryName != wanted.RepositoryName:
+    if previous.RepositoryName and previous.RepositoryName != wanted.RepositoryName:
         changed.append("RepositoryName")
-    if translate.encryption_request(wanted) != translate.encryption_request(previous or translate.model_of(live)):
+    if _changes_encryption(change, live):
         changed.append("EncryptionConfiguration")
     if changed:
         raise HandlerError(
@@ -73,55 +106,82 @@ def _check_create_only(wanted: ResourceModel, previous: ResourceModel | None, li
         )
 
 
-def _tags_after(
-    request: ResourceHandlerRequest, wanted: ResourceModel, previous: ResourceModel, live: Repository
-) -> dict[str, str]:
+def _changes_encryption(change: Change, live: Repository) -> bool:
+    if change.wanted.EncryptionConfiguration is None and change.previous.EncryptionConfiguration is None:
+        return False
+    asked = translate.encryption_request(change.wanted)
+    return asked not in (
+        translate.encryption_request(change.previous) if change.previous.EncryptionConfiguration else None,
+        translate.encryption_request(translate.model_of(live)),
+    )
+
+
+def _tags_after(request: ResourceHandlerRequest, change: Change, live: Repository) -> dict[str, str]:
     """All tags that the repository is to have after the update."""
-    desired = translate.user_tags(wanted, request.desiredResourceTags)
-    dropped = translate.tag_keys(previous, request.previousResourceTags) - desired.keys()
+    desired = translate.user_tags(change.wanted, request.desiredResourceTags)
+    dropped = translate.tag_keys(change.previous, change.previous_tags) - desired.keys()
     after = {key: value for key, value in live.tags.items() if key not in dropped} | desired
-    marks = _marks(request, wanted, previous, live)
-    if marks is None:
+    stored = reserved_tags.read_tags(live.tags)
+    if not _is_to_be_marked(request, change, stored):
         return after
-    after = {key: value for key, value in after.items() if key not in reserved_tags.SETTING_TAGS} | marks
-    check_room_for_tags(sum(map(reserved_tags.is_user, after)), reserved_tags.read_tags(after).settings)
-    return after
+    after = {key: value for key, value in after.items() if key not in reserved_tags.SETTING_TAGS}
+    chosen = _settings_after(change, stored, users=sum(map(reserved_tags.is_user, after)))
+    taken_over = reserved_tags.taken_over_tag(request.clientRequestToken) if change.takes_over else {}
+    return {**after, **reserved_tags.write_tags(chosen), **reserved_tags.owner_tags(owner_of(request)), **taken_over}
 
 
-def _marks(
-    request: ResourceHandlerRequest, wanted: ResourceModel, previous: ResourceModel, live: Repository
-) -> dict[str, str] | None:
-    """The reserved tags that an update writes; None if it is not to mark an unmarked repository.
+def _is_to_be_marked(request: ResourceHandlerRequest, change: Change, stored: Stored) -> bool:
+    """Whether the update writes reserved tags. Raises HandlerError for settings that it would not write.
 
     A stack takes the repository over. Cloud Control marks it only when told to by EmptyOnDelete: a patch of a tag says
     nothing about deletes.
     """
-    stored = reserved_tags.read_tags(live.tags)
-    told = wanted.EmptyOnDelete is not None and previous.EmptyOnDelete is None
-    if not (stored.marked or request.stackId or told):
-        unheeded = [name for name in ON_MARKED_ONLY if getattr(wanted, name) is not None]
-        if unheeded:
-            raise invalid_request(
-                f"Not set: {', '.join(unheeded)}. The repository {live.description['repositoryName']} does not have "
-                f"the tag {reserved_tags.MARK}, so this resource type never deletes it. To mark it, set "
-                "EmptyOnDelete too."
-            )
-        return None
-    chosen = settings_after_update(stored, translate.settings_of(previous), translate.settings_of(wanted))
-    return {**reserved_tags.write_tags(chosen), **reserved_tags.owner_tags(owner_of(request))}
+    told = change.wanted.EmptyOnDelete is not None and change.previous.EmptyOnDelete is None
+    if stored.marked or request.stackId or told:
+        return True
+    unheeded = [name for name in ON_MARKED_ONLY if getattr(change.wanted, name) is not None]
+    if unheeded:
+        raise invalid_request(
+            f"Not set: {', '.join(unheeded)}. The repository {change.wanted.RepositoryName} does not have the tag "
+            f"{reserved_tags.MARK}, so this resource type never deletes it. To mark it, set EmptyOnDelete too."
+        )
+    return False
 
 
-def _change_policies(ecr: ECRClient, wanted: ResourceModel, live: Repository) -> None:
+def _settings_after(change: Change, stored: Stored, users: int) -> Settings:
+    """The settings after the update, of a repository with so many tags of users. Raises HandlerError without room."""
+    chosen = settings_after_update(
+        stored.settings,
+        translate.settings_of(change.previous),
+        translate.settings_of(change.wanted),
+        told_to_empty=change.wanted.EmptyOnDelete is True and change.previous.EmptyOnDelete is None,
+    )
+    if users > reserved_tags.tags_left(chosen):
+        chosen = without_new_patterns(chosen, stored.settings)
+    check_room_for_tags(users, chosen)
+    return chosen
+
+
+def _change_policies(ecr: ECRClient, change: Change, live: Repository) -> None:
     name = live.description["repositoryName"]
-    access, lifecycle = translate.policy_text(wanted), translate.lifecycle_text(wanted)
-    if access is not None and not translate.same_json(access, live.policy):
+    access, lifecycle = translate.policy_text(change.wanted), translate.lifecycle_text(change.wanted)
+    if access is not None and not same_access_policy(access, live.policy):
+        _log_replaced(change, name, "repository policy", live.policy)
         live.policy = calls.put_policy(ecr, name, access)
-    if lifecycle is not None and not translate.same_json(lifecycle, live.lifecycle):
+    if lifecycle is not None and not same_lifecycle_policy(lifecycle, live.lifecycle):
+        _log_replaced(change, name, "lifecycle policy", live.lifecycle)
         live.lifecycle = calls.put_lifecycle_policy(ecr, name, lifecycle)
 
 
-def _change_configuration(ecr: ECRClient, wanted: ResourceModel, previous: ResourceModel, live: Repository) -> None:
+def _log_replaced(change: Change, name: str, kind: str, text: str | None) -> None:
+    """Keep the text of a policy that nobody has in a template."""
+    if change.takes_over and text is not None:
+        LOG.info("Replacing the %s of %s, which was: %s", kind, name, text)
+
+
+def _change_configuration(ecr: ECRClient, change: Change, live: Repository) -> None:
     """Change mutability and scanning where the model has them, and reset them where it no longer has them."""
+    wanted, previous = change.wanted, change.previous
     name, description = live.description["repositoryName"], live.description
     if wanted.ImageTagMutability or previous.ImageTagMutability:
         mutability = translate.mutability_request(wanted)
@@ -136,13 +196,29 @@ def _change_configuration(ecr: ECRClient, wanted: ResourceModel, previous: Resou
             description["imageScanningConfiguration"] = {"scanOnPush": scan}
 
 
-def _put_tags(ecr: ECRClient, after: dict[str, str], live: Repository) -> None:
+def _put_tags(ecr: ECRClient, change: Change, after: dict[str, str], live: Repository) -> dict[str, str]:
+    """Put the tags that differ, in one call. Returns the tags that the repository is to have.
+
+    A role that is limited to marked repositories may not mark one. If nothing but the mark is left to do, the update
+    succeeds without it: otherwise the rollback would be denied as well, and the stack be stuck.
+    """
     changed = {key: value for key, value in after.items() if live.tags.get(key) != value}
-    if changed:
+    if not changed:
+        return after
+    try:
         calls.tag_repository(ecr, live.arn, changed)
+    except ClientError as error:
+        denied = handler_code(error) is HandlerErrorCode.AccessDenied
+        marks_only = reserved_tags.MARK not in live.tags and all(map(reserved_tags.is_reserved, changed))
+        if not (denied and marks_only and change.takes_over):
+            raise
+        LOG.info("The repository %s is not marked, because ecr:TagResource was denied.", change.wanted.RepositoryName)
+        return dict(live.tags)
+    return after
 
 
-def _remove_policies(ecr: ECRClient, wanted: ResourceModel, previous: ResourceModel, live: Repository) -> None:
+def _remove_policies(ecr: ECRClient, change: Change, live: Repository) -> None:
+    wanted, previous = change.wanted, change.previous
     name = live.description["repositoryName"]
     if translate.policy_text(wanted) is None:
         left = None if translate.policy_text(previous) else push_block.remove_from(live.policy)

@@ -1,46 +1,72 @@
-"""Which settings a repository has after an update. Pure."""
+"""What counts after an update, for each setting. Pure.
+
+Protection that an operator added by a tag outlives updates, and an unlock by a tag lasts until the next update.
+"""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
+from dataclasses import replace
 
-from .reserved_tags import (
-    DELETION_PROTECTION,
-    FREEZE_ON_DELETE,
-    MARK,
-    PROTECT_PULLED_DAYS,
-    PROTECT_PUSHED_DAYS,
-    PROTECT_TAGS,
-    PURGE_REPORT,
-    REPLICATED_DELETES,
-)
-from .settings import Settings, Stored
-
-_TAGS_OF = {
-    "empty_on_delete": {MARK},
-    "deletion_protection": {DELETION_PROTECTION},
-    "patterns": set(PROTECT_TAGS),
-    "pulled_within_days": {PROTECT_PULLED_DAYS},
-    "report": {PURGE_REPORT},
-    "freeze": {FREEZE_ON_DELETE},
-    "pushed_within_days": {PROTECT_PUSHED_DAYS},
-    "replicated_deletes": {REPLICATED_DELETES},
-}
+from .settings import MOST_PATTERNS, ReportPlace, Settings
 
 
-def settings_after_update(stored: Stored, previous: Settings, desired: Settings) -> Settings:
-    """The settings after an update from ``previous`` to ``desired``.
+def settings_after_update(live: Settings, previous: Settings, desired: Settings, *, told_to_empty: bool) -> Settings:
+    """The settings after an update from ``previous`` to ``desired`` of a repository that has the ``live`` ones.
 
-    A setting that the update does not change keeps what is stored, so that protection which an operator added by a tag
-    outlives an update of something else, even where the mark was removed. What is unreadable is written again.
+    A setting that is as the previous state left it follows the template. One that somebody else has changed becomes
+    the stricter of live and template: of two patterns both, of two periods the longer. Replicated deletes are the weak
+    side: they stay allowed only where live and template allow them. Where two reports differ, the template's counts if
+    the update changes it. Patterns that would be too many stay as they are.
+
+    ``told_to_empty``: the template begins to say ``EmptyOnDelete: true`` in words, which is a change.
     """
-    merged: dict[str, Any] = {}
-    for each in fields(Settings):
-        wanted, live, keys = getattr(desired, each.name), getattr(stored.settings, each.name), _TAGS_OF[each.name]
-        replaced = wanted != getattr(previous, each.name) or keys & set(stored.unreadable)
-        if not stored.marked:  # then some or all of the rule tags may have been removed with the mark
-            some_left = each.name == "patterns" and set(live) < set(wanted)
-            replaced = replaced or some_left or not keys & set(stored.switched_on)
-        merged[each.name] = wanted if replaced else live
-    return Settings(**merged)
+    return Settings(
+        empty_on_delete=told_to_empty
+        or _weaker(live.empty_on_delete, previous.empty_on_delete, desired.empty_on_delete),
+        deletion_protection=_stricter(
+            live.deletion_protection, previous.deletion_protection, desired.deletion_protection
+        ),
+        patterns=_patterns(live.patterns, previous.patterns, desired.patterns),
+        pulled_within_days=_longer(live.pulled_within_days, previous.pulled_within_days, desired.pulled_within_days),
+        report=_report(live.report, previous.report, desired.report),
+        freeze=_stricter(live.freeze, previous.freeze, desired.freeze),
+        pushed_within_days=_longer(live.pushed_within_days, previous.pushed_within_days, desired.pushed_within_days),
+        replicated_deletes=_weaker(live.replicated_deletes, previous.replicated_deletes, desired.replicated_deletes),
+    )
+
+
+def without_new_patterns(merged: Settings, live: Settings) -> Settings:
+    """The same settings with the live patterns, for a repository that has no room for the tags of the merged ones."""
+    return replace(merged, patterns=live.patterns)
+
+
+def _stricter(live: bool, previous: bool, desired: bool) -> bool:
+    """Of a setting that protects while it is on."""
+    return desired if live == previous else live or desired
+
+
+def _weaker(live: bool, previous: bool, desired: bool) -> bool:
+    """Of a setting that allows something while it is on."""
+    return desired if live == previous else live and desired
+
+
+def _longer(live: int | None, previous: int | None, desired: int | None) -> int | None:
+    """Of a number of days; None protects nothing."""
+    if live == previous:
+        return desired
+    return max((each for each in (live, desired) if each is not None), default=None)
+
+
+def _patterns(live: tuple[str, ...], previous: tuple[str, ...], desired: tuple[str, ...]) -> tuple[str, ...]:
+    """The template's patterns, and what live has beyond the previous ones. The order of patterns means nothing."""
+    if set(live) == set(desired):
+        return live
+    added = [each for each in live if each not in previous and each not in desired]
+    merged = (*desired, *added)
+    return merged if len(merged) <= MOST_PATTERNS else live
+
+
+def _report(live: ReportPlace | None, previous: ReportPlace | None, desired: ReportPlace | None) -> ReportPlace | None:
+    if live == previous or live is None:
+        return desired
+    return live if desired is None or desired == previous else desired

@@ -186,6 +186,11 @@ def request_tag(token: str | None) -> dict[str, str]:
     return {REQUEST: request_hash(token)} if token else {}
 
 
+def taken_over_tag(token: str | None) -> dict[str, str]:
+    """The tag by which a repeated update recognises that it is the one that takes the repository over."""
+    return {TAKEN_OVER: request_hash(token or "")}
+
+
 def is_reserved(key: str) -> bool:
     """Whether a tag key is ours."""
     return key.lower().startswith(PREFIX)
