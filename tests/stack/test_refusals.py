@@ -26,7 +26,9 @@ def test_a_name_that_is_taken_leaves_the_repository_that_was_there(
     wanted = template({"RepositoryName": repository_name})
     first, second = make_stack(), make_stack()
     if maker == "hand":
-        box.client("ecr").create_repository(repositoryName=repository_name)
+        # Without a tag, a create would wait for two minutes: the tags of a repository that is so new may be invisible.
+        tag = {"Key": "owner", "Value": "somebody"}
+        box.client("ecr").create_repository(repositoryName=repository_name, tags=[tag])
     else:
         first.create(wanted)
     if images:
