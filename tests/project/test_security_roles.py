@@ -59,6 +59,7 @@ def ecr(operation: str, *context: dict[str, Any], name: str = "app") -> Check:
 def allowed_to_both() -> Iterator[tuple[str, Check]]:
     """What the handlers do."""
     yield "list all repositories", ecr("DescribeRepositories", name="*")
+    yield "ask for replication rules", Check("ecr:DescribeRegistry", "*")
     for each in READS:
         yield f"{each} of a marked repository", ecr(each, MARKED)
         yield f"{each} of an unmarked repository", ecr(each, UNMARKED)
