@@ -51,8 +51,8 @@ def _thousand(wire: Wire) -> None:
 
 _READS = "the repository, its tags, its policy, its lifecycle policy: ECR has a call for each"
 OPERATIONS = (
-    Operation("create", 1, "tags and rules go with CreateRepository", _create(_PLAIN)),
-    Operation("create with both policies", 3, "a call for each policy", _create(_FULL)),
+    Operation("create", 3, "tags and rules go with CreateRepository; two looks, as ECR creates late", _create(_PLAIN)),
+    Operation("create with both policies", 5, "a call for each policy, too", _create(_FULL)),
     Operation("read", 4, _READS, lambda wire: wire.succeed("READ", _PLAIN), _create(_FULL)),
     Operation("update without changes", 4, _READS, _update, _create(_FULL)),
     Operation("list of 1,000", 1, "1,000 is ECR's largest page", lambda wire: wire.succeed("LIST", None), _thousand),

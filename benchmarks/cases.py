@@ -13,8 +13,9 @@ NAME = "app"
 # What lets each contender do its work: our mark, and CDK's.
 TAGS = {"awstut:auto-purge": "on", "aws-cdk:auto-delete-images": "true"}
 PAGE, BATCH = 1_000, 100  # images that DescribeImages lists, and BatchDeleteImage deletes, at most
-# Two looks at the repository (what it is, and that it is gone), its tags, its delete, one tag to show the progress.
-FIXED_CALLS = 5
+# Two looks at the repository (what it is, and that it is gone), its tags, the registry (does ECR carry deletions
+# elsewhere?), its delete, one tag to show the progress.
+FIXED_CALLS = 6
 
 
 @dataclass(frozen=True)

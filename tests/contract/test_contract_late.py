@@ -1,0 +1,55 @@
+"""The contract tests of `cfn test` on an ECR that is two seconds late everywhere."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.build import build_package, copy_project
+from sandbox.server import Sandbox, start_sandbox
+from tests.contract.test_contract import CLOSING_LINE, ROOT, TESTS
+from tests.leaks import leaks
+
+SECONDS = 2
+DELAYS = (
+    "new_repository",
+    "new_tags",
+    "changed_tags",
+    "changed_policy",
+    "enforced_policy",
+    "deleted_images",
+    "deleted_index",
+    "emptied_repository",
+    "deleted_repository",
+)
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with start_sandbox() as box:
+        yield box
+        assert leaks(box) == []
+
+
+def test_the_contract_tests_pass_where_ecr_is_two_seconds_late_everywhere(box: Sandbox, tmp_path: Path) -> None:
+    """With one of the two sets of inputs, because each test waits for what is late."""
+    project = copy_project(tmp_path / "project")
+    for path in (project / "inputs").glob("inputs_2_*"):
+        path.unlink()
+    package = build_package(tmp_path / "package", project)
+    steps = [{"method": "with_images", "arguments": {"count": 30, "pushed_days_ago": 400}}]
+    box.control.settings(seed_before_delete=steps)
+    box.client("s3").create_bucket(Bucket="purge-reports")
+    box.control.set_lateness(**dict.fromkeys(DELAYS, SECONDS))
+    command = [sys.executable, "-m", "sandbox.contract", "--package", str(package), "--sandbox", box.url]
+    variables = box.environment | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
+    [line] = CLOSING_LINE.findall(done.stdout)
+    assert f"{TESTS} passed" in line, done.stdout + done.stderr
+    assert done.returncode == 0
+    shutil.rmtree(project)
