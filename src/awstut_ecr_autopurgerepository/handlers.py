@@ -44,7 +44,7 @@ def update_handler(
     session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
 ) -> ProgressEvent:
     """Update a repository."""
-    return update.update(ecr_client(session), request)
+    return update.update(ecr_client(session), request, time)
 
 
 @resource.handler(Action.DELETE)

@@ -45,7 +45,7 @@ def test_the_monitoring_example_can_be_deployed(box: Sandbox, stack: Stack) -> N
 def test_the_monitoring_example_shows_metrics_that_the_handlers_make() -> None:
     template = cfn_flip.load(TEXT)[0]
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    made = metrics.line("app", metrics.Figures(), "FAILED", "no", 0)
+    made = metrics.log_line("app", metrics.Figures(), "FAILED", "no", 0)
     [directive] = json.loads(made)["_aws"]["CloudWatchMetrics"]
     shown = set(re.findall(r'MetricName=\\"(\w+)\\"', body))
     assert shown

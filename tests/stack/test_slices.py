@@ -96,6 +96,6 @@ def test_break_glass_between_two_slices_stops_the_delete(box: Sandbox, deleted: 
     message = one.stack.reason("DELETE_FAILED")
     assert "its deletion protection is on" in message
     assert one.left
-    assert f"Stopped after deleting {IMAGES - one.left:,} of about {IMAGES:,} images." in message
+    assert f"Stopped after deleting {IMAGES - one.left:,} of about {IMAGES:,} images in" in message
     run_command_in(box, message)
     assert one.stack.delete() == "DELETE_COMPLETE"

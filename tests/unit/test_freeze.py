@@ -231,7 +231,7 @@ def _describe_denied(ecr: StrictEcr, builder: RepositoryBuilder) -> None:
 
 
 def _mark_stripped(ecr: StrictEcr, builder: RepositoryBuilder) -> None:
-    in_the_second_pass(ecr, builder, ecr.repositories["app"].tags.clear)
+    in_the_second_pass(ecr, builder, lambda: ecr.repositories["app"].tags.clear())
 
 
 WAYS: dict[str, tuple[Way, str]] = {

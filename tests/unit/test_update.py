@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -78,6 +79,16 @@ UPDATES = {
 READS = {"DescribeRepositories": 1, "ListTagsForResource": 1, "GetRepositoryPolicy": 1, "GetLifecyclePolicy": 1}
 
 
+def looks_after(calls: dict[str, int]) -> dict[str, int]:
+    """One look at each kind of thing that was changed, because ECR may show it late."""
+    kinds = {
+        "ListTagsForResource": {"TagResource", "UntagResource"},
+        "GetRepositoryPolicy": {"SetRepositoryPolicy", "DeleteRepositoryPolicy"},
+        "GetLifecyclePolicy": {"PutLifecyclePolicy", "DeleteLifecyclePolicy"},
+    }
+    return {look: 1 for look, changes in kinds.items() if changes & calls.keys()}
+
+
 @pytest.mark.parametrize("case", UPDATES)
 def test_update_changes_what_differs_and_no_more(wire: Wire, ecr: StrictEcr, case: str) -> None:
     previous, wanted, calls = UPDATES[case]
@@ -85,7 +96,7 @@ def test_update_changes_what_differs_and_no_more(wire: Wire, ecr: StrictEcr, cas
     wire.succeed("CREATE", name | previous)
     ecr.reset_calls()
     updated = wire.succeed("UPDATE", name | wanted, previous=name | previous)
-    assert dict(ecr.calls) == READS | calls
+    assert dict(ecr.calls) == dict(Counter(READS) + Counter(calls) + Counter(looks_after(calls)))
     read = wire.succeed("READ", name)
     as_asked = {"RepositoryPolicyText": wanted["RepositoryPolicyText"]} if "RepositoryPolicyText" in wanted else {}
     assert updated == read | as_asked

@@ -89,6 +89,7 @@ def _until_gone(call: Call) -> None:
 
 def _one_part(call: Call) -> Fate:
     """The rows of the README's table, from top to bottom, for as many images as this call can delete."""
+    call.freeze.wait_until_it_holds()  # Before the look: what is set meanwhile counts.
     repository = call.look.at_repository()  # Raises NotFound if it was not there when the operation began.
     if repository is None:  # It is gone: deleted by an earlier call, or by somebody else, or replaced by another one.
         return _gone(call)
@@ -100,7 +101,6 @@ def _one_part(call: Call) -> Fate:
     call.state.follow(verdict.fingerprint, may_purge=verdict.may_purge)  # If the rules are new, check everything again.
 
     if not call.state.is_purging:
-        call.freeze.wait_until_it_holds()
         listing = _check_everything(call, verdict)  # Refuses if an image is protected, or if there are images to keep.
         if not listing.is_complete:
             return Fate.STILL_THERE  # The check began in an earlier call: list again what to delete.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -13,6 +13,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, Pro
 from .. import ecr as calls
 from ..errors import HandlerError, handler_code, invalid_request
 from ..models import ResourceHandlerRequest, ResourceModel
+from ..pacing import Clock
 from ..request_fields import owner_of, required_name
 from ..rules import existing, push_block, reserved_tags
 from ..rules.merge import settings_after_update, without_new_patterns
@@ -22,6 +23,7 @@ from . import translate
 from .read import fetch
 from .translate import Repository
 from .validate import check_model, check_room_for_tags
+from .visibility import wait_until_shown
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -54,17 +56,18 @@ class Change:
     takes_over: bool
 
 
-def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
+def update(ecr: ECRClient, request: ResourceHandlerRequest, clock: Clock) -> ProgressEvent:
     """Bring the repository to the desired state: only what differs is changed, and puts come before removals.
 
     Except that old tags go first where ECR has no room for both old and new ones.
 
     A policy or a tag is removed only where the previous state had it: what somebody else put there stays. A push block
     that an earlier delete left in the policy is removed. Repeatable: a call that was killed or throttled is repeated
-    with the same token, and ends the same.
+    with the same token, and ends the same. Ends when reads show what was changed, or after 20 s.
     """
     wanted = request.desiredResourceState or translate.model()
     live = fetch(ecr, required_name(wanted))
+    before = replace(live)
     change = _change(request, wanted, live)
     _check_create_only(change, live)
     check_model(wanted, request.awsAccountId)
@@ -81,6 +84,7 @@ def update(ecr: ECRClient, request: ResourceHandlerRequest) -> ProgressEvent:
     _remove_policies(ecr, change, live)
     _remove_tags(ecr, tags, live)
     live.tags = tags
+    wait_until_shown(ecr, before, live, clock)
     return ProgressEvent(status=OperationStatus.SUCCESS, resourceModel=translate.model_of(live, wanted))
 
 
