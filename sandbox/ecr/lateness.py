@@ -102,6 +102,11 @@ class Lateness:
         self.refusal_of_role = PRINCIPAL_NOT_FOUND
         self._next.clear()
 
+    def settle(self, repository: Repository) -> None:
+        """What was created, or deleted, under that name before now is seen as it is."""
+        repository.traces.created = None
+        self._deleted.pop(repository.name, None)
+
     def stale_next(self, operation: str, answer: str = Stale.NOT_FOUND, times: int = 1) -> None:
         """Answer the next calls of an operation as `Stale` says, if they name a repository that exists.
 
@@ -111,6 +116,11 @@ class Lateness:
         if operation not in _OPERATIONS[chosen]:
             raise ValueError(f"{operation} has no stale answer '{chosen}'")
         self._next[operation] += [chosen] * times
+
+    @property
+    def is_stale_next(self) -> bool:
+        """Whether a stale answer is still to be given."""
+        return any(self._next.values())
 
     def draw(self, source: random.Random | int, longest: float = 30.0, most_stale: int = 5) -> None:
         """Draw delays of up to `longest` seconds, and up to `most_stale` stale answers. The source may be a seed."""

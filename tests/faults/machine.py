@@ -18,6 +18,7 @@ from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
+from sandbox.ecr.lateness import Stale
 from tests.faults.bucket import ReportBucket
 from tests.faults.watch import (
     FREEZE,
@@ -36,6 +37,15 @@ from tests.strict import ACCOUNT, OWNED, REGION, STACK, Killed, Purge, run_comma
 
 OPERATIONS = ("DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository")
 OPERATIONS += ("GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy")
+# All that can be late for a delete. Tags that come with CreateRepository, and new roles, are matters of creates.
+DELAYS = ("deleted_images", "deleted_index", "emptied_repository", "deleted_repository", "deleted_name")
+DELAYS += ("changed_tags", "changed_policy", "new_repository")
+STALE = [(operation, Stale.NOT_FOUND) for operation in (*OPERATIONS, "TagResource")]
+STALE += [(operation, Stale.EARLIER_REPOSITORY) for operation in OPERATIONS[:3]]
+STALE += [("GetRepositoryPolicy", each) for each in (Stale.EARLIER_REPOSITORY, Stale.NO_POLICY, Stale.EARLIER_POLICY)]
+STALE += [("ListTagsForResource", each) for each in (Stale.NO_TAGS, Stale.EARLIER_TAGS)]
+STALE += [("DescribeImages", each) for each in (Stale.NO_IMAGES, Stale.NO_NEW_IMAGES, Stale.DELETED_IMAGES)]
+STALE_APART = 30.0  # seconds from one stale answer to the next: what lies again and again, no client can see through
 MOST_IMAGES = 400  # that pushes in the background fill a repository with
 RETRIABLE = {HandlerErrorCode.Throttling, HandlerErrorCode.ServiceInternalError, HandlerErrorCode.NetworkFailure}
 Action = tuple[str, dict[str, Any]]
@@ -118,8 +128,12 @@ faults = st.one_of(
     action("lose_connection_to_s3", fault=st.sampled_from(["drop_before", "drop_after", "slow"]), operation=writes),
     action("deny_s3", operation=writes),
 )
+late = st.one_of(
+    action("be_late", what=st.sampled_from(DELAYS), seconds=st.sampled_from([1.0, 4.0, 12.0, 20.0, 30.0])),
+    action("be_stale", pair=st.sampled_from(STALE)),
+)
 soon = st.one_of(
-    pushes, changes, faults, action("kill"), action("kill"), action("start_second_copy"), action("start_second_copy")
+    pushes, changes, faults, late, action("kill"), action("kill"), action("start_second_copy"), action("start_second_copy")
 )
 
 
@@ -146,6 +160,9 @@ class Deletes(RuleBasedStateMachine):
         self.calls = 0
         self.depth = 0
         self.fresh: set[str] = set()  # images of repositories that were made anew during an operation
+        self.retagged: set[str] = set()  # images, during an operation
+        self.stale_waits = False  # one is to be given
+        self.stale_since: float | None = None  # when the last stale answer was given
 
     # What happens to the repository
 
@@ -154,6 +171,7 @@ class Deletes(RuleBasedStateMachine):
         self.stack_id = STACK if stack else None
         self.ecr.faults.latency = {"*": 0.05}
         self.ecr.repository("app", tags=OWNED | {"awstut:request": "request-0"})
+        self.newest = self.ecr.repositories["app"].created_at
         self.push(chosen, count)
         self.change_tag(pair)
 
@@ -169,6 +187,10 @@ class Deletes(RuleBasedStateMachine):
     def something_goes_wrong(self, chosen: Action) -> None:
         self.act(chosen)
 
+    @rule(chosen=late)
+    def ecr_is_late(self, chosen: Action) -> None:
+        self.act(chosen)
+
     @rule(calls=st.integers(0, 25), chosen=soon)
     def something_happens_soon(self, calls: int, chosen: Action) -> None:
         self.soon.append((calls, chosen))
@@ -180,6 +202,8 @@ class Deletes(RuleBasedStateMachine):
     @rule(slices=st.integers(1, 4))
     def delete(self, slices: int) -> None:
         if self.operation is None and not self.exists:
+            while self.ecr.lateness.is_taken("app"):
+                self.clock.advance(1)
             self.make_anew(20)
         for _ in range(slices):
             if self.one_slice() is not None:
@@ -197,6 +221,8 @@ class Deletes(RuleBasedStateMachine):
 
     def push(self, chosen: str, count: int) -> None:
         if not self.exists:
+            if self.ecr.lateness.is_taken("app"):
+                return
             self.make_anew(count)
         builder = self.ecr.repository("app")
         PUSHES[chosen](builder, count)
@@ -208,7 +234,9 @@ class Deletes(RuleBasedStateMachine):
     def retag(self, tag: str, place: float) -> None:
         images = self.ecr.images("app")
         if images:
-            self.ecr.repositories["app"].images.tag(images[int(place * len(images))], tag)
+            image = images[int(place * len(images))]
+            self.ecr.repositories["app"].images.tag(image, tag)
+            self.retagged.add(image.digest)
 
     def archive_or_restore(self, place: float, storage: str) -> None:
         images = self.ecr.images("app")
@@ -229,9 +257,9 @@ class Deletes(RuleBasedStateMachine):
             return
         (key, value), arn = pair, self.ecr.arn("app")
         if value is None:
-            self.ecr.call("UntagResource", {"resourceArn": arn, "tagKeys": [key]})
+            try_call(self.ecr, "UntagResource", {"resourceArn": arn, "tagKeys": [key]})
         else:
-            self.ecr.call("TagResource", {"resourceArn": arn, "tags": [{"Key": key, "Value": value}]})
+            try_call(self.ecr, "TagResource", {"resourceArn": arn, "tags": [{"Key": key, "Value": value}]})
 
     def change_policy(self, actions: str | None) -> None:
         """Somebody's own policy. What a freeze has put there is gone then, or stays where the policy is removed."""
@@ -242,16 +270,21 @@ class Deletes(RuleBasedStateMachine):
             return
         statement = {"Sid": "pull", "Effect": "Allow", "Principal": "*", "Action": actions}
         text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self.ecr.call("SetRepositoryPolicy", {"repositoryName": "app", "policyText": text})
+        try_call(self.ecr, "SetRepositoryPolicy", {"repositoryName": "app", "policyText": text})
 
     def delete_repository_by_hand(self, count: int, anew: bool) -> None:
         try_call(self.ecr, "DeleteRepository", {"repositoryName": "app", "force": True})
-        if anew:
+        if anew and not self.ecr.lateness.is_taken("app"):
             self.make_anew(count)
 
     def make_anew(self, count: int) -> None:
         self.clock.advance(2)  # no repository is made within a second of another one of its name
-        self.ecr.repository("app", tags=OWNED | {"awstut:request": f"request-{next(self.requests)}"}).with_images(count)
+        builder = self.ecr.repository("app", tags=OWNED | {"awstut:request": f"request-{next(self.requests)}"})
+        repository = self.ecr.repositories["app"]
+        repository.created_at = max(repository.created_at, round(self.newest + 2, 3))  # also if the clock jumped back
+        self.newest = repository.created_at
+        self.ecr.lateness.note_created(repository)
+        builder.with_images(count)
         if self.operation and self.operation.created is not None:
             self.fresh |= {image.digest for image in self.ecr.images("app")}
 
@@ -296,16 +329,36 @@ class Deletes(RuleBasedStateMachine):
     def deny_s3(self, operation: str) -> None:
         self.bucket.faults.deny.add(f"ecr:{operation}")
 
+    def be_late(self, what: str, seconds: float) -> None:
+        if self.exists:  # What was found once does not give way to what was there before, for ten seconds and more.
+            self.ecr.lateness.settle(self.ecr.repositories["app"])
+        setattr(self.ecr.lateness, what, seconds)
+
+    def be_stale(self, pair: tuple[str, Stale]) -> None:
+        """One answer at a time. Two in a row, of both witnesses, could pass for another repository."""
+        self.note_stale()
+        recent = self.stale_since is not None and self.clock.monotonic() < self.stale_since + STALE_APART
+        if not recent and not self.ecr.lateness.is_stale_next:
+            self.ecr.lateness.stale_next(*pair)
+            self.stale_waits = True
+
+    def note_stale(self) -> None:
+        """Note when the stale answer was given."""
+        if self.stale_waits and not self.ecr.lateness.is_stale_next:
+            self.stale_waits, self.stale_since = False, self.clock.monotonic()
+
     def kill(self) -> None:
         raise Killed
 
     def mend(self) -> None:
         self.ecr.faults.clear()
         self.bucket.faults.clear()
+        self.ecr.lateness.clear()
         self.ecr.faults.latency = {"*": 0.05}
         self.pushing, self.forgetful = None, False
 
     def on_call(self, parameters: dict[str, Any]) -> None:
+        self.note_stale()
         if self.forgetful and "nextToken" in parameters:
             self.forgetful, parameters["nextToken"] = False, "an old one"
         due = [chosen for left, chosen in self.soon if left == 0]
@@ -323,7 +376,9 @@ class Deletes(RuleBasedStateMachine):
         """The answer that ends the operation; None if it goes on."""
         if self.operation is None:
             self.operations += 1
-            self.operation = Operation(self.stack_id, f"token-{self.operations}")
+            first_new = self.ecr.repositories["app"].images.next_sequence() if self.exists else 0
+            self.operation = Operation(self.stack_id, f"token-{self.operations}", first_new=first_new)
+            self.retagged = set()
         operation = self.operation
         before = operation.copy()
         try:
@@ -357,7 +412,7 @@ class Deletes(RuleBasedStateMachine):
         if self.depth == 1:
             self.operation_at_start = operation.copy()
         operation.slices += 1
-        watch = Watch(self.ecr, self.bucket, operation, self.on_call, lambda: 1_000 + 20 * self.made)
+        watch = Watch(self.ecr, self.bucket, operation, self.on_call, lambda: 1_000 + 20 * self.made, self.retagged)
         purge = Purge(self.ecr, self.clock, client=watch, s3=self.bucket, token=operation.token)  # type: ignore[arg-type]
         existed = self.exists
         try:
@@ -380,6 +435,7 @@ class Deletes(RuleBasedStateMachine):
             there = self.ecr.repositories["app"].created_at if self.exists else None
             began = operation.created.timestamp() if operation.created else None  # type: ignore[attr-defined]
             promise(there is None or abs(there - began) > 1e-4, "SUCCESS though the repository is still there")
+            promise(there is None or there != operation.really_created, "SUCCESS though the real repository is there")
             self.check_report(event, operation)
         else:
             self.count(f"{event.errorCode}")

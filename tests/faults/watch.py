@@ -79,7 +79,10 @@ class Operation:
     stack_id: str | None
     token: str
     context: Json = field(default_factory=dict)
-    created: object = None  # of the repository that it began with
+    first_new: int = 0  # the sequence of the first image that was pushed after it began
+    created: object = None  # of the repository that it began with, as it was told
+    really_created: float | None = None  # of the repository that was there then; None: a deleted one was described
+    blind: bool = False  # a listing left images out, and told of others: no client can know of those
     walk: str | None = None  # the rule under which the walk at hand began
     whole: set[str] = field(default_factory=set)  # the rules under which the whole inventory was looked at
     protected: dict[str, set[str]] = field(default_factory=dict)  # by rule: listed digests that it protects
@@ -115,10 +118,14 @@ class Watch:
     operation: Operation
     on_call: Callable[[Json], None]
     most_calls: Callable[[], int]
+    retagged: set[str]  # images that got a tag since the operation began, perhaps after they were listed
     calls: int = 0
     tags: dict[str, str] | None = None
     policy: Json | None = None  # of others, as it was read last
     created: object = None  # of the repository that was looked at last
+    really: dict[str, str] | None = None  # the tags that were stored then; None: no answer could have told them yet
+    doubted: bool = False  # ECR has just said that it is gone, or another one
+    real_policies: list[Json | None] = field(default_factory=list)  # of others, when it was read, each time
     images: dict[str, list[str]] = field(default_factory=dict)  # listed since the rules were read: digest -> tags
 
     def __post_init__(self) -> None:
@@ -136,17 +143,21 @@ class Watch:
             self._before(name, parameters)
             self.on_call(parameters)
             known = len(self.ecr.deletion_log)
+            waits = self.ecr.lateness.is_stale_next
+            if name == "get_repository_policy":
+                self.real_policies.append(self._real_policy())
             try:
                 answer = getattr(self._client, name)(**parameters)
             except ClientError as error:
                 if "PolicyNotFound" in str(error):
                     self.policy = None
+                self.doubted = self.doubted or "RepositoryNotFound" in str(error)
                 raise
             finally:
                 gone = {each.digest for each in self.ecr.deletion_log[known:]}
                 self.operation.deleted |= gone
                 self.operation.reported |= gone if self.is_reported else set()
-            self._after(name, parameters, answer)
+            self._after(name, parameters, answer, stale=waits and not self.ecr.lateness.is_stale_next)
             return answer
 
         return call
@@ -173,16 +184,50 @@ class Watch:
             promise({each["Key"] for each in parameters["tags"]} == {"awstut:purge-progress"}, f"a tag: {parameters}")
         elif name == "set_repository_policy":
             promise(without_freeze(parameters["policyText"]) == self.policy, f"a policy of others lost: {self.policy}")
+            self._check_really_kept(without_freeze(parameters["policyText"]))
         elif name == "delete_repository_policy":
             promise(self.policy is None, f"a policy of others deleted: {self.policy}")
+            self._check_really_kept(None)
         else:
             promise(name in READING, f"the call of {name}")
+
+    def _real_policy(self) -> Json | None:
+        return without_freeze(self.ecr.repositories["app"].policy) if "app" in self.ecr.repositories else None
+
+    def _check_really_kept(self, policy: Json | None) -> None:
+        """One stale answer does not make the handler overwrite what others put there.
+
+        ECR has no conditional put. So nobody can keep what was put between the two reads and the write, or what reads
+        show late for longer than those take (a late change, or a deleted repository that is still shown).
+        """
+        late = self.ecr.lateness.changed_policy or self.ecr.lateness.deleted_repository
+        before = self.real_policies[-2:]
+        if not late and len(before) == 2 and before[0] == before[1]:
+            promise(policy == before[0], f"a policy of others really lost: {before[0]}")
+
+    def _check_really_unprotected(self, digests: set[str]) -> None:
+        """What ECR holds and not what it tells: none of these images is protected, and none was at the beginning."""
+        repository = self.ecr.repositories.get("app")
+        if repository is None or self.really is None or repository.created_at != self.operation.really_created:
+            return
+        promise(not is_locked(self.really, self.operation.stack_id), f"a delete in spite of the real {self.really}")
+        if self.really.get(PATTERNS, "off") == "off":
+            return
+        for image in repository.images:
+            if image.digest not in self.retagged and is_protected(self.really, list(image.tags)):
+                promise(image.digest not in digests, f"a delete of a protected image: {image.digest}")
+                known = image.sequence < self.operation.first_new and not self.operation.blind
+                promise(not known, f"a delete though {image.digest} was there, and protected")
 
     def _check_allowed(self) -> None:
         promise(self.tags is not None, "a delete before the rules were read")
         assert self.tags is not None
         promise(not is_locked(self.tags, self.operation.stack_id), f"a delete in spite of {self.tags}")
-        promise(self.created == self.operation.created, "a delete in another repository of the same name")
+        promise(self._is_the_same, "a delete in another repository of the same name")
+
+    @property
+    def _is_the_same(self) -> bool:
+        return self.created == self.operation.created
 
     def _check_delete(self, ids: list[Json]) -> None:
         self._check_allowed()
@@ -191,6 +236,7 @@ class Watch:
         promise(all(each.keys() == {"imageDigest"} for each in ids), f"a delete by tag: {ids}")
         unlisted = {each["imageDigest"] for each in ids} - self.images.keys()
         promise(not unlisted, f"unlisted images: {unlisted}")
+        self._check_really_unprotected({each["imageDigest"] for each in ids})
         promise(self.tags[MARK].startswith("on"), "a purge where EmptyOnDelete is off")
         protected = self.operation.protected.get(self.rule)
         promise(not protected, f"a delete though {protected} are protected")
@@ -201,24 +247,25 @@ class Watch:
             unwritten = {each["imageDigest"] for each in ids} - self.bucket.digests("intent", self.operation.folder)
             promise(not unwritten, f"a delete of {unwritten} before the report has them")
 
-    def _after(self, name: str, parameters: Json, answer: Json) -> None:
+    def _after(self, name: str, parameters: Json, answer: Json, *, stale: bool) -> None:
         if name == "describe_repositories":
             self.created = answer["repositories"][0]["createdAt"]
+            self.doubted = self.doubted or not self._is_the_same
         elif name in ("get_repository_policy", "set_repository_policy"):
             text = answer["policyText"]
             self.policy = without_freeze(text)
             self.operation.frozen = self.operation.frozen or SID in text
         elif name == "list_tags_for_resource":
-            self.tags = {tag["Key"]: tag["Value"] for tag in answer["tags"]}
-            if self.operation.created is None:  # both witnesses have seen it
-                self.operation.created = self.created
-            self.images = {}
+            self._learn_tags({tag["Key"]: tag["Value"] for tag in answer["tags"]}, stale=stale)
             if self.operation.walk != self.rule:
                 self.operation.walk = None
         elif name == "describe_images":
             promise(parameters["filter"] == {"imageStatus": "ANY"}, "a list of some statuses only")
             found = {each["imageDigest"]: list(each.get("imageTags", ())) for each in answer["imageDetails"]}
             self.images |= found
+            self.doubted = False
+            # Where a listing says that there is nothing, DeleteRepository tells the truth before an image is deleted.
+            self.operation.blind = self.operation.blind or (stale and bool(found or "nextToken" in parameters))
             assert self.tags is not None
             protected = self.operation.protected.setdefault(self.rule, set())
             protected -= found.keys()
@@ -227,3 +274,19 @@ class Watch:
                 self.operation.walk = self.rule
             if "nextToken" not in answer and self.operation.walk == self.rule:
                 self.operation.whole.add(self.rule)
+
+    def _learn_tags(self, tags: dict[str, str], *, stale: bool) -> None:
+        repository = self.ecr.repositories.get("app")
+        late = self.ecr.lateness
+        told, self.tags = self.tags, tags
+        if self.operation.created is None:  # both witnesses have seen it
+            self.operation.created = self.created
+            if repository is not None and not late.deleted_repository:
+                self.operation.really_created = repository.created_at
+        # Tags that were changed just now, or of which one answer is old: nobody can know better than the answer.
+        self.really = None
+        if repository is not None and not stale and not late.deleted_repository:
+            seen = repository.traces.tags.seen(repository.tags, self.ecr.clock.monotonic(), late.changed_tags)
+            self.really = repository.tags if seen == repository.tags else None
+        if not (self.doubted and told == tags):  # A look after a doubt that shows the same rules: the list still holds.
+            self.images = {}
