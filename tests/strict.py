@@ -25,6 +25,7 @@ from awstut_ecr_autopurgerepository.models import ResourceHandlerRequest
 from awstut_ecr_autopurgerepository.repository import translate
 from awstut_ecr_autopurgerepository.rules.account import DEFAULT_CONCURRENCY, AccountRules
 from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.kms import StrictKms
 from sandbox.s3 import StrictS3
 from sandbox.virtual import VirtualPool
 
@@ -115,9 +116,14 @@ class Wire:
 
 
 @pytest.fixture
-def wire(ecr: StrictEcr, s3: StrictS3, monkeypatch: pytest.MonkeyPatch) -> Wire:
+def kms(ecr: StrictEcr) -> StrictKms:
+    return StrictKms(ecr)
+
+
+@pytest.fixture
+def wire(ecr: StrictEcr, s3: StrictS3, kms: StrictKms, monkeypatch: pytest.MonkeyPatch) -> Wire:
     def client(service: str, config: Config | None = None) -> Any:
-        services: dict[str, StrictEcr | StrictS3] = {"ecr": ecr, "s3": s3}
+        services: dict[str, StrictEcr | StrictS3 | StrictKms] = {"ecr": ecr, "s3": s3, "kms": kms}
         return services[service].client(config=config)
 
     monkeypatch.setattr(

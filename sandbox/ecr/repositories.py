@@ -55,12 +55,13 @@ def _encryption(ecr: StrictEcr, wanted: dict[str, str] | None) -> dict[str, str]
             raise invalid("KMS key can not be specified when encryption type is AES256")
         return {"encryptionType": "AES256"}
     key = wanted.get("kmsKey", "alias/aws/ecr")
-    if key not in ecr.kms_keys:
+    arn = ecr.find_key(key)
+    if arn is None:
         raise EcrError(
             "KmsException",
             f"KMS exception: com.amazonaws.services.kms.model.NotFoundException: Key '{key}' does not exist",
         )
-    return {"encryptionType": wanted["encryptionType"], "kmsKey": ecr.kms_keys[key]}
+    return {"encryptionType": wanted["encryptionType"], "kmsKey": arn}
 
 
 def _check_enum(name: str, value: str, allowed: set[str]) -> None:

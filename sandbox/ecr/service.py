@@ -105,7 +105,7 @@ class StrictEcr:
         self.registry_host = registry_host or f"{account}.dkr.ecr.{region}.amazonaws.com"
         self.caller = f"arn:aws:sts::{account}:assumed-role/sandbox/user"
         self.kms_keys = {"alias/aws/ecr": f"arn:aws:kms:{region}:{account}:key/00000000-0000-4000-8000-000000000000"}
-        self.kms_keys |= {arn: arn for arn in self.kms_keys.values()}
+        self.more_keys: Callable[[str], str | None] = lambda _spelling: None  # the ARN of a key that KMS has
         self.repositories: SortedDict = SortedDict()
         self.faults = Faults(self.clock)
         self.lateness = Lateness(self.clock)
@@ -247,6 +247,15 @@ class StrictEcr:
     def arn(self, name: str) -> str:
         """The ARN of a repository."""
         return f"arn:aws:ecr:{self.region}:{self.account}:repository/{name}"
+
+    def find_key(self, spelling: str) -> str | None:
+        """The ARN of a KMS key of this account and Region, by its id, its ARN, an alias, or an alias's ARN."""
+        prefix = f"arn:aws:kms:{self.region}:{self.account}:"
+        short = spelling.removeprefix(prefix)
+        for alias, arn in self.kms_keys.items():
+            if short == alias or arn == f"{prefix}key/{short.removeprefix('key/')}":
+                return arn
+        return self.more_keys(spelling)
 
     def make_repository(self, name: str, encryption: dict[str, str]) -> Repository:
         """A new repository; no two are created at the same millisecond."""

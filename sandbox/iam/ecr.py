@@ -77,7 +77,9 @@ def _resource_keys(ecr: StrictEcr, arn: str) -> dict[str, str | list[str]]:
 
 def _key_of_new(ecr: StrictEcr, parameters: Parameters) -> str | None:
     asked = parameters.get("encryptionConfiguration") or {}
-    return ecr.kms_keys.get(asked.get("kmsKey", ""))  # one that does not exist is refused by the operation itself
+    return (
+        ecr.find_key(asked["kmsKey"]) if "kmsKey" in asked else None
+    )  # one that does not exist is refused by the operation itself
 
 
 def _key_of_old(ecr: StrictEcr, parameters: Parameters) -> str | None:

@@ -35,9 +35,11 @@ _SERVICE_CODES = {
     "InvalidSignatureException": HandlerErrorCode.InvalidCredentials,
     "RequestExpired": HandlerErrorCode.InvalidCredentials,
     "UnrecognizedClientException": HandlerErrorCode.InvalidCredentials,
+    "InvalidArnException": HandlerErrorCode.InvalidRequest,  # KMS, like NotFoundException: of a key in a template
     "InvalidParameterException": HandlerErrorCode.InvalidRequest,
     "InvalidTagParameterException": HandlerErrorCode.InvalidRequest,
     "KmsException": HandlerErrorCode.InvalidRequest,
+    "NotFoundException": HandlerErrorCode.InvalidRequest,
     "TooManyTagsException": HandlerErrorCode.InvalidRequest,
     "ValidationError": HandlerErrorCode.InvalidRequest,
     "ValidationException": HandlerErrorCode.InvalidRequest,
@@ -118,6 +120,12 @@ def service_code(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
+def service_message(error: Exception) -> str:
+    """The service's own words about an error; those of botocore where it did not answer."""
+    said = error.response.get("Error", {}).get("Message") if isinstance(error, ClientError) else None
+    return said or service_code(error) or str(error)
+
+
 def handler_code(error: Exception) -> HandlerErrorCode:
     """The handler error code of what ECR or botocore raised."""
     if isinstance(error, ClientError):
@@ -149,7 +157,7 @@ def failure(error: Exception, service: str = "ECR") -> HandlerError:
     if not isinstance(error, ClientError):
         return HandlerError(code, f"{service} could not be called: {error}")
     action = f"{service.lower()}:{error.operation_name}"
-    said = error.response.get("Error", {}).get("Message") or service_code(error) or str(error)
+    said = service_message(error)
     if code is HandlerErrorCode.AccessDenied:
         denied = _DENIED.search(said)  # CreateRepository, for one, needs ecr:TagResource too
         action = denied[1] if denied else action

@@ -12,7 +12,7 @@ from cloudformation_cli_python_lib import Action, ProgressEvent, SessionProxy
 from . import deletion
 from .models import ResourceHandlerRequest, ResourceModel
 from .pacing import ThreadPool
-from .provider.clients import ecr_client, s3_client
+from .provider.clients import ecr_client, kms_client, s3_client
 from .provider.resource import AutoPurgeResource
 from .repository import create, read, update
 from .rules.account import AccountRules
@@ -44,7 +44,7 @@ def update_handler(
     session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
 ) -> ProgressEvent:
     """Update a repository."""
-    return update.update(ecr_client(session), request, time)
+    return update.update(ecr_client(session), request, partial(kms_client, cast("SessionProxy", session)), time)
 
 
 @resource.handler(Action.DELETE)

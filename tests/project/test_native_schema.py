@@ -50,6 +50,14 @@ ABSENT = "absent"
 # path: (the native value, ours, the reason)
 CHANGED = {
     "writeOnlyProperties: /properties/EmptyOnDelete": (True, ABSENT, "stored on the repository, so it can be read"),
+    **{
+        f"{kind}: /properties/EncryptionConfiguration{part}": (
+            *((True, ABSENT) if kind == "createOnlyProperties" else (ABSENT, True)),
+            "spelling out what the repository has is no change, and replaces nothing",
+        )
+        for kind in ("createOnlyProperties", "conditionalCreateOnlyProperties")
+        for part in ("", "/EncryptionType", "/KmsKey")
+    },
     "tagging/cloudFormationSystemTags": (True, False, "CloudFormation gives aws:cloudformation:* to native types only"),
     "properties/Tags/uniqueItems": (True, False, "the library calls set() on the tags, which are dicts; we check"),
     "properties/ImageTagMutabilityExclusionFilters/items/properties/ImageTagMutabilityExclusionFilterValue/pattern": (

@@ -76,6 +76,7 @@ def allowed_to_both() -> Iterator[tuple[str, Check]]:
     yield "remove rules", ecr("UntagResource", MARKED, {"aws:TagKeys": ["awstut:protect-tags", "awstut:purge-report"]})
     for action in ("kms:DescribeKey", "kms:CreateGrant", "kms:RetireGrant"):
         yield f"{action} by way of ECR", Check(action, KEY, VIA_ECR)
+    yield "tell which key an alias names", Check("kms:DescribeKey", KEY)
     for action in ("s3:PutObject", "s3:GetObject"):
         yield f"{action} of a report", Check(action, f"{BUCKET}/purges/app/1/summary.json", OURS)
     yield "list reports", Check("s3:ListBucket", BUCKET, {**OURS, "s3:prefix": "purges/app/1/"})
@@ -99,9 +100,10 @@ def refused_to_hardened() -> Iterator[tuple[str, Check]]:
     for tag in ("auto-purge", "stack-id", "logical-id", "request"):
         yield f"strip the tag {tag}", ecr("UntagResource", MARKED, {"aws:TagKeys": ["team", f"awstut:{tag}"]})
     yield "strip the mark in capitals", ecr("UntagResource", MARKED, {"aws:TagKeys": ["AWSTUT:Auto-Purge"]})
-    for action in ("kms:DescribeKey", "kms:CreateGrant", "kms:RetireGrant"):
+    for action in ("kms:CreateGrant", "kms:RetireGrant"):
         yield f"{action} directly", Check(action, KEY)
         yield f"{action} by way of S3", Check(action, KEY, {"kms:ViaService": f"s3.{REGION}.amazonaws.com"})
+    for action in ("kms:DescribeKey", "kms:CreateGrant", "kms:RetireGrant"):
         yield f"{action} in another account", Check(action, KEY.replace(ACCOUNT, "999999999999"), VIA_ECR)
     for action in ("s3:PutObject", "s3:GetObject"):
         yield f"{action} in another bucket", Check(action, "arn:aws:s3:::other/purges/app", OURS)

@@ -34,6 +34,13 @@ def s3_client(session: SessionProxy, connections: int) -> S3Client:
     return client
 
 
+def kms_client(session: SessionProxy) -> Any:
+    """A client of KMS that makes a request at most three times."""
+    client = session.client("kms", config=_config(CONNECT_SECONDS, READ_SECONDS, attempts=3, connections=1))
+    client.meta.events.register("before-parse.kms", _refuse_cut_off)
+    return client
+
+
 def _refuse_cut_off(response_dict: Mapping[str, Any], **_: object) -> None:
     """Raise IncompleteReadError for an answer whose end is missing.
 

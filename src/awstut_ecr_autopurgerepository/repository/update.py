@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ from ..rules import existing, push_block, reserved_tags
 from ..rules.merge import settings_after_update, without_new_patterns
 from ..rules.policy_meaning import same_access_policy, same_lifecycle_policy
 from ..rules.settings import Settings, Stored
-from . import translate
+from . import encryption, translate
+from .encryption import Kms
 from .read import fetch
 from .translate import Repository
 from .validate import check_model, check_room_for_tags
@@ -56,20 +57,21 @@ class Change:
     takes_over: bool
 
 
-def update(ecr: ECRClient, request: ResourceHandlerRequest, clock: Clock) -> ProgressEvent:
+def update(ecr: ECRClient, request: ResourceHandlerRequest, make_kms: Callable[[], Kms], clock: Clock) -> ProgressEvent:
     """Bring the repository to the desired state: only what differs is changed, and puts come before removals.
 
     Except that old tags go first where ECR has no room for both old and new ones.
 
     A policy or a tag is removed only where the previous state had it: what somebody else put there stays. A push block
     that an earlier delete left in the policy is removed. Repeatable: a call that was killed or throttled is repeated
-    with the same token, and ends the same. Ends when reads show what was changed, or after 20 s.
+    with the same token, and ends the same. Ends when reads show what was changed, or after 20 s. ``make_kms`` makes a
+    client of KMS, where one is needed.
     """
     wanted = request.desiredResourceState or translate.model()
     live = fetch(ecr, required_name(wanted))
     before = replace(live)
     change = _change(request, wanted, live)
-    _check_create_only(change, live)
+    _check_create_only(change, live, make_kms)
     check_model(wanted, request.awsAccountId)
     tags = _tags_after(request, change, live)
 
@@ -95,28 +97,18 @@ def _change(request: ResourceHandlerRequest, wanted: ResourceModel, live: Reposi
     return Change(wanted, previous, request.previousResourceTags, takes_over=False)
 
 
-def _check_create_only(change: Change, live: Repository) -> None:
+def _check_create_only(change: Change, live: Repository, make_kms: Callable[[], Kms]) -> None:
     wanted, previous = change.wanted, change.previous
-    changed = []
     if previous.RepositoryName and previous.RepositoryName != wanted.RepositoryName:
-        changed.append("RepositoryName")
-    if _changes_encryption(change, live):
-        changed.append("EncryptionConfiguration")
-    if changed:
-        raise HandlerError(
-            HandlerErrorCode.NotUpdatable,
-            f"{' and '.join(changed)} of the repository {live.description['repositoryName']} cannot be changed. "
-            "Create a new repository instead; a change in a template does that.",
-        )
-
-
-def _changes_encryption(change: Change, live: Repository) -> bool:
-    if change.wanted.EncryptionConfiguration is None and change.previous.EncryptionConfiguration is None:
-        return False
-    asked = translate.encryption_request(change.wanted)
-    return asked not in (
-        translate.encryption_request(change.previous) if change.previous.EncryptionConfiguration else None,
-        translate.encryption_request(translate.model_of(live)),
+        changed = "RepositoryName"
+    elif encryption.is_changed(wanted, previous, live, make_kms):
+        changed = "EncryptionConfiguration"
+    else:
+        return
+    raise HandlerError(
+        HandlerErrorCode.NotUpdatable,
+        f"{changed} of the repository {live.description['repositoryName']} cannot be changed. "
+        "Create a new repository instead; a change in a template does that.",
     )
 
 
