@@ -133,7 +133,14 @@ late = st.one_of(
     action("be_stale", pair=st.sampled_from(STALE)),
 )
 soon = st.one_of(
-    pushes, changes, faults, late, action("kill"), action("kill"), action("start_second_copy"), action("start_second_copy")
+    pushes,
+    changes,
+    faults,
+    late,
+    action("kill"),
+    action("kill"),
+    action("start_second_copy"),
+    action("start_second_copy"),
 )
 
 
