@@ -325,3 +325,48 @@ def test_the_push_block_holds_back_a_pull_through_cache(ecr: StrictEcr, delete: 
     assert_gone(ecr, delete())
     assert arrived
     assert not any(arrived)
+
+
+# Old answers, and what they must not open
+
+
+def test_a_listing_that_was_empty_by_mistake_is_no_check(
+    ecr: StrictEcr, delete: Purge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One protected image refuses everything, also where it is listed long after the first image."""
+    monkeypatch.setattr("awstut_ecr_autopurgerepository.pacing.Pacer.requests_left", lambda _: 1)
+    tags = MINE | {"awstut:auto-purge": "on protect-tags", "awstut:protect-tags": "release-@"}
+    ecr.repository("app", tags=tags).with_images(1_200).with_tagged("release-1")
+    ecr.lateness.stale_next("DescribeImages", Stale.NO_IMAGES)
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.InvalidRequest
+    assert "release-1" in event.message
+    assert ecr.holds("app") == 1_201
+
+
+def test_a_lock_that_is_seen_in_a_second_look_counts(ecr: StrictEcr, delete: Purge) -> None:
+    ecr.repository("app", tags=MINE).with_images(150)
+
+    def lock(_: object) -> None:
+        lock_tag = {"Key": "awstut:deletion-protection", "Value": "on"}
+        ecr.call("TagResource", {"resourceArn": ecr.arn("app"), "tags": [lock_tag]})
+        ecr.lateness.stale_next("DescribeRepositories")
+
+    ecr.before("DescribeImages", lock)
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.InvalidRequest
+    assert ecr.holds("app") == 150
+
+
+@pytest.mark.parametrize("seconds", [1, 12, 30])
+def test_a_push_block_that_is_not_seen_yet_is_lifted_before_a_failure(
+    ecr: StrictEcr, delete: Purge, seconds: float
+) -> None:
+    rules = {"awstut:auto-purge": "on protect-tags freeze-on-delete", "awstut:protect-tags": "release-@"}
+    builder = ecr.repository("app", tags=FROZEN | rules).with_images(5)
+    ecr.lateness.changed_policy = seconds
+    ecr.before("SetRepositoryPolicy", lambda _: builder.with_tagged("release-9"))
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.InvalidRequest
+    assert "release-9" in event.message
+    assert ecr.repositories["app"].policy is None

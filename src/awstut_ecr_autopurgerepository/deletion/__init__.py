@@ -112,8 +112,8 @@ def _one_part(call: Call) -> Fate:
 
     if listing:
         call.ask_about_replicas(verdict)  # Side by side with the next look.
-    if call.look.is_gone():  # It was deleted, or replaced, while its images were listed.
-        return _gone(call)
+    if call.look.is_gone() or call.look.seen != repository:  # It was deleted, replaced or changed during the listing.
+        return _gone_or_changed(call)
     if listing:
         _refuse(call.against_replicas(verdict))  # ECR would delete the images elsewhere, too.
         if call.freeze.apply(repository) is Freezing.JUST_APPLIED:
@@ -126,8 +126,7 @@ def _one_part(call: Call) -> Fate:
         call.look.wait_until_gone()
         return Fate.GONE
 
-    call.purge.give_up_or_go_on(listing, frozen=call.state.freeze.applied)  # Fails if no pass gets further.
-    return Fate.STILL_THERE
+    return _go_on(call, listing, is_unlisted=is_empty)
 
 
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
@@ -150,6 +149,19 @@ def _check_again(call: Call) -> Fate:
         return _gone(call)
     call.freeze.confirm()
     return Fate.STILL_THERE
+
+
+def _go_on(call: Call, listing: Listing, *, is_unlisted: bool) -> Fate:
+    """Go on with the next part, or pass. ``is_unlisted``: ECR says that there are images that it did not list."""
+    call.purge.give_up_or_go_on(listing, frozen=call.state.freeze.applied)  # Fails if no pass gets further.
+    if is_unlisted:  # Images arrived, or the listing was an old one: then it was no check.
+        call.state.check_again()
+    return Fate.STILL_THERE
+
+
+def _gone_or_changed(call: Call) -> Fate:
+    """The end; or begin again, as it took a second look to see that it is there, which saw other rules."""
+    return Fate.STILL_THERE if call.look.seen else _gone(call)
 
 
 def _gone(call: Call) -> Fate:

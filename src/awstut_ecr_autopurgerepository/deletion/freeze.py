@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 HOLDS_AFTER_SECONDS = 5.0  # how late a Deny may take effect is not documented
+SEEN_AFTER_SECONDS = 30.0  # how late GetRepositoryPolicy may answer a change is not documented
+_PAUSE_SECONDS = 2.0
 _SLOW_SECONDS = 4  # an answer
 
 
@@ -137,18 +139,28 @@ class Freeze:
 
     def lift(self) -> None:
         """Remove the push block from the policy, if it is there. Raises what ECR raises, and OutOfTimeError."""
+        unseen_until = self._may_be_unseen_until()
         self.state.doubt()
         while True:
             policy = self._read_policy()
             if self._read_policy() != policy:  # one of the two answers is old, or somebody has changed it just now
                 continue
             left = push_block.remove_from(policy)
+            if left == policy and self.pacer.clock.monotonic() < unseen_until:
+                self.pacer.pause(_PAUSE_SECONDS)
+                continue
             if left == policy:
                 break
             self.state.apply(alone=left is None)
             if self._try(partial(calls.replace_policy, self.ecr, self.name, left)):
                 break
         self.state.lift()
+
+    def _may_be_unseen_until(self) -> float:
+        """Until when ECR may answer a policy without the push block that was written, on monotonic time."""
+        clock, since = self.pacer.clock, self.state.since
+        age = SEEN_AFTER_SECONDS if since is None else max(0.0, clock.time() - since)
+        return clock.monotonic() + SEEN_AFTER_SECONDS - age
 
     def lift_before_failing(self, repository: Repository | None) -> Lifted:
         """Remove the push block, as far as it may be in the policy, because the delete fails.
