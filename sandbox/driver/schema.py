@@ -23,6 +23,7 @@ class Schema:
         self.primary_identifier = self._paths("primaryIdentifier")
         self.read_only = self._paths("readOnlyProperties")
         self.create_only = self._paths("createOnlyProperties")
+        self.conditional_create_only = self._paths("conditionalCreateOnlyProperties")
 
     def _paths(self, key: str) -> list[tuple[str, ...]]:
         return [tuple(pointer.removeprefix("/properties/").split("/")) for pointer in self.document.get(key, [])]

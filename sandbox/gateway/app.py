@@ -18,7 +18,7 @@ from hypercorn.config import Config
 from sandbox.cloudcontrol import api
 from sandbox.control import PATH
 from sandbox.driver.runtime_api import FunctionError
-from sandbox.gateway import cloudformation, enforcement, images, ministack, native_repository, updates
+from sandbox.gateway import cloudformation, enforcement, images, keys, ministack, native_repository, updates
 from sandbox.gateway.cloud import Cloud
 from sandbox.gateway.commands import Commands, RefusedError
 from sandbox.gateway.types import StackType
@@ -127,6 +127,7 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     updates.install()
     enforcement.install()
     images.install(cloud.images)
+    keys.install(cloud.images)
     native_repository.install(cloud.images)
     cloudformation.install(cloud)
     api.install(cloud)

@@ -45,6 +45,16 @@ def for_ecr(headers: dict[str, str]) -> Authorize | None:
     return authorizer(*caller) if caller else None
 
 
+def kms_refusal(headers: dict[str, str], check: Check) -> str | None:
+    """What KMS says of a call that the policies of its caller do not allow; None where they do."""
+    caller = _caller(headers)
+    if caller is None:
+        return None
+    policies, principal = caller
+    decision = policies.decide(check)
+    return None if decision.allowed else decision.message(principal, check)
+
+
 def _caller(headers: dict[str, str]) -> tuple[Policies, str] | None:
     """The policies of the role whose session makes a request, and the session's ARN."""
     principal = ministack.principal_of(ministack.extract_access_key_id(headers))

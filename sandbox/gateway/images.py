@@ -39,6 +39,7 @@ class Registries:
     def _new(self, place: Place) -> StrictEcr:
         registry = StrictEcr(account=place[0], region=place[1], registry_host=self._host)
         registry.role_age = ministack.role_age
+        registry.more_keys = ministack.key_arn
         registry.replication.find = lambda region, account: self.at((account, region))
         return registry
 

@@ -23,6 +23,7 @@ from ministack.services import cloudcontrol as _cloudcontrol
 from ministack.services import cloudformation as _cloudformation
 from ministack.services import ecr as _ecr
 from ministack.services import iam as _iam
+from ministack.services import kms as _kms
 from ministack.services import s3 as _s3
 from ministack.services import sts as _sts
 from ministack.services.cloudformation import changesets as _changesets
@@ -236,14 +237,17 @@ def add_resource_type(
     drift: tuple[Callable[[str, dict[str, Any]], dict[str, Any] | None], frozenset[str]],
     before_import: ImportHook | None = None,
     takes_tags: bool = True,
+    conditional_create_only: tuple[str, ...] = (),
 ) -> None:
     """Add a type to the stack engine; its handlers run on threads of their own.
 
-    `drift` is a reader and the properties it reads.
+    `drift` is a reader and the properties it reads. `conditional_create_only` is for change sets alone: whether an
+    update replaces is up to the handler.
     """
     _registered.add(name)
     _provisioners._RESOURCE_HANDLERS[name] = handlers
     _provisioners._REPLACING_PROPERTIES[name] = create_only
+    _provisioners._CONDITIONALLY_REPLACING_PROPERTIES[name] = conditional_create_only
     _drift._DRIFT_READERS[name] = drift
     if takes_tags:
         _provisioners._STACK_TAG_PROPERTY[name] = (STACK_TAGS, "map")
@@ -269,6 +273,7 @@ def remove_resource_type(name: str) -> None:
     for table in (
         _provisioners._RESOURCE_HANDLERS,
         _provisioners._REPLACING_PROPERTIES,
+        _provisioners._CONDITIONALLY_REPLACING_PROPERTIES,
         _provisioners._STACK_TAG_PROPERTY,
         _drift._DRIFT_READERS,
         _import_hooks,
@@ -357,6 +362,17 @@ def role_age(arn: str) -> float | None:
         return None
     created = datetime.fromisoformat(found["CreateDate"])
     return (datetime.now(UTC) - created).total_seconds()
+
+
+def wrap_kms(wrap: Callable[[RequestHandler], RequestHandler]) -> None:
+    """Put a handler before that of KMS."""
+    _kms.handle_request = wrap(_kms.handle_request)
+
+
+def key_arn(spelling: str) -> str | None:
+    """The ARN of a KMS key of the account and Region of the request at hand; None where there is none."""
+    found = _kms._resolve_key(spelling)
+    return str(found["Arn"]) if found else None
 
 
 def wrap_s3(wrap: Callable[[Callable[..., Awaitable[Response]]], Callable[..., Awaitable[Response]]]) -> None:

@@ -11,12 +11,14 @@ from sandbox.driver.model import identifier
 from sandbox.driver.operation import Operation
 from sandbox.driver.operations import Created
 from sandbox.driver.request import Caller
+from sandbox.driver.schema import find
 from sandbox.gateway import ministack
 from sandbox.gateway.cloud import Cloud
 from sandbox.registry.types import RegistryError, TypeVersion
 
 _STACK_ID, _LOGICAL_ID = "aws:cloudformation:stack-id", "aws:cloudformation:logical-id"
 _RESERVED = "aws:cloudformation:"
+_REPLACES = "Requested update requires the creation of a new physical resource; hence creating one."
 
 Properties = dict[str, Any]
 
@@ -50,6 +52,7 @@ class StackType:
             (self.read_for_drift, frozenset(schema.document["properties"])),
             self.prepare_import,
             schema.has_tags,
+            tuple(path[0] for path in schema.conditional_create_only),
         )
 
     def create(self, logical_id: str, given: Properties, stack_name: str) -> Created:
@@ -64,7 +67,19 @@ class StackType:
         after, tags = _split(desired)
         stack_id = ministack.stack_by_name(stack_name).get("StackId")
         operation = self._operation(stack_id, logical_id, tags, tags_before)
-        return operations.update(operation, physical_id, before, after)
+        try:
+            return operations.update(operation, physical_id, before, after)
+        except HandlerError as error:
+            if error.code != "NotUpdatable" or not self._may_replace(before, after):
+                raise
+        resource = (logical_id, self._name, physical_id)
+        ministack.add_event(ministack.stack_by_name(stack_name), resource, "UPDATE_IN_PROGRESS", _REPLACES)
+        return operations.create(self._operation(stack_id, logical_id, tags), after)
+
+    def _may_replace(self, before: Properties, after: Properties) -> bool:
+        """Whether a property changes that is create-only under conditions, so that NotUpdatable means: replace it."""
+        paths = self._version().schema.conditional_create_only
+        return any(find(before, path) != find(after, path) for path in paths)
 
     def delete(self, physical_id: str, properties: Properties, logical_id: str) -> None:
         stack = ministack.stack_of(physical_id, logical_id)

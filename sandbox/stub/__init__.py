@@ -47,6 +47,7 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
     "primaryIdentifier": ["/properties/Name"],
     "createOnlyProperties": ["/properties/Name"],
+    "conditionalCreateOnlyProperties": ["/properties/Colour"],
     "readOnlyProperties": ["/properties/Arn", "/properties/Inner/Count"],
     "tagging": {"taggable": True, "tagProperty": "/properties/Tags"},
     "typeConfiguration": {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ministack import app
 from ministack.core import concurrency, iam_actions, iam_evaluator, lambda_runtime, responses
-from ministack.services import cloudcontrol, cloudformation, ecr, iam, s3, sts
+from ministack.services import cloudcontrol, cloudformation, ecr, iam, kms, s3, sts
 from ministack.services.cloudformation import changesets, drift, engine, handlers, helpers, provisioners, stacks
 
 from sandbox.environment import isolate
@@ -32,7 +32,13 @@ REQUEST = ["method", "path", "headers", "body", "query_params"]
 
 @pytest.mark.parametrize(
     "handler",
-    [ecr.handle_request, ecr.handle_registry_request, cloudcontrol.handle_request, cloudformation.handle_request],
+    [
+        ecr.handle_request,
+        ecr.handle_registry_request,
+        cloudcontrol.handle_request,
+        cloudformation.handle_request,
+        kms.handle_request,
+    ],
 )
 def test_request_handlers_are_coroutines_of_five_arguments(handler: object) -> None:
     assert inspect.iscoroutinefunction(handler)
@@ -75,6 +81,7 @@ def test_the_tables_are_dictionaries() -> None:
     for table in (
         provisioners._RESOURCE_HANDLERS,
         provisioners._REPLACING_PROPERTIES,
+        provisioners._CONDITIONALLY_REPLACING_PROPERTIES,
         provisioners._STACK_TAG_PROPERTY,
         drift._DRIFT_READERS,
         handlers._ACTION_HANDLERS,
@@ -144,6 +151,11 @@ def test_sts_iam_and_s3_have_the_expected_shape() -> None:
         iam_actions.s3_additional_checks,
     ):
         assert callable(function)
+
+
+def test_kms_finds_a_key_by_each_of_its_spellings() -> None:
+    assert parameters(kms._resolve_key) == ["key_id_or_arn"]
+    assert 'rec.get("Arn")' in inspect.getsource(kms._resolve_key)
 
 
 def test_nested_stacks_are_found_and_sorted_as_expected() -> None:

@@ -103,6 +103,34 @@ def test_a_role_s_session_writes_to_the_bucket_and_prefix_of_its_policies_only(b
     assert box.client("s3").list_objects_v2(Bucket="other")["KeyCount"] == 0
 
 
+def test_a_role_s_session_may_describe_keys_by_any_name_and_do_no_more(
+    box: Sandbox, credentials: dict[str, str]
+) -> None:
+    admin = box.client("kms")
+    key = admin.create_key()["KeyMetadata"]
+    admin.create_alias(AliasName="alias/images", TargetKeyId=key["KeyId"])
+    kms = client(box, "kms", credentials)
+    alias_arn = key["Arn"].replace(f"key/{key['KeyId']}", "alias/images")
+    for spelling in (key["KeyId"], key["Arn"], "alias/images", alias_arn):
+        assert kms.describe_key(KeyId=spelling)["KeyMetadata"]["Arn"] == key["Arn"]
+    managed = kms.describe_key(KeyId="alias/aws/ecr")["KeyMetadata"]["Arn"]
+    encryption = {"encryptionType": "KMS"}
+    made = box.client("ecr").create_repository(repositoryName="encrypted", encryptionConfiguration=encryption)
+    assert made["repository"]["encryptionConfiguration"] == {**encryption, "kmsKey": managed}
+    with pytest.raises(ClientError, match="NotFoundException"):
+        kms.describe_key(KeyId="alias/missing")
+    kms.close()
+
+
+def test_a_role_s_session_that_may_not_describe_a_key_is_denied(box: Sandbox) -> None:
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
+    made = box.client("iam").create_role(RoleName="keyless", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+    session = box.client("sts").assume_role(RoleArn=made["Arn"], RoleSessionName="test")["Credentials"]
+    kms = client(box, "kms", session)
+    assert "kms:DescribeKey" in denied(kms.describe_key, KeyId="alias/aws/ecr")
+    kms.close()
+
+
 def test_a_policy_that_is_not_evaluated_here_is_no_permission(box: Sandbox) -> None:
     trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
     made = box.client("iam").create_role(RoleName="strange", AssumeRolePolicyDocument=json.dumps(trust))["Role"]

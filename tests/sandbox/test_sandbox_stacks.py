@@ -110,6 +110,30 @@ def test_update_of_a_create_only_property_replaces(stack: Stack) -> None:
     assert delete["properties"]["Name"] == old
 
 
+def test_a_conditionally_create_only_property_is_up_to_the_handler(stack: Stack) -> None:
+    wanted = name()
+    stack.create(template({"Name": wanted, "Size": 3, "Colour": "red"}))
+    assert stack.update(template({"Name": wanted, "Size": 3, "Colour": "green"})) == "UPDATE_COMPLETE"
+    assert stack.outputs["Ref"] == wanted
+    assert stack.calls("DELETE") == []
+
+
+def test_what_the_handler_can_not_update_is_replaced_for_such_a_property(stack: Stack) -> None:
+    refusing = {"Size": 3, "Behaviour": "UPDATE:fail=NotUpdatable"}
+    stack.create(template({**refusing, "Colour": "red"}))
+    old = stack.outputs["Ref"]
+    assert stack.update(template({**refusing, "Colour": "green"})) == "UPDATE_COMPLETE"
+    assert stack.outputs["Ref"] != old
+    assert [call["properties"]["Name"] for call in stack.calls("DELETE")] == [old]
+
+
+def test_what_the_handler_can_not_update_fails_for_any_other_property(stack: Stack) -> None:
+    refusing = {"Name": name(), "Behaviour": "UPDATE:fail=NotUpdatable,times=1"}
+    stack.create(template({**refusing, "Size": 3}))
+    assert stack.update(template({**refusing, "Size": 4})) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "failed as asked" in stack.reason("UPDATE_FAILED")
+
+
 def test_the_replaced_resource_can_be_retained(stack: Stack) -> None:
     stack.create(template({"Name": name(), "Size": 3}, UpdateReplacePolicy="Retain"))
     stack.update(template({"Name": name(), "Size": 3}, UpdateReplacePolicy="Retain"))

@@ -60,6 +60,7 @@ CHANGES: dict[str, tuple[Json, Json]] = {
             ],
         },
     ),
+    "EncryptionConfiguration": ({}, {"EncryptionConfiguration": {"EncryptionType": "AES256"}}),
     "LifecyclePolicy": ({}, {"LifecyclePolicy": {"LifecyclePolicyText": LIFECYCLE}}),
     "RepositoryPolicyText": ({}, {"RepositoryPolicyText": POLICY}),
     "Tags": ({"Tags": [{"Key": "a", "Value": "1"}]}, {"Tags": [{"Key": "b", "Value": "2"}]}),
