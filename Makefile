@@ -15,8 +15,8 @@ test: setup lint types  ## lint, types, and all tests
 check: setup lint types  ## before a commit: format, lint, types, and the unit tests of the product; under 2 minutes
 	python -m pytest tests/unit --numprocesses auto --dist worksteal
 
-demo: setup  ## register the type in a local AWS, use it, and see what it does
-	@python -m sandbox.demo
+demo: setup  ## register the type in a local AWS, use it, and see what it does; LATE=2: on an ECR that is 2 s late
+	@LATE=$(LATE) python -m sandbox.demo
 
 sandbox: setup  ## start the local AWS, print the exports for another terminal, stop on Ctrl-C
 	@exec .venv/sandbox/bin/python -m sandbox

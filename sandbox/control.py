@@ -83,6 +83,18 @@ class Control:
     def clear_faults(self, **place: Any) -> None:
         self.send("clear_faults", **place)
 
+    def be_late(self, seconds: float, region: str | None = None) -> None:
+        """Let ECR be late by so many seconds in all that is created, tagged and deleted.
+
+        Policies are not among them: a create that puts policies does not look at them again, which would take two more
+        calls.
+        """
+        delays = [
+            *("new_repository", "new_tags", "changed_tags", "enforced_policy"),
+            *("deleted_images", "deleted_index", "emptied_repository", "deleted_repository"),
+        ]
+        self.set_lateness(region=region, **dict.fromkeys(delays, seconds))
+
     def set_lateness(
         self,
         *calls: tuple[str, dict[str, Any]],

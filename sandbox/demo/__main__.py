@@ -41,6 +41,10 @@ def _tell(shell: Shell, box: Sandbox) -> None:
     for name, value in box.exports.items():
         shell.say(f"[dim]export {name}={value}[/dim]")
     client = box.client("cloudformation", region=REGION)
+    late = float(os.environ.get("LATE") or 0)
+    if late:
+        box.control.be_late(late, region=REGION)
+        shell.say(f"ECR is {late:g} seconds late in all that is created, tagged and deleted.")
     Story(shell, client, box.registry_host, box.control.calls).tell()
 
 

@@ -16,17 +16,6 @@ from tests.contract.test_contract import CLOSING_LINE, ROOT, TESTS
 from tests.leaks import leaks
 
 SECONDS = 2
-# Policies are not among them: a create that puts policies does not look at them again, which would take two more calls.
-DELAYS = (
-    "new_repository",
-    "new_tags",
-    "changed_tags",
-    "enforced_policy",
-    "deleted_images",
-    "deleted_index",
-    "emptied_repository",
-    "deleted_repository",
-)
 
 
 @pytest.fixture
@@ -45,7 +34,7 @@ def test_the_contract_tests_pass_where_ecr_is_two_seconds_late_everywhere(box: S
     steps = [{"method": "with_images", "arguments": {"count": 30, "pushed_days_ago": 400}}]
     box.control.settings(seed_before_delete=steps)
     box.client("s3").create_bucket(Bucket="purge-reports")
-    box.control.set_lateness(**dict.fromkeys(DELAYS, SECONDS))
+    box.control.be_late(SECONDS)
     command = [sys.executable, "-m", "sandbox.contract", "--package", str(package), "--sandbox", box.url]
     variables = box.environment | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
