@@ -93,7 +93,8 @@ class Control:
             *("new_repository", "new_tags", "changed_tags", "enforced_policy"),
             *("deleted_images", "deleted_index", "emptied_repository", "deleted_repository"),
         ]
-        self.set_lateness(region=region, **dict.fromkeys(delays, seconds))
+        attributes: dict[str, Any] = dict.fromkeys(delays, seconds)
+        self.set_lateness(region=region, **attributes)
 
     def set_lateness(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import time
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -97,6 +99,7 @@ class Story:
         images, events = self.count_images(repository), stack.event_count()
         tag = "Key=awstut:protect-tags,Value=1.@"  # a tag's value may not hold *
         self.shell.run("aws", "ecr", "tag-resource", "--resource-arn", arn, "--tags", tag)
+        self.wait_until_shown()
         expect(stack.delete() == "DELETE_FAILED", "the delete of protected images was not refused")
         shown = stack.show_events(since=events + 1)
         message = next(each["ResourceStatusReason"] for each in shown if each["ResourceStatus"] == "DELETE_FAILED")
@@ -105,6 +108,12 @@ class Story:
         self.shell.say("[green]Refused before the first image was touched.[/green] The message names the command:")
         command = message[message.index("aws ecr tag-resource") :].partition('" (RequestToken')[0]
         self.shell.run(*shlex.split(command))
+        self.wait_until_shown()
+
+    @staticmethod
+    def wait_until_shown() -> None:
+        """Wait until ECR shows what was just done, where the demo runs on one that is late (make demo LATE=2)."""
+        time.sleep(float(os.environ.get("LATE") or 0))
 
     def as_in_tutorials(self, repository: str) -> None:
         self.shell.heading("5. The same images, with AWS::ECR::Repository and the custom resource of the tutorials")
@@ -117,6 +126,7 @@ class Story:
         stack.show_events(since=events)
         self.show_calls(self.calls_since(before))
         expect(status == "DELETE_FAILED", f"the stack of the tutorial is {status}; it should have failed")
+        self.wait_until_shown()
         left = self.count_images(repository)
         expect(0 < left < images, f"{left} of {images} images are left")
         self.explain(images, left)
