@@ -172,6 +172,7 @@ class FreezeState:
 
     def write(self, *, alone: bool) -> None:
         """Note, before the request, that the push block is written to whatever repository has the name now."""
+        self.doubt()  # Written anew, it takes effect as late as the first time.
         self.apply(alone=alone)
         self.unconfirmed = True
 
