@@ -370,3 +370,22 @@ def test_a_push_block_that_is_not_seen_yet_is_lifted_before_a_failure(
     assert event.errorCode is HandlerErrorCode.InvalidRequest
     assert "release-9" in event.message
     assert ecr.repositories["app"].policy is None
+
+
+def test_images_that_are_missed_twice_in_a_pass_leave_a_context_that_can_be_read(ecr: StrictEcr, delete: Purge) -> None:
+    """They are listed late, and a call that ends amid their deletion lists them again."""
+    ecr.repository("app", tags=MINE).with_images(9_000)
+    ecr.lateness.deleted_images = ecr.lateness.emptied_repository = 100
+    ecr.faults.latency = {"BatchDeleteImage": 9.0}
+    assert_gone(ecr, delete())
+
+
+def test_a_push_block_that_is_written_again_has_to_hold_again(ecr: StrictEcr, delete: Purge) -> None:
+    """An administrator removes it during the purge; a Deny takes effect late."""
+    ecr.repository("app", tags=FROZEN).with_images(5)
+    ecr.before("GetRepositoryPolicy", lambda _: ecr.call("DeleteRepositoryPolicy", {"repositoryName": "app"}), nth=3)
+    assert_gone(ecr, delete())
+    written = [call.ended for call in ecr.call_log if call.operation == "SetRepositoryPolicy"]
+    listed = [call.started for call in ecr.call_log if call.operation == "DescribeImages"]
+    assert len(written) == 2
+    assert max(listed) - written[1] >= 5

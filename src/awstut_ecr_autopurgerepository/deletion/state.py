@@ -133,6 +133,7 @@ class Stalls:
 
         ``found`` are the images that were there: not those that ECR listed and did not find.
         """
+        found = max(0, found)  # A call that ended amid its deletions counts the missing images, and the next one again.
         fewer = self.fewest_found is None or found < self.fewest_found
         if fewer:
             self.fewest_found, self.passes_without_progress, self.since = found, 0, None
@@ -171,6 +172,7 @@ class FreezeState:
 
     def write(self, *, alone: bool) -> None:
         """Note, before the request, that the push block is written to whatever repository has the name now."""
+        self.doubt()  # Written anew, it takes effect as late as the first time.
         self.apply(alone=alone)
         self.unconfirmed = True
 
