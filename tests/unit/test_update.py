@@ -84,7 +84,6 @@ def looks_after(calls: dict[str, int]) -> dict[str, int]:
     kinds = {
         "ListTagsForResource": {"TagResource", "UntagResource"},
         "GetRepositoryPolicy": {"SetRepositoryPolicy", "DeleteRepositoryPolicy"},
-        "GetLifecyclePolicy": {"PutLifecyclePolicy", "DeleteLifecyclePolicy"},
     }
     return {look: 1 for look, changes in kinds.items() if changes & calls.keys()}
 

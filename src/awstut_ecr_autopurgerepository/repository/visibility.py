@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import ecr as calls
 from ..pacing import Clock
-from ..rules.policy_meaning import same_access_policy, same_lifecycle_policy
+from ..rules.policy_meaning import same_access_policy
 from .translate import Repository
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class Waiting:
 
 
 def wait_until_shown(ecr: ECRClient, before: Repository, after: Repository, clock: Clock) -> None:
-    """Wait until reads show the tags and policies that an update has changed; nothing changed: no call.
+    """Wait until reads show the tags and the repository policy that an update has changed; nothing changed: no call.
 
-    Raises what ECR raises.
+    Lifecycle policies are not looked at: nothing here depends on them. Raises what ECR raises.
     """
     name = after.description["repositoryName"]
     waiting = Waiting(ecr, clock, clock.monotonic() + MOST_SECONDS)
@@ -47,8 +47,6 @@ def wait_until_shown(ecr: ECRClient, before: Repository, after: Repository, cloc
         waiting.for_(lambda: _shows(calls.list_tags(ecr, after.arn), after.tags, removed))
     if not same_access_policy(before.policy, after.policy):
         waiting.for_(lambda: same_access_policy(calls.get_policy(ecr, name), after.policy))
-    if not same_lifecycle_policy(before.lifecycle, after.lifecycle):
-        waiting.for_(lambda: same_lifecycle_policy(calls.get_lifecycle_policy(ecr, name), after.lifecycle))
 
 
 def _shows(shown: Mapping[str, str], wanted: Mapping[str, str], removed: Collection[str]) -> bool:
