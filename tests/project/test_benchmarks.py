@@ -98,7 +98,7 @@ def test_command_line_leaves_what_the_aws_cli_leaves(
     assert (ecr.holds(NAME) or 0) == left
 
 
-@pytest.mark.parametrize(("images", "least"), [(1, 7), (100, 7), (101, 8), (1_000, 16), (1_001, 18), (10_000, 115)])
+@pytest.mark.parametrize(("images", "least"), [(1, 8), (100, 8), (101, 9), (1_000, 17), (1_001, 19), (10_000, 116)])
 def test_least_calls_are_the_pages_the_hundreds_and_the_fixed_few(images: int, least: int) -> None:
     assert least_calls(images) == least
 
