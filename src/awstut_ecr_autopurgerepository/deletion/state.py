@@ -119,7 +119,7 @@ class CurrentPass:
 
 @dataclass
 class Stalls:
-    """Signs that a delete does not get on. Owner: purge.py (passes) and call.py (calls)."""
+    """Signs that a delete makes no progress. Owner: purge.py (passes) and call.py (calls)."""
 
     fewest_found: int | None = None  # images, in a whole pass
     passes_without_progress: int = 0  # in a row; such a pass deleted images, and yet found no fewer than one before it
