@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 from sandbox.ecr import StrictEcr, VirtualClock
-from tests.strict import Wire
+from tests.support.strict import Wire
 
 _POLICIES = {
     "RepositoryPolicyText": {

@@ -17,7 +17,7 @@ from benchmarks.assumptions import Assumptions
 from benchmarks.cases import CASES, NAME, least_calls, prepare
 from benchmarks.contenders import CONTENDERS, OURS, run
 from sandbox.ecr import StrictEcr, VirtualClock
-from tests.strict import Purge
+from tests.support.strict import Purge
 
 
 @dataclass(frozen=True)

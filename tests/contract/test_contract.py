@@ -13,8 +13,8 @@ import pytest
 
 from sandbox.build import ROOT, build_package
 from sandbox.server import Sandbox, start_sandbox
-from tests.leaks import leaks
-from tests.roles import HARDENED, REPORTS, make_role
+from tests.support.leaks import leaks
+from tests.support.roles import HARDENED, REPORTS, make_role
 
 TESTS = 15  # of the CLI's suite, for a type with tags
 INPUT_SETS = 2

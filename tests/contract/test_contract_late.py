@@ -13,7 +13,7 @@ import pytest
 from sandbox.build import build_package, copy_project
 from sandbox.server import Sandbox, start_sandbox
 from tests.contract.test_contract import CLOSING_LINE, ROOT, TESTS
-from tests.leaks import leaks
+from tests.support.leaks import leaks
 
 SECONDS = 2
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.samples import EVERYTHING, LIFECYCLE, POLICY
-from tests.strict import ACCOUNT, CREDENTIALS, OWNED, REGION, STACK
+from tests.support.samples import EVERYTHING, LIFECYCLE, POLICY
+from tests.support.strict import ACCOUNT, CREDENTIALS, OWNED, REGION, STACK
 
 Json = dict[str, Any]
 ACTIONS = ("CREATE", "READ", "UPDATE", "DELETE", "LIST")

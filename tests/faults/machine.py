@@ -33,7 +33,7 @@ from tests.faults.watch import (
     is_protected,
     promise,
 )
-from tests.strict import ACCOUNT, OWNED, REGION, STACK, Killed, Purge, run_command_in
+from tests.support.strict import ACCOUNT, OWNED, REGION, STACK, Killed, Purge, run_command_in
 
 OPERATIONS = ("DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository")
 OPERATIONS += ("GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy")

@@ -21,7 +21,7 @@ from sandbox.s3 import StrictS3
 from tests.faults.events import STACK, events, repository_tags
 from tests.faults.handler_process import ROOT
 from tests.faults.watch import is_locked
-from tests.strict import ACCOUNT, OWNED, REGION, Wire
+from tests.support.strict import ACCOUNT, OWNED, REGION, Wire
 
 Json = dict[str, Any]
 EXAMPLES = int(os.environ.get("FAULTS_EVENTS", "400"))

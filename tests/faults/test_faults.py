@@ -18,7 +18,7 @@ from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.ecr.direct import direct_client
 from sandbox.virtual import VirtualPool
 from tests.faults.support import CALLS, SUCCESS, Filled, at_call
-from tests.strict import CREDENTIALS, Killed, Purge, Wire
+from tests.support.strict import CREDENTIALS, Killed, Purge, Wire
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from cloudformation_cli_python_lib import HandlerErrorCode
 from sandbox.ecr import EcrError, StrictEcr
 from sandbox.ecr.direct import direct_client
 from tests.faults.support import SUCCESS, Filled, at_call
-from tests.samples import LIFECYCLE, POLICY, policies_of, put_tag
-from tests.strict import MARKED, Purge, run_command_in
+from tests.support.samples import LIFECYCLE, POLICY, policies_of, put_tag
+from tests.support.strict import MARKED, Purge, run_command_in
 
 GAPS = range(1, 25)  # a delete of these repositories takes some 20 calls
 TAGS = {

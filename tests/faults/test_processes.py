@@ -15,7 +15,7 @@ import pytest
 from sandbox.ecr import StrictEcr
 from sandbox.ecr.http import serve
 from tests.faults.handler_process import HandlerProcess
-from tests.strict import OWNED, Wire
+from tests.support.strict import OWNED, Wire
 
 CALLS = ("DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository")
 

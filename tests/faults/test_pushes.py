@@ -12,7 +12,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
 from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
-from tests.strict import MARKED, Purge
+from tests.support.strict import MARKED, Purge
 
 LONG_NAME = "/".join(["n" * 63] * 4)
 

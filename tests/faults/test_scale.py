@@ -17,7 +17,7 @@ from sandbox.ecr.direct import direct_client
 from sandbox.ecr.http import serve
 from sandbox.server import start_sandbox
 from tests.faults.handler_process import ROOT, HandlerProcess
-from tests.strict import MARKED, OWNED, Purge, Wire
+from tests.support.strict import MARKED, OWNED, Purge, Wire
 
 MEMORY_LIMIT = 128 << 20
 CONTEXT_LIMIT = 4_096

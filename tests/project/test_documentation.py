@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.project_copy import ROOT
+from tests.support.project_copy import ROOT
 
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "guides").glob("*.md"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project_copy import copy_project, run_cfn
+from tests.support.project_copy import copy_project, run_cfn
 
 
 @pytest.fixture

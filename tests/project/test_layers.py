@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from awstut_ecr_autopurgerepository.deletion import state
-from tests.project_copy import ROOT
+from tests.support.project_copy import ROOT
 
 SOURCE = ROOT / "src" / "awstut_ecr_autopurgerepository"
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "models.py")

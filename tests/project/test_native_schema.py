@@ -10,7 +10,7 @@ from typing import Any
 
 import cfnlint
 
-from tests.project_copy import ROOT, SCHEMA_NAME
+from tests.support.project_copy import ROOT, SCHEMA_NAME
 
 # A path here covers everything below it. One line is enough for a new property of ours.
 OURS_ALONE = {

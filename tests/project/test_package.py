@@ -16,7 +16,7 @@ import pytest
 
 from sandbox.server import start_sandbox
 from sandbox.stub import SCHEMA
-from tests.project_copy import ROOT
+from tests.support.project_copy import ROOT
 
 PACKAGE = "awstut_ecr_autopurgerepository"
 LAMBDA_PYTHON = (3, 12)

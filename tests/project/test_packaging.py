@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.build import BuildError
 from scripts import package as packaging
-from tests.project_copy import ROOT
+from tests.support.project_copy import ROOT
 
 NOTES = (".dist-info/RECORD", ".dist-info/INSTALLER", ".dist-info/REQUESTED", ".dist-info/WHEEL")
 

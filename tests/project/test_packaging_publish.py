@@ -12,7 +12,7 @@ import pytest
 
 from scripts import publish_check
 from scripts.publish_check import CHECKS, Project
-from tests.project_copy import ROOT, SCHEMA_NAME
+from tests.support.project_copy import ROOT, SCHEMA_NAME
 
 # These build the package or run the tests that `make test` runs anyway.
 SLOW = {

@@ -10,7 +10,7 @@ import cfn_flip
 import jsonschema
 import pytest
 
-from tests.project_copy import ROOT, SCHEMA_NAME
+from tests.support.project_copy import ROOT, SCHEMA_NAME
 
 FOLDER = ROOT / "examples"
 EXAMPLES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("tutorial/*.yaml")])

@@ -10,7 +10,7 @@ import pytest
 
 from awstut_ecr_autopurgerepository.repository.update import ON_MARKED_ONLY
 from tests.project.test_native_schema import OURS_ALONE
-from tests.project_copy import ROOT, SCHEMA_NAME
+from tests.support.project_copy import ROOT, SCHEMA_NAME
 
 SCHEMA = json.loads((ROOT / SCHEMA_NAME).read_text(encoding="utf-8"))
 READ_ONLY = {path.rpartition("/")[2] for path in SCHEMA["readOnlyProperties"]}

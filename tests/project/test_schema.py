@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.project_copy import ROOT, SCHEMA_NAME
+from tests.support.project_copy import ROOT, SCHEMA_NAME
 
 SCHEMA_TEXT = (ROOT / SCHEMA_NAME).read_text(encoding="utf-8")
 SCHEMA = json.loads(SCHEMA_TEXT)

@@ -16,7 +16,7 @@ import pytest
 
 from sandbox.iam.policies import Check, Policies, trusts
 from sandbox.server import start_sandbox
-from tests.roles import GENERATED, HARDENED, REPORTS, ROOT, make_role, policies_of
+from tests.support.roles import GENERATED, HARDENED, REPORTS, ROOT, make_role, policies_of
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 SERVICE = "resources.cloudformation.amazonaws.com"

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.project_copy import ROOT
+from tests.support.project_copy import ROOT
 
 PACKAGE = "awstut_ecr_autopurgerepository"
 SOURCE = ROOT / "src" / PACKAGE

@@ -15,8 +15,8 @@ from sandbox.environment import REGION, SECRET_PREFIX
 from sandbox.server import Sandbox, start_sandbox
 from sandbox.stack import Stack, one_resource
 from sandbox.stub import TYPE_NAME, make_package, register
-from tests.leaks import leaks
-from tests.roles import HARDENED, REPORTS, make_role
+from tests.support.leaks import leaks
+from tests.support.roles import HARDENED, REPORTS, make_role
 
 BUCKET, PREFIX = REPORTS["ReportBucketName"], REPORTS["ReportPrefix"]
 

@@ -7,7 +7,7 @@ import subprocess
 from importlib import metadata
 
 from sandbox import interpreter
-from tests.project_copy import ROOT
+from tests.support.project_copy import ROOT
 
 
 def test_ministack_has_the_private_names_that_the_sandbox_uses() -> None:

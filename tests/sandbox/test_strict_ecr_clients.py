@@ -14,7 +14,7 @@ from botocore.session import Session
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.ecr.direct import direct_client
 from sandbox.ecr.http import serve
-from tests.strict import MARKED
+from tests.support.strict import MARKED
 
 Json = dict[str, Any]
 ONCE = {"retries": {"mode": "standard", "total_max_attempts": 1}}

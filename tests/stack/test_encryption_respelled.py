@@ -10,8 +10,8 @@ import pytest
 
 from sandbox.server import Sandbox
 from sandbox.stack import Stack, unique_name
-from tests.roles import put_policy, remove_policy
 from tests.stack.support import IMAGES, holds
+from tests.support.roles import put_policy, remove_policy
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Template = Callable[..., dict[str, Any]]

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox
 from sandbox.stack import Stack, unique_name
-from tests.project_copy import ROOT
 from tests.stack.support import holds, run_command_in, user_tags
+from tests.support.project_copy import ROOT
 
 EXAMPLES = ROOT / "examples"
 IMAGES = (("with_images", {"count": 20}), ("with_multi_arch", {"count": 2}), ("with_archived", {"count": 2}))

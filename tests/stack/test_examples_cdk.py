@@ -14,8 +14,8 @@ import pytest
 
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
-from tests.project_copy import ROOT, SCHEMA_NAME
 from tests.stack.support import holds
+from tests.support.project_copy import ROOT, SCHEMA_NAME
 
 EXAMPLES = ROOT / "examples" / "cdk"
 TOOLS = ROOT / ".venv" / "cdk"

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from sandbox.server import Sandbox
-from tests.project_copy import ROOT, SCHEMA_NAME
 from tests.stack.support import holds
+from tests.support.project_copy import ROOT, SCHEMA_NAME
 
 Json = dict[str, Any]
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"

@@ -11,8 +11,8 @@ import pytest
 
 from sandbox.server import Sandbox, start_sandbox
 from sandbox.stack import Stack
-from tests.project_copy import ROOT
 from tests.stack.support import holds
+from tests.support.project_copy import ROOT
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 REGISTER = (ROOT / "examples" / "register.yaml").read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.demo.images import write_layout
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
-from tests.samples import POLICY
 from tests.stack.support import IMAGES, Template, holds, run_command_in
+from tests.support.samples import POLICY
 
 Push = Callable[[str], "subprocess.CompletedProcess[str]"]
 

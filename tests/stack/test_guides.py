@@ -14,8 +14,8 @@ from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
-from tests.samples import POLICY
 from tests.stack.support import IMAGES, Template, blocks, holds, read, type_in
+from tests.support.samples import POLICY
 
 Json = dict[str, Any]
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"

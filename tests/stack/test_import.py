@@ -10,8 +10,8 @@ import pytest
 
 from sandbox.server import Sandbox
 from sandbox.stack import Stack
-from tests.samples import POLICY
 from tests.stack.support import IMAGES, Template, holds, read, user_tags
+from tests.support.samples import POLICY
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Json = dict[str, Any]

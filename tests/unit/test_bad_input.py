@@ -8,9 +8,9 @@ import pytest
 
 from awstut_ecr_autopurgerepository import handlers
 from sandbox.ecr import StrictEcr
-from tests.project_copy import ROOT, SCHEMA_NAME
-from tests.samples import EVERYTHING, LIFECYCLE, POLICY
-from tests.strict import ACCOUNT, Wire
+from tests.support.project_copy import ROOT, SCHEMA_NAME
+from tests.support.samples import EVERYTHING, LIFECYCLE, POLICY
+from tests.support.strict import ACCOUNT, Wire
 
 BAD = {
     "a lifecycle policy of another account": (

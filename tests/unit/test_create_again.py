@@ -9,8 +9,8 @@ import pytest
 from awstut_ecr_autopurgerepository.rules.existing import Whose, is_retained, release_tag, whose
 from awstut_ecr_autopurgerepository.rules.settings import Owner
 from sandbox.ecr import StrictEcr
-from tests.samples import put_tag, tags_of
-from tests.strict import ACCOUNT, REGION, STACK, Wire
+from tests.support.samples import put_tag, tags_of
+from tests.support.strict import ACCOUNT, REGION, STACK, Wire
 
 NAME = {"RepositoryName": "app"}
 RELEASED = f"released:{STACK}"

@@ -10,8 +10,8 @@ import pytest
 from sandbox.ecr import StrictEcr
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
-from tests.samples import EVERYTHING, LIFECYCLE, POLICY, policies_of, put_tag, tags_of
-from tests.strict import Killed, Wire
+from tests.support.samples import EVERYTHING, LIFECYCLE, POLICY, policies_of, put_tag, tags_of
+from tests.support.strict import Killed, Wire
 
 NAME = {"RepositoryName": "app"}
 ROLE = "arn:aws:iam::123456789012:role/puller"

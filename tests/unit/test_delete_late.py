@@ -11,7 +11,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 from awstut_ecr_autopurgerepository.rules.push_block import SID
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.ecr.lateness import READS, WRITES, Stale
-from tests.strict import MARKED, Purge
+from tests.support.strict import MARKED, Purge
 
 MINE = MARKED | {"awstut:request": "0123456789abcdef"}
 FROZEN = {

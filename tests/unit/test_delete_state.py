@@ -20,7 +20,7 @@ from awstut_ecr_autopurgerepository.pacing import (
 )
 from awstut_ecr_autopurgerepository.rules.push_block import SID, add_to
 from sandbox.ecr import StrictEcr
-from tests.strict import OWNED, STACK, Purge
+from tests.support.strict import OWNED, STACK, Purge
 
 FROZEN = OWNED | {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
 

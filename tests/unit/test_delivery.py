@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from awstut_ecr_autopurgerepository import handlers
 from awstut_ecr_autopurgerepository.provider.log_delivery import DeliveredLogs
 from sandbox.ecr import StrictEcr
-from tests.strict import CREDENTIALS, STACK, Wire
+from tests.support.strict import CREDENTIALS, STACK, Wire
 
 
 class Service:

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.ecr import StrictEcr
 from sandbox.kms import StrictKms
-from tests.strict import ACCOUNT, REGION, Wire
+from tests.support.strict import ACCOUNT, REGION, Wire
 
 NAME = {"RepositoryName": "app"}
 KEYS = f"arn:aws:kms:{REGION}:{ACCOUNT}:"

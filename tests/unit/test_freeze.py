@@ -16,8 +16,8 @@ from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
-from tests.samples import OTHER_POLICY, POLICY, policies_of, put_tag
-from tests.strict import STACK, Killed, Purge, run_command_in
+from tests.support.samples import OTHER_POLICY, POLICY, policies_of, put_tag
+from tests.support.strict import STACK, Killed, Purge, run_command_in
 
 FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
 SUCCESS = OperationStatus.SUCCESS

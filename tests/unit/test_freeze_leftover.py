@@ -9,8 +9,8 @@ import pytest
 from awstut_ecr_autopurgerepository.deletion.state import Identity, State
 from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.ecr import StrictEcr
-from tests.samples import OTHER_POLICY, POLICY, policies_of
-from tests.strict import Wire
+from tests.support.samples import OTHER_POLICY, POLICY, policies_of
+from tests.support.strict import Wire
 
 OURS = push_block.deny_pushes(push_block.SID)
 NAME = {"RepositoryName": "app", "FreezeOnDelete": True}

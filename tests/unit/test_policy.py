@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies
 
 from awstut_ecr_autopurgerepository.rules import push_block
-from tests.samples import POLICY
+from tests.support.samples import POLICY
 
 OURS = push_block.deny_pushes(push_block.SID)
 TEXT = strategies.text(strategies.characters(exclude_categories=["Cs"]), max_size=12)

@@ -16,8 +16,8 @@ from awstut_ecr_autopurgerepository.rules.policy_meaning import (
 )
 from sandbox.ecr import StrictEcr
 from sandbox.ecr.policy_texts import FORMS, normalised
-from tests.samples import LIFECYCLE, policies_of
-from tests.strict import Wire
+from tests.support.samples import LIFECYCLE, policies_of
+from tests.support.strict import Wire
 
 ROLES = [f"arn:aws:iam::123456789012:role/{name}" for name in ("a", "b")]
 

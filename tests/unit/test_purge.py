@@ -14,7 +14,7 @@ from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock, images
 from sandbox.ecr.service import OPERATIONS
-from tests.strict import MARKED, OWNED, STACK, Purge, run_command_in
+from tests.support.strict import MARKED, OWNED, STACK, Purge, run_command_in
 
 CONTENTS = {
     "nothing": lambda builder: builder,

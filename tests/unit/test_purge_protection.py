@@ -13,8 +13,8 @@ from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from awstut_ecr_autopurgerepository.rules.reserved_tags import RULE_TAGS, mark
 from sandbox.ecr import Image, StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
-from tests.samples import put_tag, tags_of
-from tests.strict import MARKED, STACK, Purge, Wire, run_command_in
+from tests.support.samples import put_tag, tags_of
+from tests.support.strict import MARKED, STACK, Purge, Wire, run_command_in
 
 DAY = 86_400
 STATUSES = ["ACTIVE", "ARCHIVED", "ACTIVATING"]

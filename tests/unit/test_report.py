@@ -18,7 +18,7 @@ from awstut_ecr_autopurgerepository.rules.settings import ReportPlace
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
 from sandbox.s3.service import Bucket
-from tests.reports import (
+from tests.support.reports import (
     FAILED,
     INTENT,
     REPORTED,
@@ -34,8 +34,8 @@ from tests.reports import (
     summary,
     what_is_written_is_as_documented,
 )
-from tests.samples import put_tag
-from tests.strict import ACCOUNT, Purge, run_command_in
+from tests.support.samples import put_tag
+from tests.support.strict import ACCOUNT, Purge, run_command_in
 
 __all__ = ["bucket", "what_is_written_is_as_documented"]
 

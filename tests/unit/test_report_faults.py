@@ -17,7 +17,7 @@ from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.s3 import StrictS3
 from sandbox.s3.service import Bucket
-from tests.reports import (
+from tests.support.reports import (
     FAILED,
     REPORTED,
     SUCCESS,
@@ -30,7 +30,7 @@ from tests.reports import (
     summary,
     what_is_written_is_as_documented,
 )
-from tests.strict import Killed, Purge
+from tests.support.strict import Killed, Purge
 
 __all__ = ["bucket", "what_is_written_is_as_documented"]
 

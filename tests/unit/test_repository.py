@@ -9,8 +9,8 @@ import pytest
 
 from awstut_ecr_autopurgerepository.repository.translate import repository_name
 from sandbox.ecr import StrictEcr
-from tests.samples import EVERYTHING, LIFECYCLE, POLICY, REFUSED_LIFECYCLE, policies_of, put_tag, tags_of
-from tests.strict import ACCOUNT, MARKED, REGION, STACK, Wire
+from tests.support.samples import EVERYTHING, LIFECYCLE, POLICY, REFUSED_LIFECYCLE, policies_of, put_tag, tags_of
+from tests.support.strict import ACCOUNT, MARKED, REGION, STACK, Wire
 
 # Create
 

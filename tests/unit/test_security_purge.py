@@ -13,8 +13,8 @@ from sandbox.ecr import StrictEcr
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
 from sandbox.server import start_sandbox
-from tests.roles import HARDENED, REPORTS, make_role, policies_of
-from tests.strict import MARKED, REGION, Purge
+from tests.support.roles import HARDENED, REPORTS, make_role, policies_of
+from tests.support.strict import MARKED, REGION, Purge
 
 CALLS = ["DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository"]
 

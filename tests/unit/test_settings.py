@@ -9,7 +9,7 @@ from hypothesis import given, strategies
 
 from awstut_ecr_autopurgerepository.rules import reserved_tags
 from awstut_ecr_autopurgerepository.rules.settings import MOST_DAYS, MOST_PATTERNS, Owner, ReportPlace, Settings
-from tests.strict import STACK
+from tests.support.strict import STACK
 
 PREFIXES = strategies.from_regex(r"\A[A-Za-z0-9_.=-]{1,20}(/[A-Za-z0-9_.=-]{1,20}){0,4}\Z")
 ANY_PLACE = strategies.builds(

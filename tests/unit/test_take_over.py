@@ -11,8 +11,8 @@ import pytest
 from sandbox.ecr import StrictEcr
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
-from tests.samples import LIFECYCLE, OTHER_POLICY, POLICY, policies_of, put_tag, tags_of
-from tests.strict import STACK, Wire
+from tests.support.samples import LIFECYCLE, OTHER_POLICY, POLICY, policies_of, put_tag, tags_of
+from tests.support.strict import STACK, Wire
 from tests.unit.test_create_late import LIMITED_TO_MARKED
 
 NAME = {"RepositoryName": "app"}

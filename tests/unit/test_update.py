@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from sandbox.ecr import StrictEcr
-from tests.samples import (
+from tests.support.samples import (
     EVERYTHING,
     LIFECYCLE,
     OTHER_POLICY,
@@ -18,7 +18,7 @@ from tests.samples import (
     put_tag,
     tags_of,
 )
-from tests.strict import ACCOUNT, REGION, STACK, Wire
+from tests.support.strict import ACCOUNT, REGION, STACK, Wire
 from tests.unit.test_bad_input import BAD
 
 REPORT = {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"}

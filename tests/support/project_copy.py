@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCHEMA_NAME = "awstut-ecr-autopurgerepository.json"
 _NOT_COPIED = (".venv", ".git", "build", "*.zip", "*_cache", ".hypothesis", "__pycache__", "rpdk.log*")
 

@@ -10,7 +10,7 @@ from sandbox.environment import REGION
 from sandbox.server import Sandbox
 from sandbox.stack import unique_name
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ROOT / "resource-role.yaml"
 HARDENED = ROOT / "examples" / "execution-role.yaml"
 REPORTS = {"ReportBucketName": "purge-reports", "ReportPrefix": "purges/"}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project_copy import ROOT, copy_project, run_cfn
+from tests.support.project_copy import ROOT, copy_project, run_cfn
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from sandbox.ecr import EcrError, StrictEcr
-from tests.strict import ACCOUNT, REGION
+from tests.support.strict import ACCOUNT, REGION
 
 POLICY = {
     "Version": "2012-10-17",
