@@ -273,42 +273,47 @@ class RecordingS3:
 # - That the repository is gone is believed after DescribeRepositories and ListTagsForResource have said so for 10 s.
 # - A policy is read twice before it is written: one answer may be old, and would undo what others put there.
 # - Once the push block is written, the images are listed and checked again: one may have arrived since.
+# - The second look, just before images are deleted, asks for the tags too: one old answer would hide a new rule. It is
+#   the look that comes after the push block was written, too.
 # - A role that may not delete is no sign that the repository is gone: both witnesses are asked.
 ORDERS: dict[Callable[[World], ProgressEvent], str] = {
     empty: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories DeleteRepository "
-        "DescribeRepositories"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource "
+        "DeleteRepository DescribeRepositories"
     ),
     images_101: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*2 DeleteRepository DescribeRepositories"
+        "ListTagsForResource BatchDeleteImage*2 DeleteRepository DescribeRepositories"
     ),
     multi_architecture: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*5 DeleteRepository DescribeRepositories"
+        "ListTagsForResource BatchDeleteImage*5 DeleteRepository DescribeRepositories"
     ),
     index_of_indexes: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*2 DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
-        "BatchDeleteImage*2 DeleteRepository DescribeRepositories"
+        "ListTagsForResource BatchDeleteImage*2 DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRepositories ListTagsForResource BatchDeleteImage*2 DeleteRepository DescribeRepositories"
     ),
     frozen: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories*2 ListTagsForResource DescribeImages "
-        "DescribeRepositories GetRepositoryPolicy BatchDeleteImage*2 DeleteRepository DescribeRepositories"
+        "ListTagsForResource GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource GetRepositoryPolicy "
+        "BatchDeleteImage*2 DeleteRepository DescribeRepositories"
     ),
     frozen_and_failed: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories*2 ListTagsForResource DescribeImages "
-        "DescribeRepositories GetRepositoryPolicy BatchDeleteImage DescribeRepositories ListTagsForResource "
-        "GetRepositoryPolicy*2 DeleteRepositoryPolicy"
+        "ListTagsForResource GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource GetRepositoryPolicy "
+        "BatchDeleteImage DescribeRepositories ListTagsForResource GetRepositoryPolicy*2 "
+        "DeleteRepositoryPolicy"
     ),
     leftover_freeze: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories*2 ListTagsForResource DescribeImages "
-        "DescribeRepositories GetRepositoryPolicy BatchDeleteImage killed DescribeRepositories "
-        "ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories GetRepositoryPolicy*2 "
-        "DeleteRepositoryPolicy BatchDeleteImage DeleteRepository DescribeRepositories"
+        "ListTagsForResource GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource GetRepositoryPolicy "
+        "BatchDeleteImage killed DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry "
+        "DescribeRepositories ListTagsForResource GetRepositoryPolicy*2 DeleteRepositoryPolicy "
+        "BatchDeleteImage DeleteRepository DescribeRepositories"
     ),
     protected: "DescribeRepositories ListTagsForResource DescribeImages*2",
     locked: "DescribeRepositories ListTagsForResource",
@@ -320,81 +325,94 @@ ORDERS: dict[Callable[[World], ProgressEvent], str] = {
     ),
     two_slices: (
         "DescribeRepositories ListTagsForResource DescribeImages*5 DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*40 | DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry "
-        "DescribeRepositories BatchDeleteImage*10 DeleteRepository DescribeRepositories"
+        "ListTagsForResource BatchDeleteImage*40 | DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRegistry DescribeRepositories ListTagsForResource BatchDeleteImage*10 DeleteRepository "
+        "DescribeRepositories"
     ),
     check_of_two_slices: (
         "DescribeRepositories ListTagsForResource DescribeImages*5 | DescribeRepositories ListTagsForResource "
         "DescribeImages*2 DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry "
-        "DescribeRepositories BatchDeleteImage*10 DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRepositories BatchDeleteImage*10 DescribeRepositories ListTagsForResource DescribeImages | "
-        "DescribeRepositories ListTagsForResource DescribeImages*3 DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*30 DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
+        "DescribeRepositories ListTagsForResource BatchDeleteImage*10 DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource BatchDeleteImage*10 "
+        "DescribeRepositories ListTagsForResource DescribeImages | DescribeRepositories ListTagsForResource "
+        "DescribeImages*3 DescribeRegistry DescribeRepositories ListTagsForResource BatchDeleteImage*30 "
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource "
         "BatchDeleteImage*10 DescribeRepositories ListTagsForResource DescribeImages | DescribeRepositories "
-        "ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories BatchDeleteImage*5 "
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories DeleteRepository "
-        "DescribeRepositories"
+        "ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories ListTagsForResource "
+        "BatchDeleteImage*5 DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
+        "ListTagsForResource DeleteRepository DescribeRepositories"
     ),
     killed_and_resumed: (
         "DescribeRepositories ListTagsForResource DescribeImages*2 DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*3 killed DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry "
-        "DescribeRepositories BatchDeleteImage*9 DeleteRepository DescribeRepositories"
+        "ListTagsForResource BatchDeleteImage*3 killed DescribeRepositories ListTagsForResource "
+        "DescribeImages DescribeRegistry DescribeRepositories ListTagsForResource BatchDeleteImage*9 "
+        "DeleteRepository DescribeRepositories"
     ),
     recreated_meanwhile: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories*2 "
-        "ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
-        "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories "
+        "ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories "
+        "ListTagsForResource"
     ),
     recreated_while_frozen: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories*2 ListTagsForResource "
-        "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
-        "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
-        "GetRepositoryPolicy*2 DeleteRepositoryPolicy"
+        "ListTagsForResource GetRepositoryPolicy*2 SetRepositoryPolicy DescribeRepositories "
+        "ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories "
+        "ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories "
+        "ListTagsForResource GetRepositoryPolicy*2 DeleteRepositoryPolicy"
     ),
     deleted_by_somebody_else: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*2 DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
-        "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
-        "DescribeRepositories ListTagsForResource"
+        "ListTagsForResource BatchDeleteImage*2 DescribeRepositories ListTagsForResource DescribeRepositories "
+        "ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories "
+        "ListTagsForResource DescribeRepositories ListTagsForResource"
     ),
     pushed_meanwhile: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*2 DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRepositories BatchDeleteImage DeleteRepository DescribeRepositories"
+        "ListTagsForResource BatchDeleteImage*2 DeleteRepository DescribeRepositories ListTagsForResource "
+        "DescribeImages DescribeRepositories ListTagsForResource BatchDeleteImage DeleteRepository "
+        "DescribeRepositories"
     ),
     stale_meanwhile: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*2 DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource "
-        "DescribeImages DescribeRepositories BatchDeleteImage DeleteRepository DescribeRepositories"
+        "ListTagsForResource BatchDeleteImage*2 DescribeRepositories ListTagsForResource DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource BatchDeleteImage "
+        "DeleteRepository DescribeRepositories"
     ),
     late_to_be_empty: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*2 DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRepositories DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRepositories DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRepositories DeleteRepository DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRepositories DeleteRepository DescribeRepositories"
+        "ListTagsForResource BatchDeleteImage*2 DeleteRepository DescribeRepositories ListTagsForResource "
+        "DescribeImages DescribeRepositories ListTagsForResource DeleteRepository DescribeRepositories "
+        "ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource DeleteRepository "
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource "
+        "DeleteRepository DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories "
+        "ListTagsForResource DeleteRepository DescribeRepositories"
     ),
-    replicated: "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories",
+    replicated: (
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "ListTagsForResource"
+    ),
     rule_changed_meanwhile: (
         "DescribeRepositories ListTagsForResource DescribeImages*5 DescribeRegistry DescribeRepositories "
-        "BatchDeleteImage*40 | DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry "
-        "DescribeRepositories BatchDeleteImage*10 DeleteRepository DescribeRepositories"
+        "ListTagsForResource BatchDeleteImage*40 | DescribeRepositories ListTagsForResource DescribeImages "
+        "DescribeRegistry DescribeRepositories ListTagsForResource BatchDeleteImage*10 DeleteRepository "
+        "DescribeRepositories"
     ),
     reported: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "s3:PutObject BatchDeleteImage*2 s3:PutObject DeleteRepository DescribeRepositories s3:ListObjectsV2 "
-        "s3:PutObject"
+        "ListTagsForResource s3:PutObject BatchDeleteImage*2 s3:PutObject DeleteRepository "
+        "DescribeRepositories s3:ListObjectsV2 s3:PutObject"
     ),
     report_impossible: (
-        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories s3:PutObject"
+        "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
+        "ListTagsForResource s3:PutObject"
     ),
     reported_and_killed: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "s3:PutObject BatchDeleteImage*2 killed DescribeRepositories ListTagsForResource DescribeImages "
-        "DescribeRegistry DescribeRepositories s3:PutObject BatchDeleteImage s3:PutObject DeleteRepository "
-        "DescribeRepositories s3:ListObjectsV2 s3:GetObject*3 s3:PutObject*2"
+        "ListTagsForResource s3:PutObject BatchDeleteImage*2 killed DescribeRepositories ListTagsForResource "
+        "DescribeImages DescribeRegistry DescribeRepositories ListTagsForResource s3:PutObject "
+        "BatchDeleteImage s3:PutObject DeleteRepository DescribeRepositories s3:ListObjectsV2 s3:GetObject*3 "
+        "s3:PutObject*2"
     ),
 }
 

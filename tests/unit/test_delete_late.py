@@ -11,7 +11,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 from awstut_ecr_autopurgerepository.rules.push_block import SID
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.ecr.lateness import READS, WRITES, Stale
-from tests.support.strict import MARKED, Purge
+from tests.support.strict import MARKED, STACK, Purge
 
 MINE = MARKED | {"awstut:request": "0123456789abcdef"}
 FROZEN = {
@@ -344,18 +344,84 @@ def test_a_listing_that_was_empty_by_mistake_is_no_check(
     assert ecr.holds("app") == 1_201
 
 
-def test_a_lock_that_is_seen_in_a_second_look_counts(ecr: StrictEcr, delete: Purge) -> None:
+LATE_RULES = {
+    "a lock": {"awstut:deletion-protection": "on"},
+    "a pattern": {"awstut:auto-purge": "on protect-tags", "awstut:protect-tags": "image-1"},
+    "a period": {"awstut:auto-purge": "on protect-pushed-days", "awstut:protect-pushed-days": "30"},
+    "no purge": {"awstut:auto-purge": "off"},
+    "another owner": {"awstut:stack-id": STACK.replace("shop", "else"), "awstut:logical-id": "Repository"},
+}
+
+
+def put_rules(ecr: StrictEcr, tags: dict[str, str]) -> None:
+    ecr.call(
+        "TagResource",
+        {"resourceArn": ecr.arn("app"), "tags": [{"Key": key, "Value": value} for key, value in tags.items()]},
+    )
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("rules", LATE_RULES.values(), ids=LATE_RULES)
+def test_one_old_answer_hides_no_rule(ecr: StrictEcr, delete: Purge, rules: dict[str, str], nth: int) -> None:
+    """The rule was set before the delete, or after its first look; one look of the two does not see it."""
+    owner = {"awstut:stack-id": STACK, "awstut:logical-id": "Repository"}
+    ecr.repository("app", tags=MINE | owner).with_images(150).with_tagged("image-1")
+
+    def set_rule(_: object) -> None:
+        put_rules(ecr, rules)
+        ecr.lateness.stale_next("ListTagsForResource", Stale.EARLIER_TAGS)
+
+    if nth == 1:
+        set_rule(None)
+    else:
+        put_rules(ecr, rules)
+        ecr.before("ListTagsForResource", set_rule, nth=nth)
+    event = delete(stack_id=STACK, logical_id="Repository")
+    assert event.errorCode is HandlerErrorCode.InvalidRequest
+    assert ecr.holds("app") == 151
+
+
+def test_a_lock_that_is_set_during_the_check_counts(ecr: StrictEcr, delete: Purge) -> None:
     ecr.repository("app", tags=MINE).with_images(150)
-
-    def lock(_: object) -> None:
-        lock_tag = {"Key": "awstut:deletion-protection", "Value": "on"}
-        ecr.call("TagResource", {"resourceArn": ecr.arn("app"), "tags": [lock_tag]})
-        ecr.lateness.stale_next("DescribeRepositories")
-
-    ecr.before("DescribeImages", lock)
+    ecr.before("DescribeImages", lambda _: put_rules(ecr, {"awstut:deletion-protection": "on"}))
     event = delete()
     assert event.errorCode is HandlerErrorCode.InvalidRequest
     assert ecr.holds("app") == 150
+
+
+def test_a_push_block_that_was_written_to_another_repository_is_removed_after_an_error_too(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge
+) -> None:
+    """The repository is replaced before the policy is written; the answer is lost, and the next one says not found."""
+    ecr.repository("app", tags=FROZEN).with_images(5)
+
+    def replace(_: object) -> None:
+        recreate(ecr, clock, FROZEN | {"awstut:request": "other"})
+        ecr.repositories["app"].policy = json.dumps(OTHER_POLICY)
+        ecr.faults.drop_after("SetRepositoryPolicy")
+        ecr.lateness.stale_next("GetRepositoryPolicy")
+
+    ecr.before("SetRepositoryPolicy", replace)
+    event = delete()
+    assert event.status is OperationStatus.SUCCESS, event.message
+    assert ecr.holds("app") == 7
+    assert json.loads(str(ecr.repositories["app"].policy))["Statement"] == OTHER_POLICY["Statement"]
+
+
+def test_a_push_block_that_cannot_be_removed_from_another_repository_is_told(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge
+) -> None:
+    ecr.repository("app", tags=FROZEN).with_images(5)
+
+    def replace(_: object) -> None:
+        recreate(ecr, clock, FROZEN | {"awstut:request": "other"})
+        ecr.faults.deny |= {"ecr:DeleteRepositoryPolicy"}
+
+    ecr.before("SetRepositoryPolicy", replace)
+    event = delete()
+    assert event.errorCode is HandlerErrorCode.AccessDenied
+    assert "delete-repository-policy" in event.message
+    assert ecr.holds("app") == 7
 
 
 @pytest.mark.parametrize("seconds", [1, 12, 30])

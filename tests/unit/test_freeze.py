@@ -457,7 +457,7 @@ def test_a_delete_that_was_killed_is_repaired_by_one_that_is_refused(
 ) -> None:
     fill(ecr, before)
     kill_at(ecr, clock, number)
-    assert (policy_now(ecr) == before) == (number < 8)  # the seventh call is the second look at the policy
+    assert (policy_now(ecr) == before) == (number < 9)  # the eighth call is the second look at the policy
     put_tag(ecr, "awstut:deletion-protection", "on")
     assert delete().errorCode is HandlerErrorCode.InvalidRequest
     assert policy_now(ecr) == before

@@ -23,7 +23,7 @@ from ..rules.account import AccountRules
 from .call import Call
 from .freeze import Freezing
 from .inventory import Listing
-from .look import says_not_found
+from .look import Sight, says_not_found
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -77,14 +77,23 @@ def _until_gone(call: Call) -> None:
     """Return when the repository is gone. Raises HandlerError, and OutOfTimeError if another call has to go on."""
     while True:
         try:
-            if _one_part(call) is Fate.GONE:
-                return
+            fate = _one_part(call)
         except AWS_ERRORS as error:
-            if call.look.means_gone(error):
-                return
-            if not says_not_found(error):
-                raise failure(error) from error
-            call.purge.start_again()  # That answer was old: the repository is there.
+            fate = _after(call, error)
+        if fate is Fate.GONE:
+            break
+    if call.look.is_replaced and call.state.freeze.unconfirmed:
+        call.freeze.lift_from_another()  # The push block may have been written to the repository that has the name now.
+
+
+def _after(call: Call, error: Exception) -> Fate:
+    """What became of the repository, as a call of ECR failed. Raises HandlerError if that is no reason to go on."""
+    if call.look.after(error) is not Sight.SAME:
+        return Fate.GONE
+    if not says_not_found(error):
+        raise failure(error) from error
+    call.purge.start_again()  # That answer was old: the repository is there.
+    return Fate.STILL_THERE
 
 
 def _one_part(call: Call) -> Fate:
@@ -92,7 +101,8 @@ def _one_part(call: Call) -> Fate:
     call.freeze.wait_until_it_holds()  # Before the look: what is set meanwhile counts.
     repository = call.look.at_repository()  # Raises NotFound if it was not there when the operation began.
     if repository is None:  # It is gone: deleted by an earlier call, or by somebody else, or replaced by another one.
-        return _gone(call)
+        return Fate.GONE
+    call.freeze.confirm()  # If the push block was written, it was written to this repository.
 
     verdict = call.verdict(repository)
     _refuse(verdict.against_any_touch())  # It is not ours, or it is locked. Empty or not.
@@ -112,8 +122,8 @@ def _one_part(call: Call) -> Fate:
 
     if listing:
         call.ask_about_replicas(verdict)  # Side by side with the next look.
-    if call.look.is_gone() or call.look.seen != repository:  # It was deleted, replaced or changed during the listing.
-        return _gone_or_changed(call)
+    if call.look.at_repository() != repository:  # It was deleted, replaced or changed meanwhile, or one look was old.
+        return Fate.STILL_THERE if call.look.seen else Fate.GONE
     if listing:
         _refuse(call.against_replicas(verdict))  # ECR would delete the images elsewhere, too.
         if call.freeze.apply(repository) is Freezing.JUST_APPLIED:
@@ -126,7 +136,7 @@ def _one_part(call: Call) -> Fate:
         call.look.wait_until_gone()
         return Fate.GONE
 
-    return _go_on(call, listing, is_unlisted=is_empty)
+    return _go_on(call, listing, more_than_listed=is_empty)
 
 
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
@@ -143,32 +153,17 @@ def _check_everything(call: Call, verdict: Verdict) -> Listing:
 
 
 def _check_again(call: Call) -> Fate:
-    """Go on with a new check once pushes are refused: an image may have arrived since the last one."""
-    call.state.check_again()  # First: this call may have no time left for what follows.
-    if call.look.is_gone():
-        return _gone(call)
-    call.freeze.confirm()
+    """Go on with a new check now that pushes are refused: an image may have arrived since the last one."""
+    call.state.check_again()
     return Fate.STILL_THERE
 
 
-def _go_on(call: Call, listing: Listing, *, is_unlisted: bool) -> Fate:
-    """Go on with the next part, or pass. ``is_unlisted``: ECR says that there are images that it did not list."""
+def _go_on(call: Call, listing: Listing, *, more_than_listed: bool) -> Fate:
+    """Go on with the next part, or pass. ``more_than_listed``: ECR says that it has an image that it did not list."""
     call.purge.give_up_or_go_on(listing, frozen=call.state.freeze.applied)  # Fails if no pass gets further.
-    if is_unlisted:  # Images arrived, or the listing was an old one: then it was no check.
+    if more_than_listed:  # An image arrived, or the listing was an old one: then it was no check.
         call.state.check_again()
     return Fate.STILL_THERE
-
-
-def _gone_or_changed(call: Call) -> Fate:
-    """The end; or begin again, as it took a second look to see that it is there, which saw other rules."""
-    return Fate.STILL_THERE if call.look.seen else _gone(call)
-
-
-def _gone(call: Call) -> Fate:
-    """The end. Lift first if we may have frozen the repository that has taken the name."""
-    if call.look.is_replaced and call.state.freeze.unconfirmed:
-        call.freeze.lift()
-    return Fate.GONE
 
 
 def _refuse(reason: str | None) -> None:

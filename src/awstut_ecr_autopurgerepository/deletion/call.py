@@ -129,7 +129,7 @@ class Call:
             budget=budget,
             state=state,
             pacer=pacer,
-            look=Look(ecr, str(request.awsAccountId), name, pacer, state.identity),
+            look=Look(ecr, str(request.awsAccountId), name, pacer, pool, state.identity),
             inventory=Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts),
             freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
             purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures),

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from .. import ecr as calls
-from ..errors import AWS_ERRORS, handler_code, invalid_request, service_code
+from ..errors import AWS_ERRORS, failure, handler_code, invalid_request, service_code
 from ..pacing import OutOfTimeError, Pacer, until_answered
 from ..rules import push_block
 from ..rules.settings import Owner, Stored
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HOLDS_AFTER_SECONDS = 5.0  # how late a Deny may take effect is not documented
 SEEN_AFTER_SECONDS = 30.0  # how late GetRepositoryPolicy may answer a change is not documented
+NOT_FOUND_SECONDS = 10.0  # for which ECR has to say that there is no repository any more
 _PAUSE_SECONDS = 2.0
 _SLOW_SECONDS = 4  # an answer
 
@@ -155,6 +156,23 @@ class Freeze:
             if self._try(partial(calls.replace_policy, self.ecr, self.name, left)):
                 break
         self.state.lift()
+
+    def lift_from_another(self) -> None:
+        """Remove the push block from the policy of the repository that has the name now, if it was written there.
+
+        Raises HandlerError where it can't be removed, and OutOfTimeError.
+        """
+        clock = self.pacer.clock
+        believed_from = clock.monotonic() + NOT_FOUND_SECONDS
+        while True:
+            try:
+                return self.lift()
+            except AWS_ERRORS as error:
+                if service_code(error) != "RepositoryNotFoundException":
+                    raise failure(error) from error
+                if clock.monotonic() >= believed_from:  # one such answer may be old
+                    return self.state.lift()
+                self.pacer.pause(_PAUSE_SECONDS)
 
     def _may_be_unseen_until(self) -> float:
         """Until when ECR may answer a policy without the push block that was written, on monotonic time."""

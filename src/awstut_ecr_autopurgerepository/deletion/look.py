@@ -6,16 +6,18 @@ only after two witnesses, DescribeRepositories and ListTagsForResource, have bot
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from .. import ecr as calls
 from ..errors import AWS_ERRORS, HandlerError, handler_code, not_found, service_code
-from ..pacing import OutOfTimeError, Pacer, until_answered
+from ..pacing import OutOfTimeError, Pacer, Pool, side_by_side, until_answered
 from ..rules.reserved_tags import REQUEST, read_tags
 from ..rules.settings import Stored
 from . import messages
@@ -60,6 +62,7 @@ class Look:
     account: str
     name: str
     pacer: Pacer
+    pool: Pool
     identity: Identity
     seen: Repository | None = None
     is_replaced: bool = False
@@ -85,13 +88,6 @@ class Look:
         found = self._both_witnesses()
         return self.seen if found is Sight.SAME or self._settled(found) is Sight.SAME else None
 
-    def is_gone(self) -> bool:
-        """Whether the repository of which the rules were read is gone, or replaced. One call if it is there."""
-        described = self._describe()
-        if described is not None and _creation_time(described) == self.identity.created:
-            return False
-        return self._settled() is not Sight.SAME
-
     def wait_until_gone(self) -> None:
         """Wait until the repository, which ECR says it has deleted, is no longer described.
 
@@ -107,24 +103,25 @@ class Look:
             self.pacer.pause(pause)
             pause = min(pause + 1, _LONGEST_PAUSE_SECONDS)
 
-    def means_gone(self, error: Exception) -> bool:
-        """Whether a call failed because the repository that the operation began with is gone.
+    def after(self, error: Exception) -> Sight:
+        """What there is after a call failed with an error that a repetition does not fix.
 
-        A role limited to marked repositories gets AccessDenied instead of RepositoryNotFound for a repository that is
-        gone, because a missing repository has no tags.
+        Looks only if the error may say that the repository is gone. A role limited to marked repositories gets
+        AccessDenied instead of RepositoryNotFound for a repository that is gone, because a missing repository has no
+        tags. Raises HandlerError and OutOfTimeError as ``at_repository`` does.
         """
         if not says_not_found(error) and handler_code(error) is not HandlerErrorCode.AccessDenied:
-            return False
+            return Sight.SAME
         if self.identity.created is None:
-            return False
+            return Sight.SAME
         try:
-            return self._settled() is not Sight.SAME
+            return self._settled()
         except AWS_ERRORS:  # who may not look is no witness
-            return False
+            return Sight.SAME
         except OutOfTimeError:
             if says_not_found(error):
                 raise
-            return False  # the next call would be denied at its end again, and so on for ever
+            return Sight.SAME  # the next call would be denied at its end again, and so on for ever
 
     def _settled(self, found: Sight | None = None) -> Sight:
         """What both witnesses say for so long that it is no old answer, beginning with what they have just said.
@@ -157,9 +154,13 @@ class Look:
 
     def _both_witnesses(self) -> Sight:
         """One look by two calls. Remembers the first repository that it sees, and what it sees of it."""
-        described = self._describe()
-        arn = described["repositoryArn"] if described else self.seen.arn if self.seen else self._made_up_arn()
-        tags = self._tags(arn)
+        if self.seen is None:
+            described = self._describe()
+            arn = described["repositoryArn"] if described else self._made_up_arn()
+            tags = until_answered(self.pacer, partial(self._tags, arn))
+        else:
+            arn = self.seen.arn
+            described, tags = self._at_once(arn)
         if described is None or tags is None:
             return Sight.ABSENT if described is None and tags is None else Sight.DOUBTFUL
         if self.identity.created is None:
@@ -173,9 +174,26 @@ class Look:
     def _describe(self) -> RepositoryTypeDef | None:
         return until_answered(self.pacer, lambda: calls.describe_repository(self.ecr, self.name))
 
+    def _at_once(self, arn: str) -> tuple[RepositoryTypeDef | None, dict[str, str] | None]:
+        """Both answers, asked for side by side: where ECR is slow, two looks one after the other leave no time."""
+        questions: dict[str, Callable[[], Any]] = {
+            "description": lambda: calls.describe_repository(self.ecr, self.name),
+            "tags": lambda: self._tags(arn),
+        }
+        answers: dict[str, Any] = {}
+        side_by_side(
+            self.pacer,
+            self.pool,
+            lambda asked: (asked, questions[asked]()),
+            list(questions),
+            lambda answer: answers.update([answer]),
+        )
+        return answers["description"], answers["tags"]
+
     def _tags(self, arn: str) -> dict[str, str] | None:
+        """The tags; None if ECR says that there is no such repository. Makes one request."""
         try:
-            return until_answered(self.pacer, lambda: calls.list_tags(self.ecr, arn))
+            return calls.list_tags(self.ecr, arn)
         except ClientError as error:
             if says_not_found(error):
                 return None
