@@ -192,6 +192,10 @@ class FreezeState:
         self.applied = self.verified = True
         self.alone = alone
 
+    def limit_since(self, now: float) -> None:
+        """Let no push block be written later than ``now``, in seconds since 1970: the clock may have gone back."""
+        self.since = None if self.since is None else min(self.since, int(now) + 1)
+
     def doubt(self) -> None:
         """Note that the push block has to be looked for again."""
         self.verified, self.since = False, None
