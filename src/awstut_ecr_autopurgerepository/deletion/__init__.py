@@ -129,8 +129,8 @@ def _one_part(call: Call) -> Fate:
         if call.freeze.apply(repository) is Freezing.JUST_APPLIED:
             return _check_again(call)
 
-    with call.report.of_deletes(repository, listing.spool) as results:  # Writes the intent; after the block, results.
-        is_empty = call.purge.delete_images(listing, results)  # Indexes first: ECR refuses what they reference.
+    with call.report.of_deletes(repository, listing.spool) as journal:  # Writes each intent first, then results.
+        is_empty = call.purge.delete_images(listing, journal)  # Indexes first: ECR refuses what they reference.
 
     if is_empty and call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
         call.look.wait_until_gone()

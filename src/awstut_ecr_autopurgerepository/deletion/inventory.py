@@ -58,11 +58,11 @@ class Listing:
     def add(self, images: Sequence[ImageDetailTypeDef]) -> list[ImageDetailTypeDef]:
         """Add a page. Returns its images that were not on an earlier page: pages shift when others delete."""
         new = list({each["imageDigest"]: each for each in images if each["imageDigest"] not in self.sizes}.values())
-        if self.spool:
-            self.spool.add(new)
         for image in new:
-            kind = self.indexes if image.get("imageManifestMediaType") in INDEX_TYPES else self.others
-            kind.append(image["imageDigest"])
+            is_index = image.get("imageManifestMediaType") in INDEX_TYPES
+            (self.indexes if is_index else self.others).append(image["imageDigest"])
+            if self.spool:
+                self.spool.add(image, is_index=is_index)
             self.sizes[image["imageDigest"]] = image.get("imageSizeInBytes", 0)
         return new
 
@@ -101,6 +101,9 @@ class Inventory:
         for count, place in self._pages(listing, verdict):
             self.current_pass.go_on_at(*_as_pair(place), count)
         self.counts.notice(self.current_pass.found)
+        if spool and spool.is_full:  # The records do not fit: what is to be deleted is listed again, in parts.
+            spool.forget()
+            listing.is_complete = False
         return listing
 
     def next_part(self, verdict: Verdict, spool: Spool | None) -> Listing:
@@ -109,7 +112,7 @@ class Inventory:
         for _, place in self._pages(listing, verdict):
             listing.next_status, listing.next_token = _as_pair(place)
             listing.is_last = place is None
-            if self._is_enough(len(listing)):
+            if self._is_enough(len(listing)) or (spool and spool.is_full):
                 break
         listing.is_complete = listing.is_complete and listing.is_last
         self.counts.notice(len(listing))

@@ -215,7 +215,8 @@ def freeze_impossible(stored: Stored, arn: str, reason: str) -> str:
 
 def report_impossible(stored: Stored, arn: str, place: str, reason: str) -> str:
     """Why no image, or no further one, is deleted where the purge report can't be written."""
-    sentence = f"The purge report of {name_of(arn)} could not be written to {place}, so nothing is deleted: {reason}."
+    why = reason.rstrip(".")
+    sentence = f"The purge report of {name_of(arn)} could not be written to {place}, so nothing is deleted: {why}."
     if PURGE_REPORT not in stored.switched_on:
         return shortened(f"{sentence} The {ACCOUNT_WORDS} asks for it. {_ASK_ADMINISTRATOR}", LONGEST_REFUSAL)
     return _with_command(f"{sentence} To delete without that report:", arn, unlocked(stored, [PURGE_REPORT]))
@@ -348,9 +349,39 @@ def report_written(place: str, lacking: str) -> str:
     return f"The purge report is {place}. {lacking}".strip()
 
 
-def summary_missing(reason: str) -> str:
-    """A delete that succeeded, with a report that has no summary."""
-    return f"The repository is gone. The summary of the purge report could not be written: {reason}."
+def summary_missing(reason: str, missing: int | None) -> str:
+    """A delete that succeeded, with a report that has no summary.
+
+    ``missing`` is how many deleted images have no line in the results at most; None if nobody knows.
+    """
+    sentence = f"The repository is gone. The summary of the purge report could not be written: {reason.rstrip('.')}."
+    if missing is None:
+        return f"{sentence} Images that are in an intent and not in the results were deleted, too."
+    if missing:
+        return (
+            f"{sentence} The results lack up to {image_count(missing)} that this delete removed: they are in an intent "
+            "and not in the results."
+        )
+    return sentence
+
+
+def completed_by(operation: str) -> str:
+    """The message of a summary that a later delete has written."""
+    return f"This delete was interrupted. The delete {operation} of the same repository completed its report."
+
+
+def earlier_reports(completed: Sequence[str], impossible: Mapping[str, str]) -> str:
+    """What was done for the reports of earlier deletes of the repository; empty if there was nothing to do.
+
+    ``impossible`` has the reason by operation; none has a name if they could not be looked for.
+    """
+    sentences = []
+    if completed:
+        sentences.append(f"It also completed the report of earlier deletes of this repository: {', '.join(completed)}.")
+    for operation, reason in list(impossible.items())[:1]:
+        which = f" {operation}" if operation else ""
+        sentences.append(f"The report of an earlier delete{which} may lack images: {reason.rstrip('.')}.")
+    return " ".join(sentences)
 
 
 def not_in_report(images: int) -> str:

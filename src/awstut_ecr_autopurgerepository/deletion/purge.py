@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,7 @@ from ..pacing import Pacer, Pool, side_by_side, until_answered
 from . import messages
 from .inventory import Listing
 from .metrics import Figures
+from .report.journal import Journal
 from .report.records import Outcomes
 from .state import Counts, CurrentPass, Stalls
 
@@ -44,23 +45,24 @@ class Purge:
     stalls: Stalls
     figures: Figures
 
-    def delete_images(self, listing: Listing, outcomes: Outcomes | None) -> bool:
+    def delete_images(self, listing: Listing, journal: Journal | None) -> bool:
         """Delete what was listed. True if the repository must be empty now.
 
         That is so if all of its images were listed, and all that were listed are gone. Indexes are deleted first,
-        because ECR refuses an image that an index still references. ``outcomes`` is filled with what became of each
-        image. Raises OutOfTimeError, and what ECR raises and a repetition does not fix.
+        because ECR refuses an image that an index still references. ``journal`` writes the purge report, if there is
+        one. Raises OutOfTimeError, ReportError, and what ECR raises and a repetition does not fix.
         """
         before = self.current_pass.deleted + self.current_pass.missing
-        count = partial(self._count, listing, outcomes)
-        for digests in (listing.indexes, listing.others):
+        count = partial(self._count, listing, journal.outcomes if journal else None)
+        kinds = listing.indexes, listing.others
+        for digests in journal.stretches(*kinds) if journal else kinds:
             self._delete_digests(digests, count)
         gone = self.current_pass.deleted + self.current_pass.missing - before
         return listing.is_complete and gone == len(listing)
 
-    def _delete_digests(self, digests: list[str], count: Callable[[Answer], None]) -> None:
+    def _delete_digests(self, digests: Sequence[str], count: Callable[[Answer], None]) -> None:
         size = calls.IMAGES_PER_BATCH
-        batches = [digests[start : start + size] for start in range(0, len(digests), size)]
+        batches = [list(digests[start : start + size]) for start in range(0, len(digests), size)]
         side_by_side(self.pacer, self.pool, self._delete_batch, batches, count)
 
     def _delete_batch(self, digests: list[str]) -> Answer:
@@ -78,7 +80,10 @@ class Purge:
         self.current_pass.count_deleted(len(deleted))
         self.figures.images_deleted += len(deleted)
         self.figures.bytes_deleted += sum(listing.sizes.get(digest, 0) for digest in deleted)
-        for each in answer.get("failures", ()):
+        failures = answer.get("failures", ())
+        if outcomes is not None and len(deleted) + len(failures) < len(digests):
+            outcomes.doubtful = True  # The answer leaves images out, which may be gone.
+        for each in failures:
             self._count_failure(
                 each.get("failureCode", "unknown"), each.get("imageId", {}).get("imageDigest", ""), outcomes, now
             )
