@@ -84,15 +84,14 @@ class Purge:
         if outcomes is not None and len(deleted) + len(failures) < len(digests):
             outcomes.doubtful = True  # The answer leaves images out, which may be gone.
         for each in failures:
-            self._count_failure(
-                each.get("failureCode", "unknown"), each.get("imageId", {}).get("imageDigest", ""), outcomes, now
-            )
+            code = each.get("failureCode", "unknown")
+            if outcomes is not None and code == "ImageNotFound":
+                outcomes.doubtful = True  # It is gone; perhaps an earlier call has reported that.
+            self._count_failure(code, each.get("imageId", {}).get("imageDigest", ""))
 
-    def _count_failure(self, code: str, digest: str, outcomes: Outcomes | None, now: float) -> None:
+    def _count_failure(self, code: str, digest: str) -> None:
         if code == "ImageNotFound":
             self.current_pass.count_missing()
-            if outcomes is not None:
-                outcomes.unconfirmed[digest] = now
         else:
             self.figures.images_failed += 1
             self.current_pass.count_failure(code, digest)

@@ -205,10 +205,9 @@ class ReportState:
     intents: int = 0  # objects in that place
     parts: int = 0  # objects with results in that place
     confirmed: int = 0  # images in those results that ECR named as deleted
-    unconfirmed: int = 0  # images in those results that were asked for and are gone
     bytes: int = 0  # total size of these images
     archived: int = 0  # how many of these images were archived
-    incomplete: bool = False  # an image may be gone without a result, or have two
+    incomplete: bool = False  # an image may be gone without a result
     place_changed: bool = False  # PurgeReport changed while images were deleted
     unfinished: str | None = None  # the name of an intent of which images are left
     destinations: list[str] = field(default_factory=list)  # some of those to which ECR carries the deletions
@@ -230,16 +229,15 @@ class ReportState:
         """Note the last intent, of which images are left; None if none are."""
         self.unfinished = name
 
-    def count_results(self, confirmed: int, unconfirmed: int, size: int, archived: int) -> None:
+    def count_results(self, confirmed: int, size: int, archived: int) -> None:
         """Count results that were written."""
         self.parts += 1
         self.confirmed += confirmed
-        self.unconfirmed += unconfirmed
         self.bytes += size
         self.archived += archived
 
     def doubt(self) -> None:
-        """Note that an image may be gone without a result, or have two."""
+        """Note that an image may be gone without a result."""
         self.incomplete = True
 
     def note_destinations(self, destinations: list[str]) -> None:

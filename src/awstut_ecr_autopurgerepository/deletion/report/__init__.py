@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from ...rules.settings import ReportPlace
 from .. import messages
 from ..look import Repository
 from ..state import Identity, ReportState
-from .earlier import Earlier, complete
+from .earlier import Earlier
 from .journal import Journal, Known
 from .reconciliation import Reconciliation, Tally
 from .records import Part, Record, Spool, line_of, timestamp
@@ -158,46 +158,45 @@ class PurgeReport:
         report, state = self._report(), self.state
         if report is None:
             return ""
-        written = report.written()
-        own: list[Reconciliation] = []
-
-        def reconciled() -> Reconciliation:
-            if not own:
-                own.append(self._reconcile(report, written, gone_since))
-            return own[0]
-
-        earlier = Earlier()
-        if with_earlier and gone_since is not None:
-            earlier = self._complete_earlier(report, lambda: reconciled().seen, gone_since)
-        if not written.intents and not earlier.completed:
-            return messages.earlier_reports(earlier.completed, earlier.impossible)
-        if self._is_sure(written) and not own:
-            own.append(Reconciliation(Tally(state.confirmed, state.unconfirmed, state.bytes, state.archived)))
-        found = reconciled()
-        lacking = messages.not_in_report(self._missing(ending, found))
+        written, earlier = report.written(), Earlier()
+        if with_earlier:
+            self._find_earlier(report, earlier)
+        if self._is_sure(written) and not earlier.is_incomplete:
+            found = Reconciliation(Tally(state.confirmed, 0, state.bytes, state.archived))
+        else:
+            earlier.read_results()
+            found = self._reconcile(report, written, gone_since, earlier.keys)
+            if gone_since is not None:
+                earlier.complete(self.identity, found.seen, gone_since, self._summary_of_another)
         about_earlier = messages.earlier_reports(earlier.completed, earlier.impossible)
+        if not written.intents and not earlier.completed:
+            return about_earlier
+        lacking = messages.not_in_report(self._missing(ending, found))
         message = " ".join(each for each in (ending.message, lacking, about_earlier) if each)
         summary = self._summary(ending, message, found.tally, len(found.unresolved))
         report.write_summary(summary | {"completed": earlier.completed})
         return messages.report_written(report.address, " ".join(each for each in (lacking, about_earlier) if each))
 
-    def _complete_earlier(self, report: Report, own: Callable[[], Collection[int]], gone_since: float) -> Earlier:
-        """Complete the reports of earlier deletes of the repository. Never a reason to fail."""
+    def _find_earlier(self, report: Report, earlier: Earlier) -> None:
+        """Look for the reports of earlier deletes of the repository. Never a reason to fail."""
         try:
-            return complete(report, self.identity, own, gone_since, self._summary_of_another)
+            earlier.find(report, self.identity)
         except ReportError as error:
-            return Earlier(impossible={"": error.words}) if self.state.intents else Earlier()
+            if self.state.intents:  # else nobody may have deleted anything: the bucket may not even exist
+                earlier.impossible[""] = error.words
 
-    def _reconcile(self, report: Report, written: Written, gone_since: float | None) -> Reconciliation:
+    def _reconcile(
+        self, report: Report, written: Written, gone_since: float | None, elsewhere: Collection[int]
+    ) -> Reconciliation:
         """What the whole report adds up to, each image once, as it is in the bucket.
 
-        Images without a result are reported as gone, where the repository is gone since a time.
+        Images without a result, here or ``elsewhere``, are reported as gone, where the repository is gone since a time.
         """
         found, late = Reconciliation(), Part()
         for _, records in report.records(written.results):
             found.add_results(records)
         for _, records in report.records(written.intents):
-            for record in found.add_intent(records, gone_since):
+            for record in found.add_intent(records, gone_since, elsewhere):
                 late.add(line_of(record))
         if late.count:
             report.put_all([report.results(late)])

@@ -8,7 +8,8 @@ MOST_EARLIER deletes, one for the names, one for each object (of at most MOST_OB
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -35,88 +36,87 @@ Summarise = Callable[[str, Tally, Record, str], dict[str, Any]]
 
 
 @dataclass
-class Earlier:
-    """What was done for earlier deletes: operations that are complete now, and why the others are not."""
-
-    completed: list[str] = field(default_factory=list)
-    impossible: dict[str, str] = field(default_factory=dict)  # the reason, by operation
-
-
-@dataclass
 class _Open:
-    """An earlier report that is not complete. ``summary`` is the one that it has."""
+    """An earlier report. ``summary`` is the one that it has."""
 
     report: Report
     written: Written
     summary: dict[str, Any] | None
     found: Reconciliation = field(default_factory=Reconciliation)
 
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether an image that it intended may be gone without a result."""
+        return self.summary is None or self.summary["images"]["unresolved"] > 0
 
-def complete(
-    report: Report, identity: Identity, own: Callable[[], Collection[int]], gone_since: float, summarise: Summarise
-) -> Earlier:
-    """Complete the reports of earlier deletes. Raises OutOfTimeError, and ReportError if none can be looked for.
 
-    ``own`` gives the keys of the images that this delete has reported; it is asked only if a report is not complete.
-    ``summarise`` makes the summary of an operation that has none.
+@dataclass
+class Earlier:
+    """The reports of earlier deletes of the repository, and what was done for them.
+
+    ``completed`` are the operations that are complete now, ``impossible`` has the reasons why others are not, by
+    operation. ``keys`` are those of the images that the reports have results for.
     """
-    earlier = Earlier()
-    opened = _open_all(report, report.earlier(identity), earlier)
-    if not any(_is_incomplete(each) for each in opened):
-        return earlier
-    known = set(own())
-    for each in _read_results(opened, known, earlier):
+
+    completed: list[str] = field(default_factory=list)
+    impossible: dict[str, str] = field(default_factory=dict)
+    keys: set[int] = field(default_factory=set)
+    opened: list[_Open] = field(default_factory=list)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether one of the reports is not complete."""
+        return any(each.is_incomplete for each in self.opened)
+
+    def find(self, report: Report, identity: Identity) -> None:
+        """Look for the reports. Raises OutOfTimeError, and ReportError if they cannot be looked for."""
+        operations, objects = report.earlier(identity), 0
+        for operation in operations[MOST_EARLIER:]:
+            self.impossible[operation] = f"more than {MOST_EARLIER} deletes of this repository have reports"
+        for operation in operations[:MOST_EARLIER]:
+            with self._noted(operation):
+                each = _open(report.of(operation))
+                objects += len(each.written.intents) + len(each.written.results)
+                if objects > MOST_OBJECTS:
+                    self.impossible[operation] = f"the reports have more than {MOST_OBJECTS:,} objects"
+                elif each.written.intents:
+                    self.opened.append(each)
+
+    def read_results(self) -> None:
+        """Read which images have a result. Raises OutOfTimeError."""
+        for each in self.opened:
+            with self._noted(each.report.operation):
+                for _, records in each.report.records(each.written.results):
+                    each.found.add_results(records)
+            self.keys.update(each.found.seen)
+
+    def complete(self, identity: Identity, own: Collection[int], gone_since: float, summarise: Summarise) -> None:
+        """Complete the reports that are not. Raises OutOfTimeError.
+
+        ``own`` are the keys of the images that this delete has reported. ``summarise`` makes the summary of an
+        operation that has none.
+        """
+        known = self.keys.union(own)
+        for each in self.opened:
+            operation = each.report.operation
+            if each.is_incomplete and operation not in self.impossible:
+                with self._noted(operation):
+                    if _complete(each, identity, known, gone_since, summarise):
+                        self.completed.append(operation)
+                known.update(each.found.seen)
+
+    @contextmanager
+    def _noted(self, operation: str) -> Iterator[None]:
+        """Note why a report cannot be completed, and go on: no delete fails for that."""
         try:
-            if _is_incomplete(each) and _complete(each, identity, known, gone_since, summarise):
-                earlier.completed.append(each.report.operation)
+            yield
         except ReportError as error:
-            earlier.impossible[each.report.operation] = error.words
-        known.update(each.found.seen)
-    return earlier
-
-
-def _open_all(report: Report, operations: list[str], earlier: Earlier) -> list[_Open]:
-    """The reports of these operations that have intents, as far as the limits allow."""
-    opened: list[_Open] = []
-    objects = 0
-    for operation in operations[MOST_EARLIER:]:
-        earlier.impossible[operation] = f"more than {MOST_EARLIER} deletes of this repository have reports"
-    for operation in operations[:MOST_EARLIER]:
-        try:
-            each = _open(report.of(operation))
-        except ReportError as error:
-            earlier.impossible[operation] = error.words
-            continue
-        objects += len(each.written.intents) + len(each.written.results)
-        if objects > MOST_OBJECTS:
-            earlier.impossible[operation] = f"the reports have more than {MOST_OBJECTS:,} objects"
-        elif each.written.intents:
-            opened.append(each)
-    return opened
-
-
-def _read_results(opened: list[_Open], known: set[int], earlier: Earlier) -> list[_Open]:
-    """Those reports whose results can be read; the keys of the images in them are added to those that are known."""
-    readable = []
-    for each in opened:
-        try:
-            for _, records in each.report.records(each.written.results):
-                each.found.add_results(records)
-        except ReportError as error:
-            earlier.impossible[each.report.operation] = error.words
-            continue
-        known.update(each.found.seen)
-        readable.append(each)
-    return readable
+            self.impossible[operation] = error.words
 
 
 def _open(report: Report) -> _Open:
     written = report.written()
     return _Open(report, written, report.read_summary() if written.has_summary else None)
-
-
-def _is_incomplete(each: _Open) -> bool:
-    return each.summary is None or each.summary["images"]["unresolved"] > 0
 
 
 def _complete(each: _Open, identity: Identity, known: Collection[int], gone_since: float, summarise: Summarise) -> bool:

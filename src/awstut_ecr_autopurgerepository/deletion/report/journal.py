@@ -140,8 +140,8 @@ class Journal:
         stretch, self._stretch = self._stretch, None
         if stretch is None:
             return
-        if self.outcomes.unconfirmed or self.outcomes.doubtful:
-            self.state.doubt()  # An image may have a result of an earlier call, too, or none at all.
+        if self.outcomes.doubtful:
+            self.state.doubt()
         part, tally, gone = Part(), Tally(), 0
         for line, record in results(stretch.lines, self.outcomes, self.known.reported):
             part.add(line_of(record))
@@ -160,7 +160,7 @@ class Journal:
         self.report.put_all([*([pending[0]] if pending else []), *items])
         if pending:
             _, tally = pending
-            self.state.count_results(tally.confirmed, tally.unconfirmed, tally.bytes, tally.archived)
+            self.state.count_results(tally.confirmed, tally.bytes, tally.archived)
             self._pending = None
 
     def close(self) -> None:

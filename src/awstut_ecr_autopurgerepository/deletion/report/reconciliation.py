@@ -38,16 +38,16 @@ class Tally:
 
 
 def results(lines: Iterable[bytes], outcomes: Outcomes, reported: set[int]) -> Iterator[tuple[bytes, Record]]:
-    """The records of the images in an intent that are gone, with what became of them, and the lines of that intent.
+    """The lines of the images in an intent that are confirmed to be gone, and their records as results.
 
     ``reported`` are the keys of images that have a result already; they get no second one, and new ones are added.
     """
     for line in lines:
         record = json.loads(line)
-        outcome = outcomes.outcome(record["digest"])
-        if outcome and (key := key_of(record)) not in reported:
+        when = outcomes.confirmed.get(record["digest"])
+        if when is not None and (key := key_of(record)) not in reported:
             reported.add(key)
-            _conclude(record, *outcome)
+            _conclude(record, CONFIRMED, when)
             yield line, record
 
 

@@ -33,25 +33,18 @@ _FAST = 1  # of zlib's levels; digests do not compress
 
 @dataclass
 class Outcomes:
-    """Images that are gone: since when, in seconds since 1970, by digest.
+    """Images that ECR named as deleted: when, in seconds since 1970, by digest.
 
-    ``doubtful`` is True if an answer said nothing about an image that was asked for: it may be gone.
+    ``doubtful`` is True if another image that was asked for may be gone: an answer said nothing about it, or that it
+    was not found. What became of it is found out at the end: it may have a result of an earlier call.
     """
 
     confirmed: dict[str, float] = field(default_factory=dict)
-    unconfirmed: dict[str, float] = field(default_factory=dict)
     doubtful: bool = False
-
-    def outcome(self, digest: str) -> tuple[str, float] | None:
-        """What became of an image, and when; None if the image may still be there."""
-        if digest in self.confirmed:
-            return CONFIRMED, self.confirmed[digest]
-        return (UNCONFIRMED, self.unconfirmed[digest]) if digest in self.unconfirmed else None
 
     def forget(self) -> None:
         """Forget all images, because their results are made."""
         self.confirmed.clear()
-        self.unconfirmed.clear()
         self.doubtful = False
 
 
