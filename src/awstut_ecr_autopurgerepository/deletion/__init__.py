@@ -121,6 +121,7 @@ def _one_part(call: Call) -> Fate:
         _refuse(verdict.against_images())  # An image of this part is protected: it arrived during the purge.
 
     if listing:
+        _refuse(verdict.against_report())  # The account does not allow the bucket that the repository names.
         call.ask_about_replicas(verdict)  # Side by side with the next look.
     if call.look.at_repository() != repository:  # It was deleted, replaced or changed meanwhile, or one look was old.
         return Fate.STILL_THERE if call.look.seen else Fate.GONE

@@ -31,6 +31,7 @@ _LONGEST_COMMAND = 700  # characters; leaves room for a sentence
 _SHORTEST_SENTENCE = 150  # characters that are left of a failure's own words, if need be
 _MOST_RULES_NAMED = 3
 _MOST_DESTINATIONS_NAMED = 5
+_MOST_BUCKETS_NAMED = 3
 
 NO_TIME_LEFT = "there was no time left"
 NO_MARK = f"it does not have the tag {MARK}, so it does not belong to this resource type"
@@ -213,6 +214,19 @@ def freeze_impossible(stored: Stored, arn: str, reason: str) -> str:
     )
 
 
+def report_not_allowed(stored: Stored, arn: str, bucket: str, allowed: Sequence[str], deleted: int, known: int) -> str:
+    """Why no image, or no further one, is deleted where the repository names a bucket that its account does not allow.
+
+    ``deleted`` of about ``known`` images were deleted before.
+    """
+    sentence = (
+        f"The repository {name_of(arn)} was not deleted: its purge report would be written to the bucket {bucket}, and "
+        f"the {ACCOUNT_WORDS} allows only {_some(allowed, _MOST_BUCKETS_NAMED)}. Name one of these in PurgeReport, or "
+        "remove the repository's own PurgeReport by this command, then delete again:"
+    )
+    return _with_command(stopped(deleted, known, sentence), arn, unlocked(stored, [PURGE_REPORT]))
+
+
 def report_impossible(stored: Stored, arn: str, place: str, reason: str) -> str:
     """Why no image, or no further one, is deleted where the purge report can't be written."""
     why = reason.rstrip(".")
@@ -234,8 +248,13 @@ def _with_command(sentence: str, arn: str, tags: Mapping[str, str]) -> str:
 
 
 def _rules(words: Sequence[str]) -> str:
-    more = len(words) - _MOST_RULES_NAMED
-    return ", ".join(words[:_MOST_RULES_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return _some(words, _MOST_RULES_NAMED)
+
+
+def _some(words: Sequence[str], most: int) -> str:
+    """The first ones, and how many more there are."""
+    more = len(words) - most
+    return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _samples(images: ProtectedImages, room: int) -> str:

@@ -23,7 +23,7 @@ from . import encryption, translate
 from .encryption import Kms
 from .read import fetch
 from .translate import Repository
-from .validate import check_model, check_room_for_tags
+from .validate import check_model, check_report, check_room_for_tags
 from .visibility import wait_until_shown
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def update(ecr: ECRClient, request: ResourceHandlerRequest, make_kms: Callable[[
     change = _change(request, wanted, live)
     _check_create_only(change, live, make_kms)
     check_model(wanted, request.awsAccountId)
+    check_report(request, reserved_tags.read_tags(live.tags).settings.report)
     tags = _tags_after(request, change, live)
 
     if reserved_tags.MARK not in tags:

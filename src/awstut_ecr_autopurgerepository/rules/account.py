@@ -37,10 +37,15 @@ class AccountRules:
         """Where the report of a repository is written that names this place of its own; None for nowhere."""
         return self.report if self.binding else own or self.report
 
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """The buckets that a repository may name for its report, where not any."""
+        own = (self.report.bucket,) if self.report else ()
+        return tuple(dict.fromkeys((*own, *(self.report_buckets or ()))))
+
     def allows(self, bucket: str) -> bool:
         """Whether a repository may name a bucket for its report."""
-        own = self.report and self.report.bucket
-        return self.report_buckets is None or bucket in (*self.report_buckets, own)
+        return self.report_buckets is None or bucket in self.buckets
 
 
 def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
@@ -69,12 +74,7 @@ def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
     )
 
 
-def _place(report: Mapping[str, Any]) -> ReportPlace | None:
-    needs_bucket = [name for name in ("Prefix", "BucketOwner", "Binding") if report.get(name)]
-    if "BucketName" not in report and "AllowedBuckets" in report:
-        if needs_bucket:
-            raise ValueError(f"PurgeReport.{needs_bucket[0]} needs a BucketName")
-        return None
+def _place(report: Mapping[str, Any]) -> ReportPlace:
     return report_place("PurgeReport", report.get("BucketName"), report.get("Prefix"), report.get("BucketOwner"))
 
 
