@@ -398,8 +398,8 @@ def earlier_reports(completed: Sequence[str], impossible: Mapping[str, str]) -> 
     if completed:
         sentences.append(f"It also completed the report of earlier deletes of this repository: {', '.join(completed)}.")
     for operation, reason in list(impossible.items())[:1]:
-        which = f" {operation}" if operation else ""
-        sentences.append(f"The report of an earlier delete{which} may lack images: {reason.rstrip('.')}.")
+        which = f"The report of the earlier delete {operation}" if operation else "Reports of earlier deletes"
+        sentences.append(f"{which} may lack images: {reason.rstrip('.')}.")
     return " ".join(sentences)
 
 

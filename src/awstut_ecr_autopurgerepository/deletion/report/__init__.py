@@ -161,6 +161,8 @@ class PurgeReport:
         written, earlier = report.written(), Earlier()
         if with_earlier:
             self._find_earlier(report, earlier)
+        elif gone_since is not None:
+            earlier.impossible[""] = messages.NO_TIME_LEFT
         if self._is_sure(written) and not earlier.is_incomplete:
             found = Reconciliation(Tally(state.confirmed, 0, state.bytes, state.archived))
         else:

@@ -20,7 +20,7 @@ _STRETCH_SECONDS = 10.0
 _STRETCH_WRITES = 5.0  # a stretch takes at least so many times what it takes to write it
 _GROWTH = 4  # a stretch is at most so many times the one before, until ECR throttles
 _MOST_BYTES = 4 << 20  # of an intent, compressed; it is held twice while it is written
-_SECONDS_TO_READ = 15.0  # what must be left of the call to read the intent that the last call left unfinished
+_SECONDS_TO_READ = 8.0  # what must be left of the call to read the intent that the last call left unfinished
 
 
 @dataclass
@@ -109,16 +109,17 @@ class Journal:
                 part.add(line)
                 new.add(key)
         items = [] if self.state.intents else [self.report.announcement(self.identity)]
+        # Written even if it has no line: where this call is killed, the next one sees by it that something was deleted.
+        items.append(self.report.intent(part))
         if part.count:
-            items.append(self.report.intent(part))
             stretch.intent = items[-1][0].removeprefix(self.report.folder)
         began = self._now()
         self._write(items)
         self._began = self._now()
         self._wrote_seconds = self._began - began
         self.known.intended |= new
+        self.state.count_intent()
         if stretch.intent:
-            self.state.count_intent()
             self.state.leave_unfinished(stretch.intent)
         self._stretch = stretch
         return stretch.count
