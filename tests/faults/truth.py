@@ -219,7 +219,9 @@ class Run:
         if "may lack images: there was no time left" in self.ends[-1].message:
             return "said to be incomplete"
         assert {digest for digest, _ in reported} == set(deleted), f"{where}: {self.missing(set(deleted), results)}"
-        for operation in intents:
+        announced = {key.rpartition("-")[2] for key in self.bucket.objects if "/.operations/" in key}
+        assert results.keys() <= announced, where
+        for operation in intents.keys() & announced:  # One that is not announced was killed before its first delete.
             summary = json.loads(self.bucket.objects[f"{FOLDER}{operation}/summary.json"])
             counts, found = summary["images"], set(results.get(operation, []))
             assert counts["deleted"] == len(found), f"{where}: {operation} {counts}, and {len(found)}"
