@@ -149,6 +149,12 @@ def is_transient(error: Exception) -> bool:
     return handler_code(error) in TRANSIENT
 
 
+def denied_action(said: str) -> str | None:
+    """The action, such as kms:GenerateDataKey, that a service says is denied; None if it does not say which."""
+    denied = _DENIED.search(said)
+    return denied[1] if denied else None
+
+
 def failure(error: Exception, service: str = "ECR") -> HandlerError:
     """What to tell the user about an error of a service, or of botocore."""
     code = handler_code(error)
@@ -159,8 +165,7 @@ def failure(error: Exception, service: str = "ECR") -> HandlerError:
     action = f"{service.lower()}:{error.operation_name}"
     said = service_message(error)
     if code is HandlerErrorCode.AccessDenied:
-        denied = _DENIED.search(said)  # CreateRepository, for one, needs ecr:TagResource too
-        action = denied[1] if denied else action
+        action = denied_action(said) or action  # CreateRepository, for one, needs ecr:TagResource too
         return HandlerError(
             code,
             f"{action} was denied. Allow it to the role that runs this resource type (the execution role it was "

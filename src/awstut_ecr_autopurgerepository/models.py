@@ -254,7 +254,7 @@ class TypeConfigurationModel(BaseModel):
     DeletionProtection: Optional[bool]
     PurgeProtection: Optional["_PurgeProtection"]
     AllowReplicatedDeletes: Optional[bool]
-    PurgeReport: Optional["_PurgeReport"]
+    PurgeReport: Optional["_AccountPurgeReport"]
     Concurrency: Optional[int]
 
     @classmethod
@@ -268,12 +268,40 @@ class TypeConfigurationModel(BaseModel):
             DeletionProtection=json_data.get("DeletionProtection"),
             PurgeProtection=PurgeProtection._deserialize(json_data.get("PurgeProtection")),
             AllowReplicatedDeletes=json_data.get("AllowReplicatedDeletes"),
-            PurgeReport=PurgeReport._deserialize(json_data.get("PurgeReport")),
+            PurgeReport=AccountPurgeReport._deserialize(json_data.get("PurgeReport")),
             Concurrency=json_data.get("Concurrency"),
         )
 
 
 # work around possible type aliasing issues when variable has same name as a model
 _TypeConfigurationModel = TypeConfigurationModel
+
+
+@dataclass
+class AccountPurgeReport(BaseModel):
+    BucketName: Optional[str]
+    Prefix: Optional[str]
+    BucketOwner: Optional[str]
+    Binding: Optional[bool]
+    AllowedBuckets: Optional[Sequence[str]]
+
+    @classmethod
+    def _deserialize(
+        cls: Type["_AccountPurgeReport"],
+        json_data: Optional[Mapping[str, Any]],
+    ) -> Optional["_AccountPurgeReport"]:
+        if not json_data:
+            return None
+        return cls(
+            BucketName=json_data.get("BucketName"),
+            Prefix=json_data.get("Prefix"),
+            BucketOwner=json_data.get("BucketOwner"),
+            Binding=json_data.get("Binding"),
+            AllowedBuckets=json_data.get("AllowedBuckets"),
+        )
+
+
+# work around possible type aliasing issues when variable has same name as a model
+_AccountPurgeReport = AccountPurgeReport
 
 

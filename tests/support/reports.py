@@ -24,7 +24,8 @@ INTENT, RESULT, SUMMARY = (
     jsonschema.Draft7Validator({**SCHEMA, "oneOf": [{"$ref": f"#/definitions/{kind}"}]})
     for kind in ("intent", "result", "summary")
 )
-NAME = r"2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z-[0-9a-f]{12}\.(intent|results)\.jsonl\.gz"
+NAME = r"2[0-9]{3}-[0-9]{2}-[0-9]{2}T([0-9]{2}-){2}[0-9]{2}\.[0-9]{3}Z-[0-9a-f]{12}-[0-9]+\.(intent|results)\.jsonl\.gz"
+ANNOUNCEMENT = r"([0-9a-f]{16}|none|request-[0-9])/[0-9]+-[0-9a-f]{16}"
 SUCCESS, FAILED = OperationStatus.SUCCESS, OperationStatus.FAILED
 Record = dict[str, Any]
 
@@ -46,6 +47,9 @@ def what_is_written_is_as_documented(s3: StrictS3) -> Iterator[None]:
         for key, content in bucket.objects.items():
             if key.endswith("/summary.json"):
                 SUMMARY.validate(json.loads(content))
+            elif "/.operations/" in f"/{key}":
+                assert re.fullmatch(ANNOUNCEMENT, key.partition(".operations/")[2])
+                assert content == b""
             else:
                 assert re.fullmatch(NAME, key.rpartition("/")[2])
 

@@ -401,20 +401,22 @@ ORDERS: dict[Callable[[World], ProgressEvent], str] = {
         "DescribeRegistry DescribeRepositories ListTagsForResource TagResource BatchDeleteImage*27 "
         "DeleteRepository DescribeRepositories"
     ),
+    # Beside the first intent an announcement is written, by which a later delete of the same repository finds this one;
+    # at the end the announcements of earlier ones are listed.
     reported: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "ListTagsForResource s3:PutObject BatchDeleteImage*2 s3:PutObject DeleteRepository "
-        "DescribeRepositories s3:ListObjectsV2 s3:PutObject"
+        "ListTagsForResource s3:PutObject*2 BatchDeleteImage*2 s3:PutObject DeleteRepository "
+        "DescribeRepositories s3:ListObjectsV2*2 s3:PutObject"
     ),
     report_impossible: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "ListTagsForResource s3:PutObject"
+        "ListTagsForResource s3:PutObject*2"
     ),
     reported_and_killed: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
-        "ListTagsForResource s3:PutObject BatchDeleteImage*2 killed DescribeRepositories ListTagsForResource "
-        "DescribeImages DescribeRegistry DescribeRepositories ListTagsForResource s3:PutObject "
-        "BatchDeleteImage s3:PutObject DeleteRepository DescribeRepositories s3:ListObjectsV2 s3:GetObject*3 "
+        "ListTagsForResource s3:PutObject*2 BatchDeleteImage*2 killed DescribeRepositories ListTagsForResource "
+        "DescribeImages DescribeRegistry DescribeRepositories ListTagsForResource s3:PutObject*2 "
+        "BatchDeleteImage s3:PutObject DeleteRepository DescribeRepositories s3:ListObjectsV2*2 s3:GetObject*3 "
         "s3:PutObject*2"
     ),
 }

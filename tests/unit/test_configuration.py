@@ -65,6 +65,26 @@ BAD = {
         {"PurgeReport": {"BucketName": "bucket", "BucketOwner": 123456789012}},
         "PurgeReport.BucketOwner must be a string, but is 123456789012",
     ),
+    "a prefix that leads upwards": (
+        {"PurgeReport": {"BucketName": "bucket", "Prefix": "a/../b"}},
+        "PurgeReport.Prefix must not have .. between slashes",
+    ),
+    "a text for binding": (
+        {"PurgeReport": {"BucketName": "bucket", "Binding": "true"}},
+        "PurgeReport.Binding must be true or false, without quotes",
+    ),
+    "no allowed bucket": (
+        {"PurgeReport": {"BucketName": "bucket", "AllowedBuckets": []}},
+        "PurgeReport.AllowedBuckets must be a list of 1 to 20 buckets",
+    ),
+    "an allowed bucket that is none": (
+        {"PurgeReport": {"BucketName": "bucket", "AllowedBuckets": ["My_Bucket"]}},
+        "PurgeReport.AllowedBuckets must be the name of a bucket",
+    ),
+    "a text for allowed buckets": (
+        {"PurgeReport": {"BucketName": "bucket", "AllowedBuckets": "bucket"}},
+        "PurgeReport.AllowedBuckets must be a list",
+    ),
     "a report that is null": ({"PurgeReport": None}, "PurgeReport is null"),
     "null": ({"PurgeProtection": None}, "PurgeProtection is null"),
 }
@@ -88,11 +108,18 @@ def test_everything_is_read() -> None:
         "DeletionProtection": True,
         "PurgeProtection": {"TagPatterns": ["v*", "*"], "PulledWithinDays": 30, "PushedWithinDays": 7},
         "AllowReplicatedDeletes": True,
-        "PurgeReport": {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"},
+        "PurgeReport": {
+            "BucketName": "audit",
+            "Prefix": "purges/ecr",
+            "BucketOwner": "210987654321",
+            "Binding": True,
+            "AllowedBuckets": ["other", "third"],
+        },
         "Concurrency": 16,
     }
+    place = ReportPlace("audit", "purges/ecr", "210987654321")
     assert read_configuration(raw) == AccountRules(
-        True, ("v*", "*"), 30, ReportPlace("audit", "purges/ecr", "210987654321"), 16, 7, True
+        True, ("v*", "*"), 30, place, 16, 7, True, binding=True, report_buckets=("other", "third")
     )
 
 
@@ -119,7 +146,12 @@ PLAUSIBLE = strategies.fixed_dictionaries(
             {},
             optional={
                 "BucketName": strategies.sampled_from(["audit", "a", "A-b", "a" * 64, 3, None]),
-                "Prefix": strategies.sampled_from(["a", "a/b=c", "/a", "a/", "a//b", "", "a b", "p" * 129, None]),
+                "Prefix": strategies.sampled_from(
+                    ["a", "a/b=c", "/a", "a/", "a//b", "", "a b", "p" * 129, None, "..", "a/..", "../a", "a..b"]
+                ),
+                "Binding": strategies.sampled_from([True, False, "true", None]),
+                "AllowedBuckets": strategies.lists(strategies.sampled_from(["audit", "a", "A-b", 3]), max_size=3)
+                | strategies.sampled_from(["audit", None, ["audit"] * 20, ["audit"] * 21]),
                 "BucketOwner": strategies.sampled_from(["123456789012", "12", 123456789012, "", None]),
             },
         ),

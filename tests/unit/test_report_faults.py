@@ -101,11 +101,11 @@ def test_a_call_that_is_killed_between_deletes_leaves_a_complete_report(
     assert_complete(ecr, bucket, digests)
 
 
-@pytest.mark.parametrize("call", [1, 2, 3])
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
 def test_a_call_that_is_killed_while_it_reports_leaves_a_complete_report(
     ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket, call: int
 ) -> None:
-    """The third write is the summary: the repository is gone, so a first call has nothing more to do."""
+    """The fourth write is the summary: the repository is gone, so a first call has nothing more to do."""
     ecr.repository("app", tags=REPORTED).with_images(250)
     digests = digests_of(ecr)
 
@@ -118,7 +118,7 @@ def test_a_call_that_is_killed_while_it_reports_leaves_a_complete_report(
         Purge(ecr, clock, s3=s3)()
     again = Purge(ecr, clock, s3=s3)
     event = again()
-    if call < 3:
+    if call < 4:
         assert event.status is SUCCESS
         assert_complete(ecr, bucket, digests)
     else:
@@ -192,7 +192,7 @@ def test_an_object_that_cannot_be_read_costs_no_more_than_the_summary(
 
     def spoil(operation: str, key: str) -> None:
         if operation == "ListObjectsV2" and not names:
-            first = min(bucket.objects)
+            first = min(key for key in bucket.objects if ".operations" not in key)
             names.append(first[: first.index("/2") + 1] + f"2000.{kind}.jsonl.gz")
             bucket.objects[names[0]] = UNREADABLE[case]
 

@@ -121,6 +121,7 @@ def _one_part(call: Call) -> Fate:
         _refuse(verdict.against_images())  # An image of this part is protected: it arrived during the purge.
 
     if listing:
+        _refuse(verdict.against_report())  # The account does not allow the bucket that the repository names.
         call.ask_about_replicas(verdict)  # Side by side with the next look.
     if call.look.at_repository() != repository:  # It was deleted, replaced or changed meanwhile, or one look was old.
         return Fate.STILL_THERE if call.look.seen else Fate.GONE
@@ -129,8 +130,8 @@ def _one_part(call: Call) -> Fate:
         if call.freeze.apply(repository) is Freezing.JUST_APPLIED:
             return _check_again(call)
 
-    with call.report.of_deletes(repository, listing.spool) as results:  # Writes the intent; after the block, results.
-        is_empty = call.purge.delete_images(listing, results)  # Indexes first: ECR refuses what they reference.
+    with call.report.of_deletes(repository, listing.spool) as journal:  # Writes each intent first, then results.
+        is_empty = call.purge.delete_images(listing, journal)  # Indexes first: ECR refuses what they reference.
 
     if is_empty and call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
         call.look.wait_until_gone()

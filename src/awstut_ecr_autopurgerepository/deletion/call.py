@@ -142,7 +142,7 @@ class Call:
             freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
             purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures, progress),
             replication=Replication(ecr, name, pacer, pool),
-            report=PurgeReport(reporter, account.report, pacer, state.report),
+            report=PurgeReport(reporter, account, pacer, state.identity, state.report),
             progress=progress,
             deleted_before=state.counts.deleted,
             figures=figures,

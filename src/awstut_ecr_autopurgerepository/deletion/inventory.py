@@ -59,11 +59,11 @@ class Listing:
     def add(self, images: Sequence[ImageDetailTypeDef]) -> list[ImageDetailTypeDef]:
         """Add a page. Returns its images that were not on an earlier page: pages shift when others delete."""
         new = list({each["imageDigest"]: each for each in images if each["imageDigest"] not in self.sizes}.values())
-        if self.spool:
-            self.spool.add(new)
         for image in new:
-            kind = self.indexes if image.get("imageManifestMediaType") in INDEX_TYPES else self.others
-            kind.append(image["imageDigest"])
+            is_index = image.get("imageManifestMediaType") in INDEX_TYPES
+            (self.indexes if is_index else self.others).append(image["imageDigest"])
+            if self.spool:
+                self.spool.add(image, is_index=is_index)
             self.sizes[image["imageDigest"]] = image.get("imageSizeInBytes", 0)
         return new
 
@@ -105,6 +105,9 @@ class Inventory:
             if self.progress.a_page_is_checked() and place is not None:
                 raise OutOfTimeError
         self.counts.notice(self.current_pass.found)
+        if spool and spool.is_full:  # The records do not fit: what is to be deleted is listed again, in parts.
+            spool.forget()
+            listing.is_complete = False
         return listing
 
     def next_part(self, verdict: Verdict, spool: Spool | None) -> Listing:
@@ -113,7 +116,7 @@ class Inventory:
         for _, place in self._pages(listing, verdict):
             listing.next_status, listing.next_token = _as_pair(place)
             listing.is_last = place is None
-            if self._is_enough(len(listing)):
+            if self._is_enough(len(listing)) or (spool and spool.is_full):
                 break
         listing.is_complete = listing.is_complete and listing.is_last
         self.counts.notice(len(listing))

@@ -32,6 +32,7 @@ _LONGEST_COMMAND = 700  # characters; leaves room for a sentence
 _SHORTEST_SENTENCE = 150  # characters that are left of a failure's own words, if need be
 _MOST_RULES_NAMED = 3
 _MOST_DESTINATIONS_NAMED = 5
+_MOST_BUCKETS_NAMED = 3
 
 NO_TIME_LEFT = "there was no time left"
 NO_MARK = f"it does not have the tag {MARK}, so it does not belong to this resource type"
@@ -235,9 +236,23 @@ def freeze_impossible(stored: Stored, arn: str, reason: str) -> str:
     )
 
 
+def report_not_allowed(stored: Stored, arn: str, bucket: str, allowed: Sequence[str], deleted: int, known: int) -> str:
+    """Why no image, or no further one, is deleted where the repository names a bucket that its account does not allow.
+
+    ``deleted`` of about ``known`` images were deleted before.
+    """
+    sentence = (
+        f"The repository {name_of(arn)} was not deleted: its purge report would be written to the bucket {bucket}, and "
+        f"the {ACCOUNT_WORDS} allows only {_some(allowed, _MOST_BUCKETS_NAMED)}. Name one of these in PurgeReport, or "
+        "remove the repository's own PurgeReport by this command, then delete again:"
+    )
+    return _with_command(stopped(deleted, known, sentence), arn, unlocked(stored, [PURGE_REPORT]))
+
+
 def report_impossible(stored: Stored, arn: str, place: str, reason: str) -> str:
     """Why no image, or no further one, is deleted where the purge report can't be written."""
-    sentence = f"The purge report of {name_of(arn)} could not be written to {place}, so nothing is deleted: {reason}."
+    why = reason.rstrip(".")
+    sentence = f"The purge report of {name_of(arn)} could not be written to {place}, so nothing is deleted: {why}."
     if PURGE_REPORT not in stored.switched_on:
         return shortened(f"{sentence} The {ACCOUNT_WORDS} asks for it. {_ASK_ADMINISTRATOR}", LONGEST_REFUSAL)
     return _with_command(f"{sentence} To delete without that report:", arn, unlocked(stored, [PURGE_REPORT]))
@@ -255,8 +270,13 @@ def _with_command(sentence: str, arn: str, tags: Mapping[str, str]) -> str:
 
 
 def _rules(words: Sequence[str]) -> str:
-    more = len(words) - _MOST_RULES_NAMED
-    return ", ".join(words[:_MOST_RULES_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return _some(words, _MOST_RULES_NAMED)
+
+
+def _some(words: Sequence[str], most: int) -> str:
+    """The first ones, and how many more there are."""
+    more = len(words) - most
+    return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _samples(images: ProtectedImages, room: int) -> str:
@@ -379,9 +399,39 @@ def report_written(place: str, lacking: str) -> str:
     return f"The purge report is {place}. {lacking}".strip()
 
 
-def summary_missing(reason: str) -> str:
-    """A delete that succeeded, with a report that has no summary."""
-    return f"The repository is gone. The summary of the purge report could not be written: {reason}."
+def summary_missing(reason: str, missing: int | None) -> str:
+    """A delete that succeeded, with a report that has no summary.
+
+    ``missing`` is how many deleted images have no line in the results at most; None if nobody knows.
+    """
+    sentence = f"The repository is gone. The summary of the purge report could not be written: {reason.rstrip('.')}."
+    if missing is None:
+        return f"{sentence} Images that are in an intent and not in the results were deleted, too."
+    if missing:
+        return (
+            f"{sentence} The results lack up to {image_count(missing)} that this delete removed: they are in an intent "
+            "and not in the results."
+        )
+    return sentence
+
+
+def completed_by(operation: str) -> str:
+    """The message of a summary that a later delete has written."""
+    return f"This delete was interrupted. The delete {operation} of the same repository completed its report."
+
+
+def earlier_reports(completed: Sequence[str], impossible: Mapping[str, str]) -> str:
+    """What was done for the reports of earlier deletes of the repository; empty if there was nothing to do.
+
+    ``impossible`` has the reason by operation; none has a name if they could not be looked for.
+    """
+    sentences = []
+    if completed:
+        sentences.append(f"It also completed the report of earlier deletes of this repository: {', '.join(completed)}.")
+    for operation, reason in list(impossible.items())[:1]:
+        which = f"The report of the earlier delete {operation}" if operation else "Reports of earlier deletes"
+        sentences.append(f"{which} may lack images: {reason.rstrip('.')}.")
+    return " ".join(sentences)
 
 
 def not_in_report(images: int) -> str:

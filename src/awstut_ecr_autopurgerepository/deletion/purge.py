@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +18,7 @@ from . import messages
 from .inventory import Listing
 from .metrics import Figures
 from .progress import Progress
+from .report.journal import Journal
 from .report.records import Outcomes
 from .state import Counts, CurrentPass, Stalls
 
@@ -46,25 +47,26 @@ class Purge:
     figures: Figures
     progress: Progress
 
-    def delete_images(self, listing: Listing, outcomes: Outcomes | None) -> bool:
+    def delete_images(self, listing: Listing, journal: Journal | None) -> bool:
         """Delete what was listed. True if the repository must be empty now.
 
         That is so if all of its images were listed, and all that were listed are gone. Indexes are deleted first,
-        because ECR refuses an image that an index still references. ``outcomes`` is filled with what became of each
-        image. Raises OutOfTimeError, and what ECR raises and a repetition does not fix.
+        because ECR refuses an image that an index still references. ``journal`` writes the purge report, if there is
+        one. Raises OutOfTimeError, ReportError, and what ECR raises and a repetition does not fix.
         """
         if len(listing):
             self.counts.begin(self.pacer.clock.time())
         before = self.current_pass.deleted + self.current_pass.missing
-        count = partial(self._count, listing, outcomes)
-        for digests in (listing.indexes, listing.others):
+        count = partial(self._count, listing, journal.outcomes if journal else None)
+        kinds = listing.indexes, listing.others
+        for digests in journal.stretches(*kinds) if journal else kinds:
             self._delete_digests(digests, count)
         gone = self.current_pass.deleted + self.current_pass.missing - before
         return listing.is_complete and gone == len(listing)
 
-    def _delete_digests(self, digests: list[str], count: Callable[[Answer | None], None]) -> None:
+    def _delete_digests(self, digests: Sequence[str], count: Callable[[Answer | None], None]) -> None:
         size = calls.IMAGES_PER_BATCH
-        batches = [digests[start : start + size] for start in range(0, len(digests), size)]
+        batches = [list(digests[start : start + size]) for start in range(0, len(digests), size)]
         requests: list[Callable[[], Answer | None]] = [partial(self._delete_batch, batch) for batch in batches]
         shown = self.progress.to_show() if batches else None
         if shown:
@@ -88,17 +90,19 @@ class Purge:
         self.current_pass.count_deleted(len(deleted))
         self.figures.images_deleted += len(deleted)
         self.figures.bytes_deleted += sum(listing.sizes.get(digest, 0) for digest in deleted)
-        for each in answer.get("failures", ()):
-            self._count_failure(
-                each.get("failureCode", "unknown"), each.get("imageId", {}).get("imageDigest", ""), outcomes, now
-            )
+        failures = answer.get("failures", ())
+        if outcomes is not None and len(deleted) + len(failures) < len(digests):
+            outcomes.doubtful = True  # The answer leaves images out, which may be gone.
+        for each in failures:
+            code = each.get("failureCode", "unknown")
+            if outcomes is not None and code == "ImageNotFound":
+                outcomes.doubtful = True  # It is gone; perhaps an earlier call has reported that.
+            self._count_failure(code, each.get("imageId", {}).get("imageDigest", ""))
         self.progress.images_are_answered()
 
-    def _count_failure(self, code: str, digest: str, outcomes: Outcomes | None, now: float) -> None:
+    def _count_failure(self, code: str, digest: str) -> None:
         if code == "ImageNotFound":
             self.current_pass.count_missing()
-            if outcomes is not None:
-                outcomes.unconfirmed[digest] = now
         else:
             self.figures.images_failed += 1
             self.current_pass.count_failure(code, digest)

@@ -22,7 +22,7 @@ from . import messages
 CONTEXT_VERSION = 4
 _LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the pass begins again
 _MOST_SAMPLES = 3
-_MOST_DESTINATIONS = 10
+_MOST_DESTINATIONS = 6
 
 Section = TypeVar("Section")
 
@@ -211,26 +211,37 @@ class ReportState:
     """How much of the purge report is written. Owner: report/."""
 
     place: str | None = None
-    parts: int = 0  # of which the results are written
+    intents: int = 0  # objects in that place
+    parts: int = 0  # objects with results in that place
     confirmed: int = 0  # images in those results that ECR named as deleted
-    unconfirmed: int = 0  # images in those results that were asked for and are gone
     bytes: int = 0  # total size of these images
     archived: int = 0  # how many of these images were archived
     incomplete: bool = False  # an image may be gone without a result
     place_changed: bool = False  # PurgeReport changed while images were deleted
+    unfinished: str | None = None  # the name of an intent of which images are left
     destinations: list[str] = field(default_factory=list)  # some of those to which ECR carries the deletions
     summary_attempts: int = 0  # calls of the handler in which only the summary was missing
 
     def open_at(self, place: str | None, *, changed: bool) -> None:
         """Note where the report is written from now on; None for nowhere."""
         self.place_changed |= changed
+        if place and place != self.place:
+            self.intents, self.parts, self.unfinished = 0, 0, None
+            self.incomplete |= self.place is not None  # What was counted is in the other place.
         self.place = place or self.place
 
-    def count_results(self, parts: int, confirmed: int, unconfirmed: int, size: int, archived: int) -> None:
+    def count_intent(self) -> None:
+        """Count an intent that was written."""
+        self.intents += 1
+
+    def leave_unfinished(self, name: str | None) -> None:
+        """Note the last intent, of which images are left; None if none are."""
+        self.unfinished = name
+
+    def count_results(self, confirmed: int, size: int, archived: int) -> None:
         """Count results that were written."""
-        self.parts += parts
+        self.parts += 1
         self.confirmed += confirmed
-        self.unconfirmed += unconfirmed
         self.bytes += size
         self.archived += archived
 

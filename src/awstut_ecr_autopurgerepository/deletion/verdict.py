@@ -127,6 +127,14 @@ class Verdict:
         stored, arn = self.repository.stored, self.repository.arn
         return messages.not_empty(stored, arn, self.images, self.deleted, self.known)
 
+    def against_report(self) -> str | None:
+        """Why images are not deleted whose report would be written to a bucket that the account does not allow."""
+        place = self.repository.stored.settings.report
+        if place is None or self.account.binding or self.account.allows(place.bucket):
+            return None
+        stored, arn, allowed = self.repository.stored, self.repository.arn, self.account.buckets
+        return messages.report_not_allowed(stored, arn, place.bucket, allowed, self.deleted, self.known)
+
     def against_replicas(self, destinations: tuple[str, ...] | None) -> str | None:
         """Why images are not deleted that ECR would delete in ``destinations``, too; None: nobody knows where."""
         if self.may_delete_replicas or destinations == ():

@@ -28,7 +28,7 @@ from . import translate
 from .create_state import CreateState
 from .patience import GONE, VISIBLE, Patience, Step, patience_with
 from .translate import Repository
-from .validate import check_model, check_room_for_tags
+from .validate import check_model, check_report, check_room_for_tags
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -51,6 +51,7 @@ def create(ecr: ECRClient, request: ResourceHandlerRequest, context: Mapping[str
     """
     wanted = request.desiredResourceState or translate.model()
     check_model(wanted, request.awsAccountId)
+    check_report(request)
     name = wanted.RepositoryName or translate.repository_name(
         request.stackId, request.logicalResourceIdentifier, request.clientRequestToken
     )

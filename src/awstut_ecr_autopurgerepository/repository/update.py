@@ -25,7 +25,7 @@ from .read import fetch
 from .requests import Requests
 from .translate import Repository
 from .update_state import UpdateState
-from .validate import check_model, check_room_for_tags
+from .validate import check_model, check_report, check_room_for_tags
 from .visibility import wait_until_shown
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def _bring_up_to_date(
     change = _change(request, wanted, live)
     _check_create_only(requests, change, live, make_kms)
     check_model(wanted, request.awsAccountId)
+    check_report(request, reserved_tags.read_tags(live.tags).settings.report)
     tags = _tags_after(request, change, live)
 
     if reserved_tags.MARK not in tags:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from ..errors import invalid_request
-from ..models import PurgeProtection, PurgeReport, ResourceModel
+from ..models import PurgeProtection, PurgeReport, ResourceHandlerRequest, ResourceModel
 from ..rules import push_block
+from ..rules.account import AccountRules
+from ..rules.images import ACCOUNT_WORDS
 from ..rules.reserved_tags import MOST_TAGS, tags_left
-from ..rules.settings import Settings, check_days, check_patterns, report_place
+from ..rules.settings import ReportPlace, Settings, check_days, check_patterns, report_place
 from . import translate
 
 _WITH_EXCLUSION = ("MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION")
@@ -38,6 +42,21 @@ def check_model(wanted: ResourceModel, account: str | None) -> None:
     if mutability in _WITH_EXCLUSION and not wanted.ImageTagMutabilityExclusionFilters:
         raise invalid_request(
             f"The ImageTagMutability {mutability} needs ImageTagMutabilityExclusionFilters. Add them."
+        )
+
+
+def check_report(request: ResourceHandlerRequest, live: ReportPlace | None = None) -> None:
+    """Raise HandlerError (InvalidRequest) if PurgeReport names a bucket that the type configuration does not allow.
+
+    A bucket that the repository has already (``live``) stays, or a rollback could be refused; a delete refuses it.
+    """
+    rules = cast("AccountRules | None", request.typeConfiguration)
+    report = request.desiredResourceState and request.desiredResourceState.PurgeReport
+    bucket = report.BucketName if report else None
+    if bucket and rules and not rules.allows(bucket) and not (live and live.bucket == bucket):
+        raise invalid_request(
+            f"PurgeReport.BucketName is {bucket}, and the {ACCOUNT_WORDS} allows only {', '.join(rules.buckets)}. "
+            "Name one of these, or leave PurgeReport out."
         )
 
 

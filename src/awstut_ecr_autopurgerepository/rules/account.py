@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .settings import ReportPlace, check_days, check_number, check_patterns, report_place
+from .settings import ReportPlace, check_bucket, check_days, check_number, check_patterns, report_place
 
 DEFAULT_CONCURRENCY = 8
 MOST_CONCURRENCY = 16
+MOST_BUCKETS = 20
 
 
 @dataclass(frozen=True)
 class AccountRules:
     """What an administrator chose. The rules add to those of a repository, and never weaken them.
 
-    ``report`` is used where a repository names no place of its own. ``concurrency`` is how many deletes are in flight
-    at once. ``replicated_deletes`` allows, for all repositories, a purge whose deletions ECR replicates.
+    ``report`` is used where a repository names no place of its own, or, if it is ``binding``, in any case.
+    ``report_buckets`` are those that repositories may name, beside that of ``report``; None: any. ``concurrency`` is
+    how many deletes are in flight at once. ``replicated_deletes`` allows, for all repositories, a purge whose deletions
+    ECR replicates.
     """
 
     deletion_protection: bool = False
@@ -27,6 +30,22 @@ class AccountRules:
     concurrency: int = DEFAULT_CONCURRENCY
     pushed_within_days: int | None = None
     replicated_deletes: bool = False
+    binding: bool = False
+    report_buckets: tuple[str, ...] | None = None
+
+    def place_of(self, own: ReportPlace | None) -> ReportPlace | None:
+        """Where the report of a repository is written that names this place of its own; None for nowhere."""
+        return self.report if self.binding else own or self.report
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """The buckets that a repository may name for its report, where not any."""
+        own = (self.report.bucket,) if self.report else ()
+        return tuple(dict.fromkeys((*own, *(self.report_buckets or ()))))
+
+    def allows(self, bucket: str) -> bool:
+        """Whether a repository may name a bucket for its report."""
+        return self.report_buckets is None or bucket in self.buckets
 
 
 def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
@@ -47,11 +66,24 @@ def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
         patterns=tuple(protection.get("TagPatterns", ())),
         pulled_within_days=protection.get("PulledWithinDays"),
         report=_place(report) if report is not None else None,
+        binding=bool(report and report.get("Binding")),
+        report_buckets=_buckets(report) if report is not None else None,
         concurrency=concurrency,
         pushed_within_days=protection.get("PushedWithinDays"),
         replicated_deletes=configuration.get("AllowReplicatedDeletes", False),
     )
 
 
-def _place(report: Mapping[str, str]) -> ReportPlace:
+def _place(report: Mapping[str, Any]) -> ReportPlace:
     return report_place("PurgeReport", report.get("BucketName"), report.get("Prefix"), report.get("BucketOwner"))
+
+
+def _buckets(report: Mapping[str, Any]) -> tuple[str, ...] | None:
+    if "AllowedBuckets" not in report:
+        return None
+    buckets = tuple(report["AllowedBuckets"])
+    if not 1 <= len(buckets) <= MOST_BUCKETS:
+        raise ValueError(f"PurgeReport.AllowedBuckets must be a list of 1 to {MOST_BUCKETS} buckets")
+    for bucket in buckets:
+        check_bucket("PurgeReport.AllowedBuckets", bucket)
+    return buckets

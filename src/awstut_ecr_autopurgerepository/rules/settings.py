@@ -10,7 +10,7 @@ MOST_PATTERNS = 10
 MOST_DAYS = 3_650
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-PREFIX_IN_BUCKET = re.compile(r"(?![^ ]{129})[A-Za-z0-9_.=-]+(?:/[A-Za-z0-9_.=-]+)*")
+PREFIX_IN_BUCKET = re.compile(r"(?![^ ]{129})(?!(?:[^ ]*/)?[.]{2}(?:[/ ]|$))[A-Za-z0-9_.=-]+(?:/[A-Za-z0-9_.=-]+)*")
 ACCOUNT = re.compile(r"[0-9]{12}")
 
 _PLACE = re.compile(rf"s3://({BUCKET.pattern})(?:/({PREFIX_IN_BUCKET.pattern}))?(?: ({ACCOUNT.pattern}))?")
@@ -111,10 +111,17 @@ def check_patterns(path: str, patterns: list[str] | tuple[str, ...]) -> None:
         raise ValueError(f"{path} has a pattern twice")
 
 
+def check_bucket(path: str, bucket: str | None) -> None:
+    """Raise ValueError, with the reason in words, for what is no name of a bucket."""
+    if bucket is None or not BUCKET.fullmatch(bucket):
+        raise ValueError(f"{path} must be the name of a bucket: 3 to 63 lower-case letters, digits, . and -")
+
+
 def report_place(path: str, bucket: str | None, prefix: str | None, owner: str | None) -> ReportPlace:
     """The place of a report. Raises ValueError, with the reason in words, for names that S3 or a tag refuses."""
-    if bucket is None or not BUCKET.fullmatch(bucket):
-        raise ValueError(f"{path}.BucketName must be the name of a bucket: 3 to 63 lower-case letters, digits, . and -")
+    check_bucket(f"{path}.BucketName", bucket)
+    if prefix is not None and ".." in prefix.split("/"):
+        raise ValueError(f"{path}.Prefix must not have .. between slashes")
     if prefix is not None and not PREFIX_IN_BUCKET.fullmatch(prefix):
         raise ValueError(
             f"{path}.Prefix must be 1 to 128 letters, digits and _ . = - with single slashes between them, "
@@ -122,4 +129,4 @@ def report_place(path: str, bucket: str | None, prefix: str | None, owner: str |
         )
     if owner is not None and not ACCOUNT.fullmatch(owner):
         raise ValueError(f"{path}.BucketOwner must be the 12 digits of an account, with quotes")
-    return ReportPlace(bucket, prefix or "", owner)
+    return ReportPlace(bucket or "", prefix or "", owner)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import AWS_ERRORS, HandlerError
 from ...pacing import OutOfTimeError, Pacer
+from ...rules.account import AccountRules
 from ...rules.settings import ReportPlace
 from .. import messages
 from ..look import Repository
-from ..state import ReportState
+from ..state import Identity, ReportState
+from .earlier import Earlier
+from .journal import Journal, Known
 from .reconciliation import Reconciliation, Tally
-from .records import Outcomes, Spool, timestamp
-from .writer import Report, Reporter, ReportError
+from .records import Part, Record, Spool, line_of, timestamp
+from .writer import Report, Reporter, ReportError, Written
 
 MOST_SUMMARY_ATTEMPTS = 3
 ARCHIVED_NOTE = "ECR charges archived images for at least 90 days, also those that were deleted earlier."
@@ -42,16 +45,20 @@ class PurgeReport:
     """The report of one operation: when it is written. ``ecr_pacer`` knows whether an answer of ECR was lost."""
 
     reporter: Reporter
-    account_place: ReportPlace | None
+    account: AccountRules
     ecr_pacer: Pacer
+    identity: Identity
     state: ReportState
     current: Report | None = None  # None where nobody asks for a report
+    known: Known = field(default_factory=Known)
 
     def open(self, repository: Repository, *, deleted: int) -> None:
-        """Follow the place that the repository names now, or else its account. ``deleted`` images are gone already."""
-        place = repository.stored.settings.report or self.account_place
+        """Follow the place that repository and account name now. ``deleted`` images are gone already."""
+        place = self.account.place_of(repository.stored.settings.report)
         wanted = str(place) if place else None
         changed = wanted != self.state.place and bool(self.state.place or deleted)
+        if changed:
+            self.known = Known()
         self.state.open_at(wanted, changed=changed)
         self.current = self.reporter.at(place) if place else None
 
@@ -62,31 +69,29 @@ class PurgeReport:
 
     def spool(self) -> Spool | None:
         """Where records of listed images are kept until they are written; None where nobody asks for a report."""
-        return self.current.spool() if self.current else None
+        return Spool(self.reporter.origin.fields(self.identity)) if self.current else None
 
     @contextmanager
-    def of_deletes(self, repository: Repository, spool: Spool | None) -> Iterator[Outcomes | None]:
-        """Write what is to be deleted; delete it in the block; then write what is gone, whatever happened.
+    def of_deletes(self, repository: Repository, spool: Spool | None) -> Iterator[Journal | None]:
+        """Give the block what writes the report of its deletes; then write what is gone, whatever happened.
 
-        Gives the block what is to be filled with images that are gone; None where nobody asks for a report. Raises
-        HandlerError before the block where the intent can't be written: then nothing may be deleted.
+        None where nobody asks for a report. Raises HandlerError where an intent can't be written: then nothing more may
+        be deleted.
         """
-        report, parts = self.current, spool.parts if spool else []
-        if report is None or not parts:
+        report = self.current
+        if report is None or spool is None:
             yield None
             return
-        outcomes = Outcomes()
-        try:
-            names = report.write_intent(parts)
-        except ReportError as error:
-            raise _refusal(repository, report, error) from error
+        journal = Journal(report, spool, self.ecr_pacer, self.reporter.pool.size, self.identity, self.state, self.known)
         raised: Exception | None = None
         try:
-            yield outcomes
+            yield journal
+        except ReportError as error:
+            raised = _refusal(repository, report, error)
         except (OutOfTimeError, *AWS_ERRORS) as error:
             raised = error
         try:
-            self._count(len(parts), report.write_results(names, parts, outcomes))
+            journal.close()
         except (OutOfTimeError, ReportError) as error:
             self.state.doubt()
             refusal = _refusal(repository, report, error) if isinstance(error, ReportError) else error
@@ -96,9 +101,6 @@ class PurgeReport:
                 self.state.doubt()
             raise raised
 
-    def _count(self, parts: int, tally: Tally) -> None:
-        self.state.count_results(parts, tally.confirmed, tally.unconfirmed, tally.bytes, tally.archived)
-
     def close(self, ending: Ending) -> str:
         """Write the summary of a purge after which the repository is gone. Returns a sentence for the user.
 
@@ -107,23 +109,24 @@ class PurgeReport:
         if self.state.place is None:
             return ""
         self.state.try_summary()
+        is_last = self.state.summary_attempts >= MOST_SUMMARY_ATTEMPTS
         try:
-            return self._write_summary(ending, gone_since=self.reporter.pacer.clock.time())
+            return self._write_summary(ending, gone_since=self.reporter.now(), with_earlier=not is_last)
         except OutOfTimeError:
-            if self.state.summary_attempts < MOST_SUMMARY_ATTEMPTS:
+            if not is_last:
                 raise
             reason = "S3 did not answer"
         except ReportError as error:
             reason = error.words
         self._warn(reason)
-        return messages.summary_missing(reason)
+        return messages.summary_missing(reason, self._most_missing())
 
     def close_failed(self, ending: Ending) -> None:
         """Write the summary of a purge that failed, if it has reported anything and there is time."""
-        if self.state.place is None or not (self.state.parts or self.state.incomplete):
+        if self.state.place is None or not (self.state.intents or self.state.incomplete):
             return
         try:
-            self._write_summary(ending, gone_since=None)
+            self._write_summary(ending, gone_since=None, with_earlier=False)
         except (OutOfTimeError, ReportError) as error:
             self._warn(str(error))
 
@@ -131,48 +134,120 @@ class PurgeReport:
         name = self.reporter.origin.repository
         LOG.warning("The summary of the purge report of %s could not be written: %s.", name, reason)
 
-    def _write_summary(self, ending: Ending, gone_since: float | None) -> str:
+    def _report(self) -> Report | None:
         place = ReportPlace.parse(self.state.place or "")
-        if place is None:
+        return self.reporter.at(place) if place else None
+
+    def _most_missing(self) -> int | None:
+        """How many deleted images may have no result, at most; None if nobody knows."""
+        report = self._report()
+        if report is None:
+            return None
+        try:
+            written = report.written()
+        except (OutOfTimeError, ReportError):
+            return None if self.state.incomplete else 0
+        return 0 if self._is_sure(written) else written.most_missing
+
+    def _is_sure(self, written: Written) -> bool:
+        """Whether nobody else wrote to this report, and each image that is gone has one result that says so."""
+        as_known = (self.state.intents, self.state.parts) == (len(written.intents), len(written.results))
+        return as_known and not self.state.incomplete
+
+    def _write_summary(self, ending: Ending, gone_since: float | None, *, with_earlier: bool) -> str:
+        report, state = self._report(), self.state
+        if report is None:
             return ""
-        report, state = self.reporter.at(place), self.state
-        known = Tally(state.confirmed, state.unconfirmed, state.bytes, state.archived)
-        found = report.reconcile(state.parts, known, gone_since, sure=not state.incomplete)
-        if found is None:
-            return ""
+        written, earlier = report.written(), Earlier()
+        if with_earlier:
+            self._find_earlier(report, earlier)
+        elif gone_since is not None:
+            earlier.impossible[""] = messages.NO_TIME_LEFT
+        if self._is_sure(written) and not earlier.is_incomplete:
+            found = Reconciliation(Tally(state.confirmed, 0, state.bytes, state.archived))
+        else:
+            earlier.read_results()
+            found = self._reconcile(report, written, gone_since, earlier.keys)
+            if gone_since is not None:
+                earlier.complete(self.identity, found.seen, gone_since, self._summary_of_another)
+        about_earlier = messages.earlier_reports(earlier.completed, earlier.impossible)
+        if not written.intents and not earlier.completed:
+            return about_earlier
         lacking = messages.not_in_report(self._missing(ending, found))
-        report.write_summary(self._summary(ending, f"{ending.message} {lacking}".strip(), found))
-        return messages.report_written(f"s3://{place.bucket}/{report.folder}summary.json", lacking)
+        message = " ".join(each for each in (ending.message, lacking, about_earlier) if each)
+        summary = self._summary(ending, message, found.tally, len(found.unresolved))
+        report.write_summary(summary | {"completed": earlier.completed})
+        return messages.report_written(report.address, " ".join(each for each in (lacking, about_earlier) if each))
+
+    def _find_earlier(self, report: Report, earlier: Earlier) -> None:
+        """Look for the reports of earlier deletes of the repository. Never a reason to fail."""
+        try:
+            earlier.find(report, self.identity)
+        except ReportError as error:
+            if self.state.intents:  # else nobody may have deleted anything: the bucket may not even exist
+                earlier.impossible[""] = error.words
+
+    def _reconcile(
+        self, report: Report, written: Written, gone_since: float | None, elsewhere: Collection[int]
+    ) -> Reconciliation:
+        """What the whole report adds up to, each image once, as it is in the bucket.
+
+        Images without a result, here or ``elsewhere``, are reported as gone, where the repository is gone since a time.
+        """
+        found, late = Reconciliation(), Part()
+        for _, records in report.records(written.results):
+            found.add_results(records)
+        for _, records in report.records(written.intents):
+            for record in found.add_intent(records, gone_since, elsewhere):
+                late.add(line_of(record))
+        if late.count:
+            report.put_all([report.results(late)])
+        return found
 
     def _missing(self, ending: Ending, found: Reconciliation) -> int:
         """Deleted images that this report lacks because PurgeReport changed during the purge."""
         if not self.state.place_changed:
             return 0
-        return ending.deleted - found.tally.confirmed - found.tally.unconfirmed - len(found.unresolved)
+        return ending.deleted - found.tally.deleted - len(found.unresolved)
 
-    def _summary(self, ending: Ending, message: str, found: Reconciliation) -> dict[str, Any]:
-        origin, tally = self.reporter.origin, found.tally
+    def _summary(self, ending: Ending, message: str, tally: Tally, unresolved: int) -> dict[str, Any]:
         return {
-            "version": 1,
-            **origin.fields(),
-            "logicalId": origin.logical_id,
-            "account": origin.account,
+            "version": 2,
+            **self.reporter.origin.fields(self.identity),
+            "account": self.reporter.origin.account,
             "status": ending.status,
             "message": message,
             "beganAt": timestamp(ending.began or 0),
-            "endedAt": timestamp(self.reporter.pacer.clock.time()),
+            "endedAt": timestamp(self.reporter.now()),
             "passes": ending.passes,
             "images": {
-                "deleted": tally.confirmed + tally.unconfirmed,
+                "deleted": tally.deleted,
                 "confirmed": tally.confirmed,
                 "goneUnconfirmed": tally.unconfirmed,
-                "unresolved": len(found.unresolved),
+                "unresolved": unresolved,
             },
             "bytes": tally.bytes,
             "failures": ending.failures,
             "replicatedTo": self.state.destinations,
             "archived": {"images": tally.archived, "note": ARCHIVED_NOTE if tally.archived else None},
+            "completed": [],
+            "completedBy": None,
         }
+
+    def _summary_of_another(self, began: str, tally: Tally, sample: Record, operation: str) -> dict[str, Any]:
+        """The summary of an earlier delete that has written none, as its lines tell."""
+        this = self.reporter.origin.operation
+        ending = Ending("INTERRUPTED", "", None, 0, 0, {})
+        summary = self._summary(ending, messages.completed_by(this), tally, 0)
+        asked = {key: sample[key] for key in ("stackId", "logicalId")}
+        more: dict[str, Any] = {
+            "passes": None,
+            "replicatedTo": [],
+            "operation": operation,
+            "beganAt": began,
+            "completedBy": this,
+        }
+        return summary | asked | more
 
 
 def _refusal(repository: Repository, report: Report, error: ReportError) -> HandlerError:

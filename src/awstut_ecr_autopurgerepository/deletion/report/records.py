@@ -9,7 +9,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,22 +25,27 @@ INTENDED = "intended"
 CONFIRMED = "confirmed"  # ECR named the image as deleted
 UNCONFIRMED = "gone-unconfirmed"  # asked for, and gone; the answer was lost, or somebody else deleted it
 
-PART_SIZE = 10_000  # records, about 1 MB compressed
-_FAST = 1  # of gzip's levels; digests do not compress
+MOST_LINES = 10_000  # in one object
+MOST_SPOOLED_BYTES = 16 << 20  # compressed; if the records of a listing take more, it is listed again, in parts
+_BLOCK_BYTES = 1 << 16  # lines that are compressed together
+_FAST = 1  # of zlib's levels; digests do not compress
 
 
 @dataclass
 class Outcomes:
-    """Images that are gone: since when, in seconds since 1970, by digest."""
+    """Images that ECR named as deleted: when, in seconds since 1970, by digest.
+
+    ``doubtful`` is True if another image that was asked for may be gone: an answer said nothing about it, or that it
+    was not found. What became of it is found out at the end: it may have a result of an earlier call.
+    """
 
     confirmed: dict[str, float] = field(default_factory=dict)
-    unconfirmed: dict[str, float] = field(default_factory=dict)
+    doubtful: bool = False
 
-    def outcome(self, digest: str) -> tuple[str, float] | None:
-        """What became of an image, and when; None if the image may still be there."""
-        if digest in self.confirmed:
-            return CONFIRMED, self.confirmed[digest]
-        return (UNCONFIRMED, self.unconfirmed[digest]) if digest in self.unconfirmed else None
+    def forget(self) -> None:
+        """Forget all images, because their results are made."""
+        self.confirmed.clear()
+        self.doubtful = False
 
 
 class Part:
@@ -49,9 +56,9 @@ class Part:
         self._buffer = io.BytesIO()
         self._gzip = gzip.GzipFile(fileobj=self._buffer, mode="wb", compresslevel=_FAST, mtime=0)
 
-    def add(self, record: Record) -> None:
+    def add(self, line: bytes) -> None:
         """Add a line."""
-        self._gzip.write(json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
+        self._gzip.write(line)
         self.count += 1
 
     def compressed(self) -> bytes:
@@ -59,34 +66,92 @@ class Part:
         self._gzip.close()
         return self._buffer.getvalue()
 
-    def records(self) -> Iterator[Record]:
-        """The lines, one after the other."""
-        return read_records(self.compressed())
+
+def read_lines(compressed: bytes) -> Iterator[bytes]:
+    """The lines of a part that was written earlier."""
+    with gzip.open(io.BytesIO(compressed)) as lines:
+        yield from lines
 
 
 def read_records(compressed: bytes) -> Iterator[Record]:
     """The records of a part that was written earlier."""
-    with gzip.open(io.BytesIO(compressed), "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
+    yield from map(json.loads, read_lines(compressed))
+
+
+def line_of(record: Record) -> bytes:
+    """A record as a line."""
+    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+class Lines:
+    """Compressed lines, from which they are taken in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.size = 0  # bytes, of what is compressed
+        self._blocks: deque[bytes] = deque()
+        self._tail: list[bytes] = []
+        self._tail_size = 0
+        self._head: deque[bytes] = deque()
+
+    def add(self, line: bytes) -> None:
+        """Add a line."""
+        self._tail.append(line)
+        self._tail_size += len(line)
+        if self._tail_size >= _BLOCK_BYTES:
+            block = zlib.compress(b"".join(self._tail), _FAST)
+            self._blocks.append(block)
+            self.size += len(block)
+            self._tail, self._tail_size = [], 0
+
+    def take(self) -> bytes:
+        """The next line, which is forgotten. There must be one."""
+        if not self._head:
+            self._head.extend(self._next_block())
+        return self._head.popleft()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """All lines that were not taken."""
+        yield from self._head
+        for block in self._blocks:
+            yield from zlib.decompress(block).splitlines(keepends=True)
+        yield from self._tail
+
+    def _next_block(self) -> list[bytes]:
+        if self._blocks:
+            block = self._blocks.popleft()
+            self.size -= len(block)
+            return zlib.decompress(block).splitlines(keepends=True)
+        lines, self._tail, self._tail_size = self._tail, [], 0
+        return lines
 
 
 @dataclass
 class Spool:
-    """Records of listed images, compressed, in parts. ``origin`` is what all records have in common."""
+    """Records of listed images, compressed, in the order in which they are deleted: indexes, then others.
+
+    ``origin`` is what all records have in common. Once there are too many, none is kept (``is_full``).
+    """
 
     origin: Mapping[str, str | None]
-    parts: list[Part] = field(default_factory=list)
+    most_bytes: int = MOST_SPOOLED_BYTES
+    indexes: Lines = field(default_factory=Lines)
+    others: Lines = field(default_factory=Lines)
+    is_full: bool = False
 
-    def add(self, images: Iterable[ImageDetailTypeDef]) -> None:
-        """Add a page of images."""
-        for image in images:
-            if not self.parts or self.parts[-1].count >= PART_SIZE:
-                self.parts.append(Part())
-            self.parts[-1].add(record_of(image, self.origin))
+    def add(self, image: ImageDetailTypeDef, *, is_index: bool) -> None:
+        """Add an image."""
+        if not self.is_full:
+            (self.indexes if is_index else self.others).add(line_of(record_of(image, self.origin)))
+            self.is_full = self.indexes.size + self.others.size > self.most_bytes
+
+    def forget(self) -> None:
+        """Forget all records."""
+        self.indexes, self.others = Lines(), Lines()
 
     def restart(self) -> None:
-        """Forget all records."""
-        self.parts = []
+        """Forget all records, because the images are listed again from the first page."""
+        self.forget()
+        self.is_full = False
 
 
 def record_of(image: ImageDetailTypeDef, origin: Mapping[str, str | None]) -> Record:

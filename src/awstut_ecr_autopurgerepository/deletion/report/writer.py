@@ -1,8 +1,11 @@
 """The objects of the purge report in its bucket.
 
-Layout: ``prefix/repository/operation/``, in which each part of at most 10,000 images has two objects, named after the
-time and a random number, ``….intent.jsonl.gz`` and ``….results.jsonl.gz``. None is ever overwritten. The last object
-is ``summary.json``. The operation is a hash of the request's token, which is the same in all calls of one delete.
+Layout: ``prefix/repository/operation/``, in which each stretch of at most 10,000 images has two objects, named after
+the time, a random number and the number of lines, ``….intent.jsonl.gz`` and ``….results.jsonl.gz``. None is ever
+overwritten. The last object is ``summary.json``. The operation is a hash of the request's token, which is the same in
+all calls of one delete. So that a later delete of the same repository finds the operation, an empty object is named
+after the repository's create request and creation time: ``prefix/repository/.operations/request/created-operation``.
+No repository has such a name, because names in ECR do not begin with a dot.
 """
 
 from __future__ import annotations
@@ -10,25 +13,30 @@ from __future__ import annotations
 import json
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
-from ...errors import AWS_ERRORS, failure, handler_code, service_code
+from ...errors import AWS_ERRORS, denied_action, failure, handler_code, service_code, service_message
 from ...pacing import OutOfTimeError, Pacer, Pool, side_by_side, until_answered
 from ...rules.settings import ReportPlace
-from .reconciliation import Reconciliation, Tally, results
-from .records import Outcomes, Part, Spool, read_records, timestamp
+from ..state import Identity
+from .reconciliation import key_of
+from .records import Part, Record, read_lines, read_records, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_INTENT, _RESULTS = ".intent.jsonl.gz", ".results.jsonl.gz"
+_INTENT, _RESULTS, SUMMARY = ".intent.jsonl.gz", ".results.jsonl.gz", "summary.json"
+SAME_MS = 1_000  # a creation time that differs by less is the same
+_READ_AT_ONCE = 8  # objects, of 10,000 lines each
+
+Item = tuple[str, bytes]  # the key of an object, and what is in it
 
 
 class ReportError(Exception):
@@ -50,9 +58,16 @@ class Origin:
     stack_id: str | None
     logical_id: str | None
 
-    def fields(self) -> dict[str, str | None]:
-        """As every record has them."""
-        return {"repository": self.repository, "operation": self.operation, "stackId": self.stack_id}
+    def fields(self, identity: Identity) -> dict[str, str | None]:
+        """As every record has them. ``identity`` is that of the repository, which was seen."""
+        return {
+            "repository": self.repository,
+            "repositoryCreatedAt": timestamp((identity.created or 0) / 1_000),
+            "createRequest": identity.request,
+            "operation": self.operation,
+            "stackId": self.stack_id,
+            "logicalId": self.logical_id,
+        }
 
 
 @dataclass
@@ -78,7 +93,25 @@ class Reporter:
 
     def at(self, place: ReportPlace) -> Report:
         """The report in that place."""
-        return Report(self, place)
+        return Report(self, place, self.origin.operation)
+
+    def now(self) -> float:
+        """In seconds since 1970."""
+        return self.pacer.clock.time()
+
+
+@dataclass(frozen=True)
+class Written:
+    """The names of an operation's objects, in their order in time, and whether it has a summary."""
+
+    intents: list[str]
+    results: list[str]
+    has_summary: bool
+
+    @property
+    def most_missing(self) -> int:
+        """Images that are gone without a result: so many at most, as far as the names tell."""
+        return max(0, sum(map(_lines_in, self.intents)) - sum(map(_lines_in, self.results)))
 
 
 @dataclass(frozen=True)
@@ -87,109 +120,141 @@ class Report:
 
     reporter: Reporter
     place: ReportPlace
+    operation: str
 
     @property
-    def origin(self) -> Origin:
-        """What its records have in common."""
-        return self.reporter.origin
+    def _repository_folder(self) -> str:
+        parts = (self.place.prefix, self.reporter.origin.repository)
+        return "/".join(part for part in parts if part) + "/"
 
     @property
     def folder(self) -> str:
         """What the keys of this operation's objects begin with."""
-        parts = (self.place.prefix, self.origin.repository, self.origin.operation)
-        return "/".join(part for part in parts if part) + "/"
+        return f"{self._repository_folder}{self.operation}/"
 
-    def spool(self) -> Spool:
-        """Where the records of listed images are kept until they are written."""
-        return Spool(self.origin.fields())
+    @property
+    def address(self) -> str:
+        """Where the summary is."""
+        return f"s3://{self.place.bucket}/{self.folder}summary.json"
 
-    def write_intent(self, parts: list[Part]) -> list[str]:
-        """Write what is about to be deleted. Returns a name for each part."""
-        names = [self._new_name() for _ in parts]
-        items = [(name + _INTENT, part.compressed()) for name, part in zip(names, parts, strict=True)]
-        self._put_all(items)
-        return names
+    def of(self, operation: str) -> Report:
+        """The report of another operation in the same place."""
+        return replace(self, operation=operation)
 
-    def write_results(self, names: list[str], parts: list[Part], outcomes: Outcomes) -> Tally:
-        """Write what became of the images of parts that were written as intent. Returns what all results add up to."""
-        tally = Tally()
-        made = [results(part, outcomes, tally) for part in parts]
-        items = [(name + _RESULTS, part.compressed()) for name, part in zip(names, made, strict=True)]
-        self._put_all(items)
-        return tally
+    def new_name(self, lines: int) -> str:
+        """A name, without its end, for an object with so many lines that nothing else has."""
+        now = timestamp(self.reporter.now()).replace(":", "-")
+        return f"{now}-{uuid.uuid4().hex[:12]}-{lines}"
 
-    def reconcile(
-        self, known_parts: int, known: Tally, gone_since: float | None, *, sure: bool
-    ) -> Reconciliation | None:
-        """What the whole report adds up to, each image once; None if nothing was reported.
+    def intent(self, part: Part) -> Item:
+        """What is about to be deleted, to be written."""
+        return self.folder + self.new_name(part.count) + _INTENT, part.compressed()
 
-        If no other parts were written than those that are known, that is what is known; unless a call was killed, or
-        ran twice, or an answer was lost (not ``sure``): then it is read again, and images without a result are reported
-        as gone, where the repository is gone since a time.
-        """
+    def results(self, part: Part) -> Item:
+        """What became of images, to be written."""
+        return self.folder + self.new_name(part.count) + _RESULTS, part.compressed()
+
+    def announcement(self, identity: Identity) -> Item:
+        """What lets a later delete of the same repository find this operation, to be written."""
+        return f"{self._announced(identity)}{identity.created}-{self.operation}", b""
+
+    def _announced(self, identity: Identity) -> str:
+        return f"{self._repository_folder}.operations/{identity.request or 'none'}/"
+
+    def put_all(self, items: list[Item]) -> None:
+        """Write objects, side by side. One that is there already was written by an earlier try."""
         with self._explained():
-            names = self._names()
-            if not names:
-                return None
-            if sure and len(names) == 2 * known_parts:
-                return Reconciliation(known)
-            found, late = Reconciliation(), Part()
-            for name in sorted(names, key=lambda each: each.endswith(_INTENT)):  # results first
-                content = self._get(name)
+            _ = self.reporter.client  # made here, as a session must not make clients in several threads at once
+            side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
+
+    def written(self) -> Written:
+        """What this operation has written so far, in one request for each 1,000 objects."""
+        keys = [key.removeprefix(self.folder) for key in self._keys(self.folder, most=None)]
+        return Written(
+            [key for key in keys if key.endswith(_INTENT)],
+            [key for key in keys if key.endswith(_RESULTS)],
+            SUMMARY in keys,
+        )
+
+    def earlier(self, identity: Identity) -> list[str]:
+        """Other operations that have deleted images of the same repository, in one request: at most 1,000."""
+        announced = self._announced(identity)
+        found = []
+        for key in self._keys(announced, most=1):
+            created, _, operation = key.removeprefix(announced).partition("-")
+            same = created.isdigit() and abs(int(created) - (identity.created or 0)) < SAME_MS
+            if same and operation != self.operation:
+                found.append(operation)
+        return found
+
+    def records(self, names: Sequence[str]) -> Iterator[tuple[str, list[Record]]]:
+        """The records of objects, some side by side, by name. What cannot be read is a ReportError."""
+        for start in range(0, len(names), _READ_AT_ONCE):
+            some = names[start : start + _READ_AT_ONCE]
+            contents: dict[str, bytes] = {}
+            with self._explained():
+                _ = self.reporter.client
+                side_by_side(self.reporter.pacer, self.reporter.pool, self._get, list(some), contents.update)
+            for name in some:
                 with self._readable(name):
-                    if name.endswith(_RESULTS):
-                        found.add_results(read_records(content))
-                        continue
-                    for record in found.add_intent(read_records(content), gone_since):
-                        late.add(record)
-            if late.count:
-                until_answered(
-                    self.reporter.pacer, partial(self._put, (self._new_name() + _RESULTS, late.compressed()))
-                )
-            return found
+                    records = list(read_records(contents.pop(name)))
+                    for record in records:
+                        key_of(record), record["outcome"], record["status"], record["sizeInBytes"] + 0
+                yield name, records
+
+    def lines_of_intent(self, name: str) -> Iterator[bytes]:
+        """The lines of an intent; none if it cannot be read at once."""
+        try:
+            yield from read_lines(self._get(name)[name])
+        except (*AWS_ERRORS, OSError, EOFError, zlib.error):
+            return
+
+    def read_summary(self) -> dict[str, Any]:
+        """The summary, which was written."""
+        with self._explained():
+            content = until_answered(self.reporter.pacer, partial(self._get, SUMMARY))[SUMMARY]
+        with self._readable(SUMMARY):
+            found: dict[str, Any] = json.loads(content)
+            found["images"]["unresolved"], found["message"]
+        return found
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write the end of the operation; again, if a second copy of the handler has written it already."""
         body = json.dumps(summary, indent=2).encode() + b"\n"
         with self._explained():
-            until_answered(self.reporter.pacer, partial(self._put, ("summary.json", body), again=True))
-
-    def _new_name(self) -> str:
-        now = timestamp(self.reporter.pacer.clock.time()).replace(":", "-")
-        return f"{now}-{uuid.uuid4().hex[:12]}"
+            item = self.folder + SUMMARY, body
+            until_answered(self.reporter.pacer, partial(self._put, item, again=True))
 
     @property
     def _bucket(self) -> Any:
-        return {"Bucket": self.place.bucket, "ExpectedBucketOwner": self.place.owner or self.origin.account}
+        owner = self.place.owner or self.reporter.origin.account
+        return {"Bucket": self.place.bucket, "ExpectedBucketOwner": owner}
 
-    def _put_all(self, items: list[tuple[str, bytes]]) -> None:
-        with self._explained():
-            _ = self.reporter.client  # made here, as a session must not make clients in several threads at once
-            side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
-
-    def _put(self, item: tuple[str, bytes], *, again: bool = False) -> None:
-        name, body = item
+    def _put(self, item: Item, *, again: bool = False) -> None:
+        key, body = item
         condition: dict[str, Any] = {} if again else {"IfNoneMatch": "*"}
         try:
-            self.reporter.client.put_object(**self._bucket, Key=self.folder + name, Body=body, **condition)
+            self.reporter.client.put_object(**self._bucket, Key=key, Body=body, **condition)
         except ClientError as error:
             if service_code(error) != "PreconditionFailed":
                 raise  # else it is there: an earlier try of ours, of which the answer was lost
 
-    def _get(self, name: str) -> bytes:
-        request = {**self._bucket, "Key": self.folder + name}
-        return until_answered(self.reporter.pacer, lambda: self.reporter.client.get_object(**request)["Body"].read())
+    def _get(self, name: str) -> dict[str, bytes]:
+        answer = self.reporter.client.get_object(**self._bucket, Key=self.folder + name)
+        return {name: answer["Body"].read()}
 
-    def _names(self) -> list[str]:
-        """The names of all parts' objects that this operation has written so far."""
-        names: list[str] = []
-        request = {**self._bucket, "Prefix": self.folder}
-        while True:
-            page = until_answered(self.reporter.pacer, partial(self.reporter.client.list_objects_v2, **request))
-            names += [each["Key"].removeprefix(self.folder) for each in page.get("Contents", ())]
-            if not page.get("NextContinuationToken"):
-                return [name for name in names if name.endswith((_INTENT, _RESULTS))]
-            request["ContinuationToken"] = page["NextContinuationToken"]
+    def _keys(self, prefix: str, most: int | None) -> list[str]:
+        """The keys that begin so, of at most so many pages."""
+        keys: list[str] = []
+        request = {**self._bucket, "Prefix": prefix}
+        with self._explained():
+            while True:
+                page = until_answered(self.reporter.pacer, partial(self.reporter.client.list_objects_v2, **request))
+                keys += [each["Key"] for each in page.get("Contents", ())]
+                most = most and most - 1
+                if most == 0 or not page.get("NextContinuationToken"):
+                    return keys
+                request["ContinuationToken"] = page["NextContinuationToken"]
 
     @contextmanager
     def _readable(self, name: str) -> Iterator[None]:
@@ -212,14 +277,22 @@ class Report:
             raise ReportError(code, _in_words(error, self.place, self._bucket["ExpectedBucketOwner"])) from error
 
 
+def _lines_in(name: str) -> int:
+    """How many lines an object has, by its name."""
+    number = name.partition(".jsonl")[0].rpartition(".")[0].rpartition("-")[2]
+    return int(number) if number.isdigit() else 0
+
+
 def _in_words(error: Exception, place: ReportPlace, owner: str) -> str:
     """Why the report cannot be written, in words."""
     if service_code(error) == "NoSuchBucket":
         return f"there is no bucket {place.bucket}"
     if isinstance(error, ClientError) and handler_code(error) is HandlerErrorCode.AccessDenied:
-        action = "ListBucket" if error.operation_name == "ListObjectsV2" else error.operation_name
+        operation = "ListBucket" if error.operation_name == "ListObjectsV2" else error.operation_name
+        said = service_message(error)
         return (
-            f"s3:{action} was denied. Allow it to the role that runs this resource type, look for a Deny in the "
-            f"policies of the bucket and of its key, and make sure that the bucket belongs to account {owner}"
+            f"{denied_action(said) or f's3:{operation}'} was denied. Allow it to the role that runs this resource "
+            "type, look for a Deny in the policies of the bucket and of its key, and make sure that the bucket "
+            f"belongs to account {owner}. S3 said: {said.rstrip('.')}"
         )
     return failure(error, "S3").message
