@@ -19,7 +19,7 @@ from .writer import Item, Report
 _STRETCH_SECONDS = 10.0
 _STRETCH_WRITES = 5.0  # a stretch takes at least so many times what it takes to write it
 _GROWTH = 4  # a stretch is at most so many times the one before, until ECR throttles
-_MOST_BYTES = 4 << 20  # of an intent, compressed; it is held twice while it is written
+_MOST_BYTES = 2 << 20  # of an intent, compressed; it is held twice while it is written
 _SECONDS_TO_READ = 8.0  # what must be left of the call to read the intent that the last call left unfinished
 
 
