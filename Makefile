@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test check demo sandbox lint types audit soak generate pictures package publish-check lock clean bench
+.PHONY: help setup test check demo sandbox lint types audit soak truth generate pictures package publish-check lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
@@ -37,6 +37,9 @@ types: setup  ## mypy --strict
 
 soak: setup  ## random sequences and events with new seeds, for MINUTES (30)
 	PYTHONPATH=src:. python -m tests.faults.soak --minutes $(or $(MINUTES),30)
+
+truth: setup  ## compare the report with what ECR deleted, in RUNS (2000) random runs
+	PYTHONPATH=src:. python -m tests.faults.truth --runs $(or $(RUNS),2000)
 
 generate: setup  ## write models.py, docs/ and resource-role.yaml from the schema
 	cfn generate

@@ -51,6 +51,7 @@ class HandlerProcess:
     """A handler process as its caller sees it. Slices are of the usual length unless ``slice_seconds`` is given."""
 
     url: str
+    s3_url: str | None = None  # where it is not the same
     slice_seconds: float | None = None
     peak_bytes: int = 0
     seconds: list[float] = field(default_factory=list)  # of each call
@@ -61,6 +62,7 @@ class HandlerProcess:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "src"),
             "AWS_ENDPOINT_URL": self.url,
+            "AWS_ENDPOINT_URL_S3": self.s3_url or self.url,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,

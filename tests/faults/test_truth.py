@@ -1,4 +1,4 @@
-"""The report says what ECR really deleted, whatever happened. `python -m tests.faults.truth` runs more."""
+"""The report says what ECR really deleted, whatever happened. `make truth` runs more."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Random deletes with a report, compared with what ECR really deleted, digest by digest.
 
-`python -m tests.faults.truth --runs 2000` makes so many runs, each with a seed of its own, which it prints if it fails.
+`make truth RUNS=2000` makes so many runs, each with a seed of its own, which it prints if it fails.
 """
 
 from __future__ import annotations

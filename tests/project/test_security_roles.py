@@ -147,6 +147,7 @@ def roles() -> Iterator[dict[str, Role]]:
                 ("generated", GENERATED, {}),
                 ("hardened", HARDENED, REPORTS),
                 ("hardened, no bucket", HARDENED, {}),
+                ("hardened, bucket with a key", HARDENED, {**REPORTS, "ReportKeyArn": KEY}),
                 ("hardened, bucket of another account", HARDENED, {**REPORTS, "ReportBucketOwner": "999999999999"}),
             )
         }
@@ -189,6 +190,16 @@ def test_the_bucket_of_another_account_is_taken_by_its_owner(roles: dict[str, Ro
     theirs = CONDITIONAL["s3:PutObject in a bucket that somebody else took over"]
     assert role.decide(theirs).allowed
     assert not role.decide(ALLOWED["s3:PutObject of a report"]).allowed
+
+
+@pytest.mark.parametrize("action", ["kms:GenerateDataKey", "kms:Decrypt"])
+def test_the_key_of_the_bucket_is_used_by_way_of_s3_only(roles: dict[str, Role], action: str) -> None:
+    role = roles["hardened, bucket with a key"].policies
+    via_s3 = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
+    assert role.decide(Check(action, KEY, via_s3)).allowed
+    assert not role.decide(Check(action, KEY)).allowed
+    assert not role.decide(Check(action, KEY[:-1] + "6", via_s3)).allowed
+    assert not roles["hardened"].policies.decide(Check(action, KEY, via_s3)).allowed
 
 
 TYPE = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:type/resource/Awstut-ECR-AutoPurgeRepository/00000001"

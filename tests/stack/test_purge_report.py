@@ -84,19 +84,20 @@ def answers(
         ("with_images", {"count": 1, "tag": "long-ago", "size": 6, "pulled_days_ago": 60}),
     )
     assert stack.delete() == "DELETE_COMPLETE"
-    [fetch] = blocks(GUIDE, "sh")
+    fetch, _who = blocks(GUIDE, "sh")
     type_in(box, f"cd {tmp_path}\n{fetch}", BUCKET=bucket, PREFIX="purges")
     view, *queries = blocks(GUIDE, "sql")
     connection = duckdb.connect()
     connection.execute(view.replace("report/**", f"{tmp_path}/report/**"))
-    return [connection.execute(query).fetchall() for query in queries]
+    return [connection.execute(query.replace("report/**", f"{tmp_path}/report/**")).fetchall() for query in queries]
 
 
 def test_the_questions_of_the_guide_are_answered(answers: list[list[tuple[object, ...]]], stack: Stack) -> None:
-    last_week, biggest, pulled = answers
+    last_week, biggest, pulled, without_result = answers
     assert [(row[1], row[4]) for row in last_week] == [(stack.stack_id, "confirmed")] * 3
     assert [row[1] for row in biggest] == [["big"], ["long-ago"], ["lately"]]
     assert [row[1] for row in pulled] == [["lately"]]
+    assert without_result == []
 
 
 def test_the_table_for_athena_has_the_fields_of_a_record() -> None:

@@ -102,11 +102,12 @@ class Inventory:
         verdict.images = self.current_pass.found
         for count, place in self._pages(listing, verdict):
             self.current_pass.go_on_at(*_as_pair(place), count)
+            if spool and spool.is_full:
+                spool.give_up()
             if self.progress.a_page_is_checked() and place is not None:
                 raise OutOfTimeError
         self.counts.notice(self.current_pass.found)
-        if spool and spool.is_full:  # The records do not fit: what is to be deleted is listed again, in parts.
-            spool.forget()
+        if spool and spool.has_given_up:  # What is to be deleted is listed again, in parts.
             listing.is_complete = False
         return listing
 

@@ -19,7 +19,7 @@ from .writer import Item, Report
 _STRETCH_SECONDS = 10.0
 _STRETCH_WRITES = 5.0  # a stretch takes at least so many times what it takes to write it
 _GROWTH = 4  # a stretch is at most so many times the one before, until ECR throttles
-_MOST_BYTES = 4 << 20  # of an intent, compressed; it is held twice while it is written
+_MOST_BYTES = 2 << 20  # of an intent, compressed; it is held twice while it is written
 _SECONDS_TO_READ = 8.0  # what must be left of the call to read the intent that the last call left unfinished
 
 
@@ -83,21 +83,22 @@ class Journal:
         """How many images are deleted next: whole requests, as many as the pace allows in a while."""
         least = calls.IMAGES_PER_BATCH
         seconds = max(_STRETCH_SECONDS, _STRETCH_WRITES * self._wrote_seconds)
-        left = self.pacer.seconds_left()
-        requests = self.pacer.requests_left()
+        left = max(0.0, self.pacer.seconds_left())  # A call may be told to end at once.
+        requests = max(0.0, self.pacer.requests_left())
         if requests < float("inf"):
             wanted = requests * least * min(1.0, seconds / max(left, 1.0))
         elif not self._last:
             wanted = self.width * least
         else:
             rate = self._last / max(self._last_seconds, 0.001)
-            wanted = min(self._last * _GROWTH, rate * min(seconds, max(left, 0.0)))
+            wanted = min(self._last * _GROWTH, rate * min(seconds, left))
         return max(least, min(MOST_LINES, int(wanted)) // least * least)
 
     def _begin(self, lines: Lines, most: int) -> int:
         """Write the results of the last stretch, and the intent of the next one. Returns how many images that has."""
         self._conclude()
-        if self._began and self.pacer.seconds_left() <= self._wrote_seconds:
+        left = self.pacer.seconds_left()
+        if left < 0 or (self._began and left <= self._wrote_seconds):
             raise OutOfTimeError
         self._read_unfinished()
         stretch, part, new = _Stretch(), Part(), set()

@@ -26,7 +26,7 @@ CONFIRMED = "confirmed"  # ECR named the image as deleted
 UNCONFIRMED = "gone-unconfirmed"  # asked for, and gone; the answer was lost, or somebody else deleted it
 
 MOST_LINES = 10_000  # in one object
-MOST_SPOOLED_BYTES = 16 << 20  # compressed; if the records of a listing take more, it is listed again, in parts
+MOST_SPOOLED_BYTES = 12 << 20  # compressed; if the records of a listing take more, it is listed again, in parts
 _BLOCK_BYTES = 1 << 16  # lines that are compressed together
 _FAST = 1  # of zlib's levels; digests do not compress
 
@@ -129,29 +129,34 @@ class Lines:
 class Spool:
     """Records of listed images, compressed, in the order in which they are deleted: indexes, then others.
 
-    ``origin`` is what all records have in common. Once there are too many, none is kept (``is_full``).
+    ``origin`` is what all records have in common.
     """
 
     origin: Mapping[str, str | None]
     most_bytes: int = MOST_SPOOLED_BYTES
     indexes: Lines = field(default_factory=Lines)
     others: Lines = field(default_factory=Lines)
-    is_full: bool = False
+    has_given_up: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further page should be added."""
+        return self.indexes.size + self.others.size > self.most_bytes
 
     def add(self, image: ImageDetailTypeDef, *, is_index: bool) -> None:
         """Add an image."""
-        if not self.is_full:
+        if not self.has_given_up:
             (self.indexes if is_index else self.others).add(line_of(record_of(image, self.origin)))
-            self.is_full = self.indexes.size + self.others.size > self.most_bytes
 
-    def forget(self) -> None:
-        """Forget all records."""
+    def give_up(self) -> None:
+        """Keep no record, because they take too much memory: the images have to be listed again, in parts."""
         self.indexes, self.others = Lines(), Lines()
+        self.has_given_up = True
 
     def restart(self) -> None:
         """Forget all records, because the images are listed again from the first page."""
-        self.forget()
-        self.is_full = False
+        self.give_up()
+        self.has_given_up = False
 
 
 def record_of(image: ImageDetailTypeDef, origin: Mapping[str, str | None]) -> Record:
