@@ -124,6 +124,7 @@ class Watch:
     policy: Json | None = None  # of others, as it was read last
     created: object = None  # of the repository that was looked at last
     really: dict[str, str] | None = None  # the tags that were stored then; None: no answer could have told them yet
+    has_acted: bool = False  # images were deleted since the last look at the tags
     doubted: bool = False  # ECR has just said that it is gone, or another one
     real_policies: list[Json | None] = field(default_factory=list)  # of others, when it was read, each time
     images: dict[str, list[str]] = field(default_factory=dict)  # listed since the rules were read: digest -> tags
@@ -177,6 +178,7 @@ class Watch:
         promise(self.calls <= self.most_calls(), f"more than {self.most_calls()} calls in one slice")
         if name == "batch_delete_image":
             self._check_delete(parameters["imageIds"])
+            self.has_acted = True
         elif name == "delete_repository":
             promise(not parameters.get("force"), "a delete by force")
             self._check_allowed()
@@ -288,5 +290,6 @@ class Watch:
         if repository is not None and not stale and not late.deleted_repository:
             seen = repository.traces.tags.seen(repository.tags, self.ecr.clock.monotonic(), late.changed_tags)
             self.really = repository.tags if seen == repository.tags else None
-        if not (self.doubted and told == tags):  # A look after a doubt that shows the same rules: the list still holds.
-            self.images = {}
+        if not (told == tags and (self.doubted or not self.has_acted)):
+            self.images = {}  # Else it is a second look, or one after a doubt, that shows the same rules.
+        self.has_acted = False
