@@ -65,6 +65,15 @@ def is_locked(tags: dict[str, str], stack_id: str | None) -> bool:
     return missing or foreign or tags.get(LOCK, "off") != "off"
 
 
+def rules(tags: dict[str, str] | None) -> dict[str, str]:
+    """The tags that decide; a rule that is off is as good as none."""
+    return {
+        key: value
+        for key, value in (tags or {}).items()
+        if key.startswith("awstut:") and "progress" not in key and (value != "off" or key == MARK)
+    }
+
+
 def is_protected(tags: dict[str, str], image_tags: list[str]) -> bool:
     """Whether the rules in these tags protect an image that bears those."""
     rule = tags.get(PATTERNS, "off")
@@ -124,6 +133,7 @@ class Watch:
     policy: Json | None = None  # of others, as it was read last
     created: object = None  # of the repository that was looked at last
     really: dict[str, str] | None = None  # the tags that were stored then; None: no answer could have told them yet
+    listed_under: dict[str, str] | None = None  # the tags that were read last before the images were listed
     has_acted: bool = False  # images were deleted since the last look at the tags
     doubted: bool = False  # ECR has just said that it is gone, or another one
     real_policies: list[Json | None] = field(default_factory=list)  # of others, when it was read, each time
@@ -238,6 +248,7 @@ class Watch:
         promise(all(each.keys() == {"imageDigest"} for each in ids), f"a delete by tag: {ids}")
         unlisted = {each["imageDigest"] for each in ids} - self.images.keys()
         promise(not unlisted, f"unlisted images: {unlisted}")
+        promise(self.listed_under == rules(self.tags), f"{rules(self.tags)}, but listed under {self.listed_under}")
         self._check_really_unprotected({each["imageDigest"] for each in ids})
         promise(self.tags[MARK].startswith("on"), "a purge where EmptyOnDelete is off")
         protected = self.operation.protected.get(self.rule)
@@ -264,6 +275,8 @@ class Watch:
         elif name == "describe_images":
             promise(parameters["filter"] == {"imageStatus": "ANY"}, "a list of some statuses only")
             found = {each["imageDigest"]: list(each.get("imageTags", ())) for each in answer["imageDetails"]}
+            if self.listed_under != rules(self.tags):
+                self.images, self.listed_under = {}, rules(self.tags)
             self.images |= found
             self.doubted = False
             # Where a listing says that there is nothing, DeleteRepository tells the truth before an image is deleted.
@@ -290,6 +303,6 @@ class Watch:
         if repository is not None and not stale and not late.deleted_repository:
             seen = repository.traces.tags.seen(repository.tags, self.ecr.clock.monotonic(), late.changed_tags)
             self.really = repository.tags if seen == repository.tags else None
-        if not (told == tags and (self.doubted or not self.has_acted)):
-            self.images = {}  # Else it is a second look, or one after a doubt, that shows the same rules.
+        if self.has_acted and not (self.doubted and told == tags):  # Else it is a second look, or one after a doubt.
+            self.images = {}
         self.has_acted = False
