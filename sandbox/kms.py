@@ -5,18 +5,16 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
+from sandbox.ecr.errors import EcrError
 from sandbox.ecr.faults import Faults
-from sandbox.ecr.model import EcrError
+from sandbox.ecr.state import RegistryState
 from sandbox.raw import Raw
-
-if TYPE_CHECKING:
-    from sandbox.ecr import StrictEcr
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -27,7 +25,7 @@ def _session() -> botocore.session.Session:
     return botocore.session.Session()
 
 
-def describe_key(ecr: StrictEcr, spelling: str) -> Answer:
+def describe_key(ecr: RegistryState, spelling: str) -> Answer:
     """Status and body of DescribeKey, or of KMS's error for a key that does not exist."""
     arn = ecr.find_key(spelling)
     if arn is None:
@@ -40,7 +38,7 @@ def describe_key(ecr: StrictEcr, spelling: str) -> Answer:
 class StrictKms:
     """KMS in process. ``faults`` are those of the strict ECR, by the names of KMS's operations."""
 
-    def __init__(self, ecr: StrictEcr) -> None:
+    def __init__(self, ecr: RegistryState) -> None:
         self._ecr = ecr
         self.faults = Faults(ecr.clock)
         self.denied = False  # kms:DescribeKey

@@ -10,13 +10,12 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from sandbox.ecr.model import EcrError
+from sandbox.ecr.errors import EcrError
+from sandbox.ecr.service import Authorize, EcrService
 from sandbox.raw import Raw
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
-
-    from sandbox.ecr.service import Authorize, StrictEcr
 
 
 @functools.cache
@@ -25,7 +24,7 @@ def _session() -> botocore.session.Session:
     return botocore.session.Session()
 
 
-def make_client(ecr: StrictEcr, **chosen: Any) -> ECRClient:
+def make_client(ecr: EcrService, **chosen: Any) -> ECRClient:
     """A client with made-up credentials."""
     credentials = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "aws_session_token": "token"}
     made: Any = _session().create_client("ecr", **({"region_name": ecr.region} | credentials | chosen))
@@ -34,7 +33,7 @@ def make_client(ecr: StrictEcr, **chosen: Any) -> ECRClient:
     return client
 
 
-def connect(ecr: StrictEcr, client: ECRClient) -> None:
+def connect(ecr: EcrService, client: ECRClient) -> None:
     """Answer what a client sends."""
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -44,7 +43,7 @@ def connect(ecr: StrictEcr, client: ECRClient) -> None:
     events.register("before-send.ecr.*", answer)
 
 
-def _answer(ecr: StrictEcr, request: AWSPreparedRequest) -> AWSResponse:
+def _answer(ecr: EcrService, request: AWSPreparedRequest) -> AWSResponse:
     target = request.headers["X-Amz-Target"]
     operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
     drop = ecr.faults.take_drop(operation)
@@ -59,7 +58,7 @@ def _answer(ecr: StrictEcr, request: AWSPreparedRequest) -> AWSResponse:
     return AWSResponse(request.url, status, headers, Raw(body))
 
 
-def serve_json(ecr: StrictEcr, operation: str, body: Any, authorize: Authorize | None = None) -> tuple[int, bytes]:
+def serve_json(ecr: EcrService, operation: str, body: Any, authorize: Authorize | None = None) -> tuple[int, bytes]:
     """Status and body for a request of the JSON API."""
     try:
         answer = ecr.serve(operation, json.loads(body or b"{}"), authorize)

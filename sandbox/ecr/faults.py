@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from sandbox.ecr.clock import Clock
-from sandbox.ecr.model import EcrError
+from sandbox.ecr.errors import EcrError
 from sandbox.ecr.policy_texts import SHORT
 
 

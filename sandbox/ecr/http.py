@@ -11,13 +11,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.ecr.client import serve_json
+from sandbox.ecr.service import EcrService
 from sandbox.environment import HOST
-
-if TYPE_CHECKING:
-    from sandbox.ecr.service import StrictEcr
 
 _SLOW_SECONDS = 15  # longer than the read timeout of the handlers' clients
 _TARGET = "AmazonEC2ContainerRegistry_V20150921."
@@ -30,7 +28,7 @@ class _Server(ThreadingHTTPServer):
         """A client that was killed is no error."""
 
 
-def _handler_of(ecr: StrictEcr) -> type[BaseHTTPRequestHandler]:
+def _handler_of(ecr: EcrService) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -63,7 +61,7 @@ def _handler_of(ecr: StrictEcr) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serve(ecr: StrictEcr) -> Iterator[str]:
+def serve(ecr: EcrService) -> Iterator[str]:
     """Answer requests until the block is left; the block gets the URL."""
     server = _Server((HOST, 0), _handler_of(ecr))
     server.daemon_threads = True

@@ -16,8 +16,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from sandbox.ecr.clock import Clock, SystemClock
+from sandbox.ecr.errors import EcrError
 from sandbox.ecr.faults import Faults
-from sandbox.ecr.model import EcrError
 from sandbox.raw import Raw
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from sandbox.ecr import VirtualClock
+from sandbox.ecr.errors import EcrError
 from sandbox.ecr.faults import Faults
-from sandbox.ecr.model import EcrError
 
 _URL = "http://127.0.0.1"
 _CODES = {"ThrottlingException": ("SlowDown", 503), "ServerException": ("InternalError", 500)}
