@@ -24,9 +24,10 @@ sandbox: setup  ## start the local AWS, print the exports for another terminal, 
 bench: setup  ## measure every way to empty a repository, write benchmarks/RESULTS.md; LATENCY=0.2: seconds a call
 	@PYTHONPATH=src python -m benchmarks $(if $(LATENCY),--latency $(LATENCY))
 
-lint: setup  ## ruff; bandit on what goes to Lambda
+lint: setup  ## ruff; which part may import which; bandit on what goes to Lambda
 	ruff check .
 	ruff format --check .
+	PYTHONPATH=src lint-imports --no-cache --no-logo
 	bandit --quiet --recursive src
 
 audit: setup  ## look for known vulnerabilities in what goes to Lambda; asks PyPI

@@ -32,7 +32,7 @@ OWNERS = {
 }
 
 
-def test_dependencies_point_one_way() -> None:
+def test_imports_point_one_way_and_in_no_circle() -> None:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
