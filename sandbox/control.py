@@ -84,13 +84,9 @@ class Control:
         self.send("clear_faults", **place)
 
     def be_late(self, seconds: float, region: str | None = None) -> None:
-        """Let ECR be late by so many seconds in all that is created, tagged and deleted.
-
-        Policies are not among them: a create that puts policies does not look at them again, which would take two more
-        calls.
-        """
+        """Let ECR be late by so many seconds in all that is created, changed and deleted."""
         delays = [
-            *("new_repository", "new_tags", "changed_tags", "enforced_policy"),
+            *("new_repository", "new_tags", "changed_tags", "changed_policy", "enforced_policy"),
             *("deleted_images", "deleted_index", "emptied_repository", "deleted_repository"),
         ]
         attributes: dict[str, Any] = dict.fromkeys(delays, seconds)

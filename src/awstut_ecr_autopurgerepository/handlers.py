@@ -15,6 +15,7 @@ from .pacing import ThreadPool
 from .provider.clients import ecr_client, kms_client, s3_client
 from .provider.resource import AutoPurgeResource
 from .repository import create, read, update
+from .repository.requests import MOST_AT_ONCE
 from .rules.account import AccountRules
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
@@ -36,15 +37,20 @@ def read_handler(
     session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
 ) -> ProgressEvent:
     """Read a repository."""
-    return read.read(ecr_client(session), request)
+    client = ecr_client(session, attempts=1, connections=MOST_AT_ONCE)
+    with ThreadPool(MOST_AT_ONCE) as pool:
+        return read.read(client, request, time, pool)
 
 
 @resource.handler(Action.UPDATE)
 def update_handler(
-    session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
+    session: SessionProxy | None, request: ResourceHandlerRequest, callback_context: MutableMapping[str, Any]
 ) -> ProgressEvent:
-    """Update a repository."""
-    return update.update(ecr_client(session), request, partial(kms_client, cast("SessionProxy", session)), time)
+    """Update a repository. Like the other handlers, it repeats requests itself."""
+    client = ecr_client(session, attempts=1, connections=MOST_AT_ONCE)
+    make_kms = partial(kms_client, cast("SessionProxy", session))
+    with ThreadPool(MOST_AT_ONCE) as pool:
+        return update.update(client, request, callback_context, make_kms, time, pool)
 
 
 @resource.handler(Action.DELETE)
@@ -64,4 +70,6 @@ def list_handler(
     session: SessionProxy | None, request: ResourceHandlerRequest, _callback_context: MutableMapping[str, Any]
 ) -> ProgressEvent:
     """List the repositories of the account and Region."""
-    return read.list_page(ecr_client(session), request)
+    client = ecr_client(session, attempts=1)
+    with ThreadPool(1) as pool:
+        return read.list_page(client, request, time, pool)

@@ -26,7 +26,7 @@ def box() -> Iterator[Sandbox]:
 
 
 def test_the_contract_tests_pass_where_ecr_is_two_seconds_late_everywhere(box: Sandbox, tmp_path: Path) -> None:
-    """With one of the two sets of inputs, because each test waits for what is late."""
+    """With the set of inputs that has policies, because each test waits for what is late."""
     project = copy_project(tmp_path / "project")
     for path in (project / "inputs").glob("inputs_2_*"):
         path.unlink()

@@ -5,6 +5,7 @@ They are not in tests/conftest.py, as `cfn test` would load that, and it knows n
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -131,6 +132,7 @@ def wire(ecr: StrictEcr, s3: StrictS3, kms: StrictKms, monkeypatch: pytest.Monke
         lambda credentials, region=None: SimpleNamespace(client=client) if credentials else None,
     )
     monkeypatch.setattr(handlers, "time", ecr.clock)
+    monkeypatch.setattr(handlers, "ThreadPool", lambda size: contextlib.nullcontext(VirtualPool(size, ecr.clock)))
     return Wire(ecr)
 
 

@@ -56,6 +56,19 @@ def test_create_waits_until_the_repository_is_there(wire: Wire, ecr: StrictEcr, 
     assert wire.succeed("READ", EVERYTHING) == last["resourceModel"]
 
 
+def test_create_on_a_late_ecr_ends_when_reads_show_its_policies(wire: Wire, ecr: StrictEcr) -> None:
+    ecr.lateness.new_repository, ecr.lateness.changed_policy = 1, 4
+    *_, last = calls(wire, EVERYTHING)
+    assert last["status"] == "SUCCESS"
+    assert wire.succeed("READ", EVERYTHING) == last["resourceModel"]
+
+
+def test_create_does_not_fail_where_reads_show_its_policies_never(wire: Wire, ecr: StrictEcr) -> None:
+    ecr.lateness.new_repository, ecr.lateness.changed_policy = 1, 10_000
+    *_, last = calls(wire, EVERYTHING)
+    assert last["status"] == "SUCCESS"
+
+
 def test_create_that_waits_says_for_what(wire: Wire, ecr: StrictEcr) -> None:
     ecr.lateness.new_repository = 100
     first = wire.call("CREATE", NAME)

@@ -176,7 +176,7 @@ def test_any_other_answer_of_kms_is_never_not_updatable(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)  # between botocore's attempts
     wire.succeed("CREATE", encrypted(KEY))
-    kms.faults.fail_next("DescribeKey", error, "words", status, times=9)
+    kms.faults.fail_next("DescribeKey", error, "words", status, times=99)  # it is repeated for 40 s
     code, message = wire.fail("UPDATE", encrypted("alias/images"), previous=encrypted(KEY))
     assert code == expected
     assert message == "kms:DescribeKey failed: words"
@@ -195,7 +195,7 @@ def test_a_kms_that_is_not_reached_is_a_failure_of_the_network(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     wire.succeed("CREATE", encrypted(KEY))
-    kms.faults.drop_before("DescribeKey", times=9)
+    kms.faults.drop_before("DescribeKey", times=99)
     code, message = wire.fail("UPDATE", encrypted("alias/images"), previous=encrypted(KEY))
     assert code == "NetworkFailure"
     assert message.startswith("KMS could not be called: ")

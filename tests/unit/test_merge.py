@@ -90,10 +90,11 @@ def test_an_update_never_opens_what_the_template_closes(live: Settings, previous
         assert (getattr(found, name) or 0) >= (getattr(desired, name) or 0)
 
 
-@given(ANY_SETTINGS, ANY_SETTINGS)
-def test_an_update_that_is_repeated_changes_nothing_more(live: Settings, desired: Settings) -> None:
-    once = settings_after_update(live, Settings(), desired, told_to_empty=False)
-    again = settings_after_update(once, Settings(), desired, told_to_empty=False)
+@given(ANY_SETTINGS, ANY_SETTINGS, ANY_SETTINGS)
+def test_an_update_that_is_repeated_changes_nothing_more(live: Settings, previous: Settings, desired: Settings) -> None:
+    """So a call that continues an update may begin by a new look, and does not take its own work for another's."""
+    once = settings_after_update(live, previous, desired, told_to_empty=False)
+    again = settings_after_update(once, previous, desired, told_to_empty=False)
     for each in fields(Settings):
         assert getattr(again, each.name) == getattr(once, each.name), each.name
 

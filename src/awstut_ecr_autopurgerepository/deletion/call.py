@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cloudformation_cli_python_lib import OperationStatus, ProgressEvent
+from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
-from .. import ecr as calls
-from ..errors import AWS_ERRORS, HandlerError, RefusalError, failure, shortened
+from ..errors import AWS_ERRORS, HandlerError, RefusalError, shortened
 from ..models import ResourceHandlerRequest, ResourceModel
 from ..pacing import (
     HARD_LIMIT_SECONDS,
@@ -26,13 +24,14 @@ from ..pacing import (
 )
 from ..request_fields import owner_of, required_name
 from ..rules.account import AccountRules
-from ..rules.reserved_tags import PURGE_PROGRESS, request_hash
+from ..rules.reserved_tags import request_hash
 from ..rules.settings import Owner
 from . import messages
 from .freeze import Freeze, Lifted, Lifting
 from .inventory import Inventory
 from .look import Look, Repository
 from .metrics import Figures, log_line
+from .progress import Progress, silence
 from .purge import Purge
 from .replication import Replication
 from .report import Ending, PurgeReport
@@ -44,10 +43,11 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_s3 import S3Client
 
-MOST_CALLS_WITHOUT_ANSWER = 5
+MOST_SILENT_SECONDS = 600  # in which nothing moves the delete on, and nothing is throttled
+FIRST_ANSWER_SECONDS = 9.0  # after the first call began; requests in flight, and the report, take the rest of 10 s
+SOON_SECONDS = 20.0  # a throttled purge that is expected to take no longer is not interrupted for its first answer
 MOST_LIFT_ATTEMPTS = 5  # calls in which it is tried to remove the push block
 CALLBACK_DELAY_SECONDS = 1
-_PROGRESS_TAG_SECONDS = 1.5  # kept for the tag that shows the progress
 
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
@@ -62,7 +62,6 @@ class Budget:
 
     list_until: float  # lists images that are to be deleted in this call
     purge_until: float  # looks, checks, deletes
-    progress_tag_until: float  # shows how far the purge is
     clean_up_until: float  # removes the push block before a failure
     report_until: float  # writes the purge report to S3
 
@@ -70,11 +69,9 @@ class Budget:
     def of_call(cls, began: float) -> Budget:
         """The deadlines of a call that began at that moment."""
         last_start = began + LAST_START_SECONDS
-        purge_until = last_start - _PROGRESS_TAG_SECONDS
         return cls(
-            list_until=purge_until - LAST_START_SECONDS / 2,
-            purge_until=purge_until,
-            progress_tag_until=last_start,
+            list_until=last_start - LAST_START_SECONDS / 2,
+            purge_until=last_start,
             clean_up_until=last_start,
             report_until=began + HARD_LIMIT_SECONDS - S3_CONNECT_SECONDS - S3_READ_SECONDS,
         )
@@ -99,6 +96,7 @@ class Call:
     purge: Purge
     replication: Replication
     report: PurgeReport
+    progress: Progress
     deleted_before: int  # images, in earlier calls
     figures: Figures = field(default_factory=Figures)
 
@@ -118,6 +116,16 @@ class Call:
         budget, state, figures = Budget.of_call(began), State.from_context(context), Figures()
         state.begin(clock.time())
         pacer = Pacer(clock, ends=budget.purge_until)
+        progress = Progress(
+            ecr=ecr,
+            pacer=pacer,
+            counts=state.counts,
+            current_pass=state.current_pass,
+            began=began,
+            is_first_call=not context,
+            first_answer_at=began + FIRST_ANSWER_SECONDS,
+            soon_at=began + SOON_SECONDS,
+        )
         reporter = Reporter(make_s3, _origin(request, name), pool, Pacer(clock, ends=budget.report_until))
         return cls(
             name=name,
@@ -130,17 +138,19 @@ class Call:
             state=state,
             pacer=pacer,
             look=Look(ecr, str(request.awsAccountId), name, pacer, pool, state.identity),
-            inventory=Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts),
+            inventory=Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts, progress),
             freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
-            purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures),
+            purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures, progress),
             replication=Replication(ecr, name, pacer, pool),
             report=PurgeReport(reporter, account.report, pacer, state.report),
+            progress=progress,
             deleted_before=state.counts.deleted,
             figures=figures,
         )
 
     def verdict(self, repository: Repository) -> Verdict:
         """The verdict on the repository as it was just seen, before any image is folded in."""
+        self.progress.arn = repository.arn
         now, counts = datetime.fromtimestamp(self.clock.time(), UTC), self.state.counts
         return Verdict.on(repository, self.requester, self.account, now, counts.deleted, counts.known)
 
@@ -165,18 +175,28 @@ class Call:
 
     def to_be_continued(self) -> ProgressEvent:
         """The answer of a call that ran out of time. Raises HandlerError if no call gets an answer any more."""
-        self._show_progress()
         counts, ended = self.state.counts, self.state.current_pass
-        mute = next((each for each in (self.pacer, self.report.reporter.pacer) if each.is_mute()), None)
-        self.state.stalls.count_call(answered=mute is None)
-        if mute and mute.last_error and self.state.stalls.calls_without_answer >= MOST_CALLS_WITHOUT_ANSWER:
-            raise failure(mute.last_error, "ECR" if mute is self.pacer else "S3")
+        self._give_up_if_silent()
         if counts.deleted or self.state.is_purging:
             rate = (counts.deleted - self.deleted_before) / max(1.0, self.clock.monotonic() - self.began)
             message = messages.purged(self.name, counts.deleted, counts.known, ended.number, rate)
         else:
             message = messages.checked(self.name, ended.found)
         return self._in_progress(message)
+
+    def _give_up_if_silent(self) -> None:
+        """Raise HandlerError (NotStabilized) where nothing has moved the delete on for long, and nothing is throttled.
+
+        So it is where ECR answers looks, and no delete; and where all answers come so late that no call gets further.
+        """
+        pacers = {"ECR": self.pacer, "S3": self.report.reporter.pacer}
+        throttled = any(each.throttled for each in pacers.values())
+        lasted = self.clock.monotonic() - self.began + CALLBACK_DELAY_SECONDS
+        self.state.stalls.note_call(lasted, answered=self.progress.moved or throttled)
+        if self.state.stalls.silent_seconds >= MOST_SILENT_SECONDS:
+            raise HandlerError(
+                HandlerErrorCode.NotStabilized, silence(self.name, pacers, minutes=MOST_SILENT_SECONDS // 60)
+            )
 
     def fail(self, error: HandlerError) -> ProgressEvent:
         """End with a failure, once pushes are allowed again.
@@ -231,16 +251,6 @@ class Call:
             callbackDelaySeconds=CALLBACK_DELAY_SECONDS,
             resourceModel=self.model,
         )
-
-    def _show_progress(self) -> None:
-        """Write how far the purge is to a tag of the repository, for its owner to see. Never a reason to fail."""
-        seen, now = self.look.seen, datetime.fromtimestamp(self.clock.time(), UTC)
-        if seen is None or self.clock.monotonic() > self.budget.progress_tag_until:
-            return
-        counts, number = self.state.counts, self.state.current_pass.number
-        value = f"{counts.deleted}/{counts.known} pass {number} at {now:%Y-%m-%dT%H:%M:%SZ}"
-        with contextlib.suppress(*AWS_ERRORS):
-            calls.tag_repository(self.look.ecr, seen.arn, {PURGE_PROGRESS: value})
 
     def _ending(self, status: str, message: str) -> Ending:
         state = self.state

@@ -97,8 +97,10 @@ class Freeze:
 
     def wait_until_it_holds(self) -> None:
         """Let no request start before the push block is old enough to hold everywhere: a Deny takes effect late."""
+        now = self.pacer.clock.time()
+        self.state.limit_since(now)
         if self.state.since is not None:
-            self.pacer.pause(max(0.0, self.state.since + HOLDS_AFTER_SECONDS - self.pacer.clock.time()))
+            self.pacer.pause(max(0.0, self.state.since + HOLDS_AFTER_SECONDS - now))
 
     def _change_policy(self, change: Callable[[str | None], str], is_done: Callable[[str | None], bool]) -> bool:
         """Freeze: write the changed policy, unless it is changed already. True if it was written.

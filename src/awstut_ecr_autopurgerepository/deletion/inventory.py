@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 
 from .. import ecr as calls
 from ..errors import service_code
-from ..pacing import Pacer, until_answered
+from ..pacing import OutOfTimeError, Pacer, until_answered
+from .progress import Progress
 from .report.records import Spool
 from .state import Counts, CurrentPass
 from .verdict import Verdict
@@ -90,6 +91,7 @@ class Inventory:
     list_until: float
     current_pass: CurrentPass
     counts: Counts
+    progress: Progress
 
     def everything(self, verdict: Verdict, spool: Spool | None) -> Listing:
         """All images, from where an earlier call stopped; they are folded into the verdict.
@@ -100,6 +102,8 @@ class Inventory:
         verdict.images = self.current_pass.found
         for count, place in self._pages(listing, verdict):
             self.current_pass.go_on_at(*_as_pair(place), count)
+            if self.progress.a_page_is_checked() and place is not None:
+                raise OutOfTimeError
         self.counts.notice(self.current_pass.found)
         return listing
 

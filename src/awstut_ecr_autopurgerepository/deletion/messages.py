@@ -6,6 +6,7 @@ A message says what was not done, why, and what to do. A refusal ends with the o
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -92,8 +93,29 @@ def checked(name: str, images: int) -> str:
 
 
 def purged(name: str, deleted: int, known: int, number: int, rate: float) -> str:
-    """How far the purge is, in which pass, and how many images a second it deletes."""
-    return f"Purged {deleted:,} of about {known:,} images from {name}, pass {number}, {rate:,.0f} a second."
+    """How far the purge is, in which pass, how many images a second it deletes, and how long it takes at that rate."""
+    sentence = f"Purged {deleted:,} of about {known:,} images from {name}, pass {number}, {rate:,.0f} a second"
+    return f"{sentence}, about {_in_words((known - deleted) / rate)} left." if rate > 0 else f"{sentence}."
+
+
+def _in_words(seconds: float) -> str:
+    """A length of time, in its largest unit."""
+    for unit, length in (("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}s"
+    return f"{seconds:.0f} seconds"
+
+
+def progress_tag(deleted: int, known: int, number: int, now: datetime, rate: float) -> str:
+    """The same for a tag, which may have letters, digits, spaces and + - = . _ : / @ only.
+
+    ``rate`` is the purge's so far, in images a second. Without it, nobody knows how long the purge takes.
+    """
+    value = f"{deleted}/{known} pass {number} at {now:%Y-%m-%dT%H:%M:%SZ}"
+    if not rate:
+        return value
+    minutes, seconds = divmod(math.ceil((known - deleted) / rate), 60)
+    return f"{value} rate {rate:.1f}/s left {minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
 def removing_push_block(name: str, failure: str) -> str:
@@ -264,6 +286,15 @@ def doubtful(name: str) -> str:
     return (
         f"ECR gives different answers about the repository {name}: it may be gone, or replaced by another one. Nothing "
         "more was deleted. Delete it again."
+    )
+
+
+def no_answer(name: str, service: str, minutes: int, reason: str | None) -> str:
+    """Why a delete gives up that was not answered for so many minutes. ``reason`` is the last error; None: none."""
+    why = reason or f"{service} answers too slowly for a call to get further."
+    return (
+        f"For {minutes} minutes, {service} has answered no request that checks or deletes images of {name}, not even "
+        f"that there are too many requests. {why} Delete it again once {service} answers."
     )
 
 

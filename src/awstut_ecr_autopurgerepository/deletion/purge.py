@@ -17,6 +17,7 @@ from ..pacing import Pacer, Pool, side_by_side, until_answered
 from . import messages
 from .inventory import Listing
 from .metrics import Figures
+from .progress import Progress
 from .report.records import Outcomes
 from .state import Counts, CurrentPass, Stalls
 
@@ -43,6 +44,7 @@ class Purge:
     current_pass: CurrentPass
     stalls: Stalls
     figures: Figures
+    progress: Progress
 
     def delete_images(self, listing: Listing, outcomes: Outcomes | None) -> bool:
         """Delete what was listed. True if the repository must be empty now.
@@ -51,6 +53,8 @@ class Purge:
         because ECR refuses an image that an index still references. ``outcomes`` is filled with what became of each
         image. Raises OutOfTimeError, and what ECR raises and a repetition does not fix.
         """
+        if len(listing):
+            self.counts.begin(self.pacer.clock.time())
         before = self.current_pass.deleted + self.current_pass.missing
         count = partial(self._count, listing, outcomes)
         for digests in (listing.indexes, listing.others):
@@ -58,16 +62,22 @@ class Purge:
         gone = self.current_pass.deleted + self.current_pass.missing - before
         return listing.is_complete and gone == len(listing)
 
-    def _delete_digests(self, digests: list[str], count: Callable[[Answer], None]) -> None:
+    def _delete_digests(self, digests: list[str], count: Callable[[Answer | None], None]) -> None:
         size = calls.IMAGES_PER_BATCH
         batches = [digests[start : start + size] for start in range(0, len(digests), size)]
-        side_by_side(self.pacer, self.pool, self._delete_batch, batches, count)
+        requests: list[Callable[[], Answer | None]] = [partial(self._delete_batch, batch) for batch in batches]
+        shown = self.progress.to_show() if batches else None
+        if shown:
+            requests.insert(0, shown)
+        side_by_side(self.pacer, self.pool, _make, requests, count)
 
     def _delete_batch(self, digests: list[str]) -> Answer:
         return digests, calls.delete_images(self.ecr, self.name, digests)
 
-    def _count(self, listing: Listing, outcomes: Outcomes | None, answered: Answer) -> None:
+    def _count(self, listing: Listing, outcomes: Outcomes | None, answered: Answer | None) -> None:
         """Count what an answer says; ECR names a deleted image once for each of its tags."""
+        if answered is None:  # The progress was shown.
+            return
         now = self.pacer.clock.time()
         digests, answer = answered
         named = {each["imageDigest"] for each in answer.get("imageIds", ())}
@@ -82,6 +92,7 @@ class Purge:
             self._count_failure(
                 each.get("failureCode", "unknown"), each.get("imageId", {}).get("imageDigest", ""), outcomes, now
             )
+        self.progress.images_are_answered()
 
     def _count_failure(self, code: str, digest: str, outcomes: Outcomes | None, now: float) -> None:
         if code == "ImageNotFound":
@@ -96,8 +107,10 @@ class Purge:
         """Delete the repository. False if ECR says that it is not empty. Never by force."""
         try:
             until_answered(self.pacer, lambda: calls.delete_repository(self.ecr, self.name))
+            self.progress.moved = True
         except ClientError as error:
             if service_code(error) == "RepositoryNotEmptyException":
+                self.progress.moved = True
                 return False
             raise
         return True
@@ -144,3 +157,7 @@ class Purge:
             since = datetime.fromtimestamp(self.stalls.since or 0, UTC)
             message = messages.filling_up(self.name, passes, since, frozen=frozen)
             raise HandlerError(HandlerErrorCode.NotStabilized, message)
+
+
+def _make(request: Callable[[], Answer | None]) -> Answer | None:
+    return request()

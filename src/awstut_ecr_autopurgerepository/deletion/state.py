@@ -19,7 +19,7 @@ from ..rules.settings import ReportPlace
 from ..typed_json import Strictness, decode
 from . import messages
 
-CONTEXT_VERSION = 3
+CONTEXT_VERSION = 4
 _LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the pass begins again
 _MOST_SAMPLES = 3
 _MOST_DESTINATIONS = 10
@@ -59,6 +59,11 @@ class Counts:
 
     deleted: int = 0
     known: int = 0  # the most that the repository is known to have had: deleted, and still to be deleted
+    since: int | None = None  # when the first image was to be deleted, in seconds since 1970
+
+    def begin(self, now: float) -> None:
+        """Note when the first image is deleted."""
+        self.since = int(now) if self.since is None else self.since
 
     def count_deleted(self, images: int) -> None:
         """Count images that ECR named as deleted."""
@@ -126,7 +131,7 @@ class Stalls:
     since: int | None = None  # when the first of these passes ended, in seconds since 1970
     idle_passes: int = 0  # in a row; such a pass deleted nothing, and found no fewer images than one before it
     idle_since: int | None = None  # when the first of these passes ended, in seconds since 1970
-    calls_without_answer: int = 0  # in a row; ECR, or S3, answered nothing, not even that there are too many requests
+    silent_seconds: int = 0  # in a row, of calls in which no answer moved the delete on, and nothing was throttled
 
     def count_pass(self, found: int, deleted: int, now: int) -> None:
         """Compare the pass that ends ``now``, in seconds since 1970, with those before it.
@@ -150,9 +155,9 @@ class Stalls:
         self.idle_passes += 1
         self.idle_since = now if self.idle_since is None else self.idle_since
 
-    def count_call(self, *, answered: bool) -> None:
-        """Count a call of the handler that is to be continued."""
-        self.calls_without_answer = 0 if answered else self.calls_without_answer + 1
+    def note_call(self, seconds: float, *, answered: bool) -> None:
+        """Note whether a call of the handler of so many seconds, which is to be continued, was answered."""
+        self.silent_seconds = 0 if answered else self.silent_seconds + round(seconds)
 
 
 @dataclass
@@ -186,6 +191,10 @@ class FreezeState:
             self.since = int(now) + 1
         self.applied = self.verified = True
         self.alone = alone
+
+    def limit_since(self, now: float) -> None:
+        """Let no push block be written later than ``now``, in seconds since 1970: the clock may have gone back."""
+        self.since = None if self.since is None else min(self.since, int(now) + 1)
 
     def doubt(self) -> None:
         """Note that the push block has to be looked for again."""

@@ -35,8 +35,8 @@ def s3_client(session: SessionProxy, connections: int) -> S3Client:
 
 
 def kms_client(session: SessionProxy) -> Any:
-    """A client of KMS that makes a request at most three times."""
-    client = session.client("kms", config=_config(CONNECT_SECONDS, READ_SECONDS, attempts=3, connections=1))
+    """A client of KMS that makes each request once."""
+    client = session.client("kms", config=_config(CONNECT_SECONDS, READ_SECONDS, attempts=1, connections=1))
     client.meta.events.register("before-parse.kms", _refuse_cut_off)
     return client
 

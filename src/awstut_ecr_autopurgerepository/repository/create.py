@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALLBACK_DELAY_SECONDS = 5
+MOST_SECONDS_UNSHOWN = 20.0  # as in visibility.py
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -143,6 +144,9 @@ class Creation:
             calls.get_lifecycle_policy,
             same_lifecycle_policy,
         )
+        if self.state.late:  # then reads may not show the policies yet either
+            self._until_shown(calls.get_policy, policy, same_access_policy)
+            self._until_shown(calls.get_lifecycle_policy, lifecycle, same_lifecycle_policy)
         model = translate.model_of(Repository(description, tags, policy, lifecycle), self.wanted)
         return ProgressEvent(status=OperationStatus.SUCCESS, resourceModel=model)
 
@@ -220,6 +224,7 @@ class Creation:
                 self.state.seen = True
                 self.state.end_waiting(Step.LOOK)
                 return found, tags
+            self.state.note_lateness()
             self._wait(
                 Step.LOOK,
                 VISIBLE,
@@ -274,6 +279,26 @@ class Creation:
             if same(text, live):
                 return live
             raise
+
+    def _until_shown(
+        self,
+        get: Callable[[ECRClient, str], str | None],
+        policy: str | None,
+        same: Callable[[str | None, str | None], bool],
+    ) -> None:
+        """Wait until reads show a policy that was put, 20 s at most: what is late is no failure. None: no call."""
+        if policy is None:
+            return
+        self.waits_for = "ECR shows its policy"
+        until = self.clock.monotonic() + MOST_SECONDS_UNSHOWN
+        while self.clock.monotonic() < until:
+            try:
+                if same(until_answered(self.pacer, lambda: get(self.ecr, self.name)), policy):
+                    return
+            except AWS_ERRORS as error:
+                if service_code(error) != "RepositoryNotFoundException":
+                    return  # who may not look need not wait
+            self.pacer.pause(self.pause.next())
 
     def _patiently(self, step: Step, request: Callable[[], T], *, names_principals: bool = False) -> T:
         """Make a request until ECR does it, as long as a new repository can be why it does not. Raises HandlerError."""

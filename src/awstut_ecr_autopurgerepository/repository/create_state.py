@@ -40,6 +40,7 @@ class CreateState:
     created: int | None = None  # ms since 1970: when the repository was created that is proven to be ours
     made_here: bool = False  # CreateRepository answered this operation that it has made the repository
     seen: bool = False  # the repository and its tags were visible once
+    late: bool = False  # ECR did not show it at once
     # seconds since 1970: when each step, for each cause, began to wait
     since: dict[str, int] = field(default_factory=dict)
     failure: PendingFailure | None = None
@@ -55,6 +56,10 @@ class CreateState:
     def seconds_waited(self, step: Step, patience: Patience, now: float) -> int:
         """How long a step has waited for a cause; it begins ``now``, in seconds since 1970, if it did not wait yet."""
         return max(0, int(now) - self.since.setdefault(f"{step} {patience.cause}", int(now)))
+
+    def note_lateness(self) -> None:
+        """Note that ECR did not show at once what was created."""
+        self.late = True
 
     def end_waiting(self, step: Step) -> None:
         """Note that a step succeeded, and waits no more."""

@@ -15,6 +15,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode
 
 from ..errors import AWS_ERRORS, HandlerError, failure, service_code, service_message
 from ..models import ResourceModel
+from ..pacing import OutOfTimeError, Pacer, until_answered
 from . import translate
 from .translate import Repository
 
@@ -31,11 +32,13 @@ class Kms(Protocol):
         """The metadata of a key."""
 
 
-def is_changed(wanted: ResourceModel, previous: ResourceModel, live: Repository, make_kms: Callable[[], Kms]) -> bool:
+def is_changed(
+    wanted: ResourceModel, previous: ResourceModel, live: Repository, pacer: Pacer, make_kms: Callable[[], Kms]
+) -> bool:
     """Whether an update asks for another encryption than the repository has.
 
     What a template repeats unchanged is no change, and nothing is asked about it. Raises HandlerError, never with
-    NotUpdatable, where KMS cannot tell which key is meant.
+    NotUpdatable, where KMS cannot tell which key is meant, and OutOfTimeError where KMS does not answer in time.
     """
     if wanted.EncryptionConfiguration is None and previous.EncryptionConfiguration is None:
         return False
@@ -47,10 +50,10 @@ def is_changed(wanted: ResourceModel, previous: ResourceModel, live: Repository,
     if asked["encryptionType"] != has["encryptionType"] or "kmsKey" not in has:
         return True
     key = asked.get("kmsKey", DEFAULT_KEY)
-    return _key_arn(key, live, make_kms) != _key_arn(has["kmsKey"], live, make_kms)
+    return _key_arn(key, live, pacer, make_kms) != _key_arn(has["kmsKey"], live, pacer, make_kms)
 
 
-def _key_arn(key: str, live: Repository, make_kms: Callable[[], Kms]) -> str:
+def _key_arn(key: str, live: Repository, pacer: Pacer, make_kms: Callable[[], Kms]) -> str:
     """The ARN of a key, however it is spelled. KMS is asked for an alias only. Raises HandlerError.
 
     An id is that of a key in the account and Region of the repository.
@@ -60,8 +63,14 @@ def _key_arn(key: str, live: Repository, make_kms: Callable[[], Kms]) -> str:
     if _KEY_ID.fullmatch(key):
         _, partition, _, region, account, _ = live.arn.split(":", 5)
         return f"arn:{partition}:kms:{region}:{account}:key/{key}"
+    own = Pacer(pacer.clock, pacer.ends)  # throttling by KMS says nothing about ECR
     try:
-        return str(make_kms().describe_key(KeyId=key)["KeyMetadata"]["Arn"])
+        kms = make_kms()
+        return str(until_answered(own, lambda: kms.describe_key(KeyId=key))["KeyMetadata"]["Arn"])
+    except OutOfTimeError:
+        if own.last_error is None:
+            raise
+        raise _unresolved(key, live, own.last_error) from own.last_error
     except AWS_ERRORS as error:
         raise _unresolved(key, live, error) from error
 

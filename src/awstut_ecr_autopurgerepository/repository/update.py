@@ -13,7 +13,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, Pro
 from .. import ecr as calls
 from ..errors import HandlerError, handler_code, invalid_request
 from ..models import ResourceHandlerRequest, ResourceModel
-from ..pacing import Clock
+from ..pacing import Clock, OutOfTimeError, Pool
 from ..request_fields import owner_of, required_name
 from ..rules import existing, push_block, reserved_tags
 from ..rules.merge import settings_after_update, without_new_patterns
@@ -22,7 +22,9 @@ from ..rules.settings import Settings, Stored
 from . import encryption, translate
 from .encryption import Kms
 from .read import fetch
+from .requests import Requests
 from .translate import Repository
+from .update_state import UpdateState
 from .validate import check_model, check_room_for_tags
 from .visibility import wait_until_shown
 
@@ -38,6 +40,7 @@ ON_MARKED_ONLY = (
     "AllowReplicatedDeletes",
 )
 
+CALLBACK_DELAY_SECONDS = 1
 
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
@@ -57,37 +60,81 @@ class Change:
     takes_over: bool
 
 
-def update(ecr: ECRClient, request: ResourceHandlerRequest, make_kms: Callable[[], Kms], clock: Clock) -> ProgressEvent:
+def update(
+    ecr: ECRClient,
+    request: ResourceHandlerRequest,
+    context: Mapping[str, Any],
+    make_kms: Callable[[], Kms],
+    clock: Clock,
+    pool: Pool,
+) -> ProgressEvent:
     """Bring the repository to the desired state: only what differs is changed, and puts come before removals.
 
     Except that old tags go first where ECR has no room for both old and new ones.
 
     A policy or a tag is removed only where the previous state had it: what somebody else put there stays. A push block
-    that an earlier delete left in the policy is removed. Repeatable: a call that was killed or throttled is repeated
-    with the same token, and ends the same. Ends when reads show what was changed, or after 20 s. ``make_kms`` makes a
-    client of KMS, where one is needed.
+    that an earlier delete left in the policy is removed. Ends when reads show what was changed, or after 20 s.
+
+    The clients must make each request once: repeating is done here, so that every call ends within 55 s. A call that
+    has no time left answers IN_PROGRESS, and the next one begins again by a look at the repository, as a call does that
+    was killed: whoever repeats an update from its beginning, with the same token, ends at the same. That holds because
+    the settings after an update are the same when it has happened already, and because a take-over is known by its
+    token. ``make_kms`` makes a client of KMS, where one is needed. Raises HandlerError.
     """
+    state, requests = UpdateState.from_context(context), Requests.of_change(ecr, clock, pool)
+    state.begin(clock.time())
     wanted = request.desiredResourceState or translate.model()
-    live = fetch(ecr, required_name(wanted))
+    try:
+        live = _bring_up_to_date(requests, request, wanted, make_kms, state)
+    except OutOfTimeError as error:
+        return _to_be_continued(requests, wanted, state, error)
+    return ProgressEvent(status=OperationStatus.SUCCESS, resourceModel=translate.model_of(live, wanted))
+
+
+def _bring_up_to_date(
+    requests: Requests,
+    request: ResourceHandlerRequest,
+    wanted: ResourceModel,
+    make_kms: Callable[[], Kms],
+    state: UpdateState,
+) -> Repository:
+    """The repository after the update. Raises HandlerError, what AWS raises, and OutOfTimeError."""
+    live = fetch(requests, required_name(wanted))
     before = replace(live)
     change = _change(request, wanted, live)
-    _check_create_only(change, live, make_kms)
+    _check_create_only(requests, change, live, make_kms)
     check_model(wanted, request.awsAccountId)
     tags = _tags_after(request, change, live)
 
     if reserved_tags.MARK not in tags:
         live.policy = push_block.remove_from(live.policy)  # an unmarked repository's policy is not ours to fix
-    _change_policies(ecr, change, live)
-    _change_configuration(ecr, change, live)
+    _change_policies(requests, change, live)
+    _change_configuration(requests, change, live)
     if len(live.tags.keys() | tags.keys()) > reserved_tags.MOST_TAGS:
         # If the update stops here, a rule tag that is removed before the mark is written counts as protection.
-        _remove_tags(ecr, tags, live)
-    tags = _put_tags(ecr, change, tags, live)
-    _remove_policies(ecr, change, live)
-    _remove_tags(ecr, tags, live)
+        _remove_tags(requests, tags, live)
+    tags = _put_tags(requests, change, tags, live)
+    _remove_policies(requests, change, live)
+    _remove_tags(requests, tags, live)
     live.tags = tags
-    wait_until_shown(ecr, before, live, clock)
-    return ProgressEvent(status=OperationStatus.SUCCESS, resourceModel=translate.model_of(live, wanted))
+    wait_until_shown(requests, before, live, state.all_is_changed(requests.pacer.clock.time()))
+    return live
+
+
+def _to_be_continued(
+    requests: Requests, wanted: ResourceModel, state: UpdateState, error: OutOfTimeError
+) -> ProgressEvent:
+    """The answer of a call that ran out of time. Raises HandlerError where another call would be of no use."""
+    name = required_name(wanted)
+    if requests.pacer.is_mute() or state.is_overdue(requests.pacer.clock.time()):
+        raise requests.out_of_time(f"the repository {name}") from error
+    return ProgressEvent(
+        status=OperationStatus.IN_PROGRESS,
+        message=f"Updating the repository {name}. ECR answers slowly, so another call continues.",
+        callbackContext=state.to_context(),
+        callbackDelaySeconds=CALLBACK_DELAY_SECONDS,
+        resourceModel=wanted,
+    )
 
 
 def _change(request: ResourceHandlerRequest, wanted: ResourceModel, live: Repository) -> Change:
@@ -97,11 +144,11 @@ def _change(request: ResourceHandlerRequest, wanted: ResourceModel, live: Reposi
     return Change(wanted, previous, request.previousResourceTags, takes_over=False)
 
 
-def _check_create_only(change: Change, live: Repository, make_kms: Callable[[], Kms]) -> None:
+def _check_create_only(requests: Requests, change: Change, live: Repository, make_kms: Callable[[], Kms]) -> None:
     wanted, previous = change.wanted, change.previous
     if previous.RepositoryName and previous.RepositoryName != wanted.RepositoryName:
         changed = "RepositoryName"
-    elif encryption.is_changed(wanted, previous, live, make_kms):
+    elif encryption.is_changed(wanted, previous, live, requests.pacer, make_kms):
         changed = "EncryptionConfiguration"
     else:
         return
@@ -158,15 +205,15 @@ def _settings_after(change: Change, stored: Stored, users: int) -> Settings:
     return chosen
 
 
-def _change_policies(ecr: ECRClient, change: Change, live: Repository) -> None:
+def _change_policies(requests: Requests, change: Change, live: Repository) -> None:
     name = live.description["repositoryName"]
     access, lifecycle = translate.policy_text(change.wanted), translate.lifecycle_text(change.wanted)
     if access is not None and not same_access_policy(access, live.policy):
         _log_replaced(change, name, "repository policy", live.policy)
-        live.policy = calls.put_policy(ecr, name, access)
+        live.policy = requests.until_answered(calls.put_policy, name, access)
     if lifecycle is not None and not same_lifecycle_policy(lifecycle, live.lifecycle):
         _log_replaced(change, name, "lifecycle policy", live.lifecycle)
-        live.lifecycle = calls.put_lifecycle_policy(ecr, name, lifecycle)
+        live.lifecycle = requests.until_answered(calls.put_lifecycle_policy, name, lifecycle)
 
 
 def _log_replaced(change: Change, name: str, kind: str, text: str | None) -> None:
@@ -175,24 +222,24 @@ def _log_replaced(change: Change, name: str, kind: str, text: str | None) -> Non
         LOG.info("Replacing the %s of %s, which was: %s", kind, name, text)
 
 
-def _change_configuration(ecr: ECRClient, change: Change, live: Repository) -> None:
+def _change_configuration(requests: Requests, change: Change, live: Repository) -> None:
     """Change mutability and scanning where the model has them, and reset them where it no longer has them."""
     wanted, previous = change.wanted, change.previous
     name, description = live.description["repositoryName"], live.description
     if wanted.ImageTagMutability or previous.ImageTagMutability:
         mutability = translate.mutability_request(wanted)
         if mutability != translate.live_mutability(description):
-            calls.put_mutability(ecr, name, mutability)
+            requests.until_answered(calls.put_mutability, name, mutability)
             description.pop("imageTagMutabilityExclusionFilters", None)
             description.update(mutability)  # type: ignore[typeddict-item]
     if wanted.ImageScanningConfiguration or previous.ImageScanningConfiguration:
         scan = translate.wants_scan_on_push(wanted)
         if scan != translate.scan_on_push(description):
-            calls.put_scan_on_push(ecr, name, scan)
+            requests.until_answered(calls.put_scan_on_push, name, scan)
             description["imageScanningConfiguration"] = {"scanOnPush": scan}
 
 
-def _put_tags(ecr: ECRClient, change: Change, after: dict[str, str], live: Repository) -> dict[str, str]:
+def _put_tags(requests: Requests, change: Change, after: dict[str, str], live: Repository) -> dict[str, str]:
     """Put the tags that differ, in one call. Returns the tags that the repository is to have.
 
     A role that is limited to marked repositories may not mark one. If nothing but the mark is left to do, the update
@@ -202,7 +249,7 @@ def _put_tags(ecr: ECRClient, change: Change, after: dict[str, str], live: Repos
     if not changed:
         return after
     try:
-        calls.tag_repository(ecr, live.arn, changed)
+        requests.until_answered(calls.tag_repository, live.arn, changed)
     except ClientError as error:
         denied = handler_code(error) is HandlerErrorCode.AccessDenied
         marks_only = reserved_tags.MARK not in live.tags and all(map(reserved_tags.is_reserved, changed))
@@ -213,21 +260,21 @@ def _put_tags(ecr: ECRClient, change: Change, after: dict[str, str], live: Repos
     return after
 
 
-def _remove_policies(ecr: ECRClient, change: Change, live: Repository) -> None:
+def _remove_policies(requests: Requests, change: Change, live: Repository) -> None:
     wanted, previous = change.wanted, change.previous
     name = live.description["repositoryName"]
     if translate.policy_text(wanted) is None:
         left = None if translate.policy_text(previous) else push_block.remove_from(live.policy)
         if left != live.policy:
-            calls.replace_policy(ecr, name, left)
+            requests.until_answered(calls.replace_policy, name, left)
             live.policy = left
     if live.lifecycle is not None and translate.lifecycle_text(wanted) is None and translate.lifecycle_text(previous):
-        calls.delete_lifecycle_policy(ecr, name)
+        requests.until_answered(calls.delete_lifecycle_policy, name)
         live.lifecycle = None
 
 
-def _remove_tags(ecr: ECRClient, after: dict[str, str], live: Repository) -> None:
+def _remove_tags(requests: Requests, after: dict[str, str], live: Repository) -> None:
     surplus = sorted(live.tags.keys() - after.keys())
     if surplus:
-        calls.untag_repository(ecr, live.arn, surplus)
+        requests.until_answered(calls.untag_repository, live.arn, surplus)
         live.tags = {key: value for key, value in live.tags.items() if key in after}

@@ -4,49 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .. import ecr as calls
-from ..pacing import Clock
 from ..rules.policy_meaning import same_access_policy
+from .requests import Requests
 from .translate import Repository
 
-if TYPE_CHECKING:
-    from mypy_boto3_ecr import ECRClient
-
-MOST_SECONDS = 20.0  # of one update; what is not shown by then is left to become visible
+MOST_SECONDS = 20  # of one update; what is not shown by then is left to become visible
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Looks at one repository, by a client, until a moment on the clock's monotonic time."""
+    """Looks at one repository until a moment, in seconds since 1970."""
 
-    ecr: ECRClient
-    clock: Clock
+    requests: Requests
     until: float
 
     def for_(self, is_shown: Callable[[], bool]) -> None:
-        """Look until it is shown, or it is too late. One look where ECR is not late."""
-        pause = _FIRST_PAUSE_SECONDS
-        while not is_shown() and self.clock.monotonic() + pause <= self.until:
-            self.clock.sleep(pause)
+        """Look until it is shown, or it is too late. One look where ECR is not late. Raises OutOfTimeError."""
+        pacer, pause = self.requests.pacer, _FIRST_PAUSE_SECONDS
+        while not is_shown() and pacer.clock.time() + pause <= self.until:
+            pacer.pause(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def wait_until_shown(ecr: ECRClient, before: Repository, after: Repository, clock: Clock) -> None:
+def wait_until_shown(requests: Requests, before: Repository, after: Repository, until: float) -> None:
     """Wait until reads show the tags and the repository policy that an update has changed; nothing changed: no call.
 
-    Lifecycle policies are not looked at: nothing here depends on them. Raises what ECR raises.
+    Lifecycle policies are not looked at: nothing here depends on them. ``until`` is in seconds since 1970. Raises what
+    ECR raises, and OutOfTimeError.
     """
     name = after.description["repositoryName"]
-    waiting = Waiting(ecr, clock, clock.monotonic() + MOST_SECONDS)
+    waiting = Waiting(requests, until)
     if before.tags != after.tags:
         removed = before.tags.keys() - after.tags.keys()
-        waiting.for_(lambda: _shows(calls.list_tags(ecr, after.arn), after.tags, removed))
+        waiting.for_(lambda: _shows(requests.until_answered(calls.list_tags, after.arn), after.tags, removed))
     if not same_access_policy(before.policy, after.policy):
-        waiting.for_(lambda: same_access_policy(calls.get_policy(ecr, name), after.policy))
+        waiting.for_(lambda: same_access_policy(requests.until_answered(calls.get_policy, name), after.policy))
 
 
 def _shows(shown: Mapping[str, str], wanted: Mapping[str, str], removed: Collection[str]) -> bool:

@@ -1,0 +1,126 @@
+"""The progress of one call: when it is told, and whether AWS has answered anything that moves the delete on.
+
+The tag that shows it is written beside the first deletes of a call: it is then a request like the others, repeated
+until it is answered where ECR throttles all requests, and it costs no time of its own where ECR is slow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cloudformation_cli_python_lib import HandlerErrorCode
+
+from .. import ecr as calls
+from ..errors import AWS_ERRORS, failure, handler_code
+from ..pacing import Pacer
+from ..rules.reserved_tags import PURGE_PROGRESS
+from . import messages
+from .state import Counts, CurrentPass
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
+# A purge of so many images ends soon, and shows nothing in its first call: 100 deletes take two seconds at 0.1 s each.
+MANY_IMAGES = 10_000
+MANY_WHEN_THROTTLED = 1_000  # ten deletes, some seconds where ECR throttles
+_SHORTEST_MEASURED_SECONDS = 1.0  # of deletes, from which it is told how long the others will take
+_MEASURED_ANSWERS = 16
+
+
+@dataclass
+class Progress:
+    """Tells how far the purge is. All moments are on the clock's monotonic time.
+
+    The first call of an operation ends at ``first_answer_at``, so that its answer is the first sign for who waits; but
+    not if the purge is expected to end by ``soon_at``, or without any throttling in the same call: an early end costs
+    another look, and another listing of what is left (measured in guides/reliability.md). Later calls use all of their
+    time. ``moved`` is True once an answer has moved the delete on: a page of the check, or what became of images.
+    """
+
+    ecr: ECRClient
+    pacer: Pacer
+    counts: Counts
+    current_pass: CurrentPass
+    began: float
+    is_first_call: bool
+    first_answer_at: float
+    soon_at: float
+    arn: str | None = None
+    moved: bool = False
+    _is_shown: bool = False
+    _deleting_since: float = math.inf
+    _deleted_before: int = 0
+    _answers: int = 0
+    _pages: int = 0
+
+    # The tag
+
+    def to_show(self) -> Callable[[], None] | None:
+        """The request that shows the progress, for the first deletes of a call; None where there is nothing to show.
+
+        It raises only that it was throttled: not to be allowed to show the progress is no reason to fail.
+        """
+        if self._deleting_since == math.inf:
+            self._deleting_since, self._deleted_before = self.pacer.clock.monotonic(), self.counts.deleted
+        if self._is_shown or self.arn is None or (self.is_first_call and not self._takes_longer()):
+            return None
+        self._is_shown = True
+        return self._show
+
+    def _takes_longer(self) -> bool:
+        left = self.counts.known - self.counts.deleted
+        return left > (MANY_WHEN_THROTTLED if self.pacer.throttled else MANY_IMAGES)
+
+    def _show(self) -> None:
+        now, counts = self.pacer.clock.time(), self.counts
+        value = messages.progress_tag(
+            counts.deleted,
+            counts.known,
+            self.current_pass.number,
+            datetime.fromtimestamp(now, UTC),
+            counts.deleted / max(1.0, now - (counts.since or now)),
+        )
+        try:
+            calls.tag_repository(self.ecr, self.arn or "", {PURGE_PROGRESS: value})
+        except AWS_ERRORS as error:
+            if handler_code(error) is HandlerErrorCode.Throttling:
+                raise  # It passes. To repeat the request after other failures would hold up the deletes.
+
+    # When the first call ends
+
+    def a_page_is_checked(self) -> bool:
+        """Note a page of the check. True if this is the moment to answer that there are more."""
+        self.moved = True
+        self._pages += 1
+        now = self.pacer.clock.monotonic()
+        next_one = now + (now - self.began) / (self._pages + 2)  # the look before them took two requests
+        return self.is_first_call and self.pacer.throttled > 0 and next_one > self.first_answer_at
+
+    def images_are_answered(self) -> None:
+        """Note an answer about images that were to be deleted; at the moment to tell so, let no other request start."""
+        self.moved = True
+        self._answers += 1
+        now = self.pacer.clock.monotonic()
+        seconds, deleted = now - self._deleting_since, self.counts.deleted - self._deleted_before
+        if not self.is_first_call or seconds < _SHORTEST_MEASURED_SECONDS or not deleted:
+            return
+        if now + seconds / self._answers <= self.first_answer_at:
+            return  # the next answer still comes before
+        if not self.pacer.throttled and self._answers < _MEASURED_ANSWERS:
+            return  # those that were sent together come together: the first ones would say too little
+        ends = now + (self.counts.known - self.counts.deleted) * seconds / deleted
+        if ends > (self.soon_at if self.pacer.throttled else self.pacer.ends):
+            self.pacer.ends = -math.inf
+
+
+def silence(name: str, pacers: dict[str, Pacer], minutes: int) -> str:
+    """Why a delete fails that nobody answers. ``pacers`` are by the names of their services, ECR first."""
+    mute = [service for service, pacer in pacers.items() if pacer.unanswered and not pacer.answered]
+    slow = [service for service, pacer in pacers.items() if pacer.unanswered]
+    service = next(iter([*mute, *slow, *pacers]))
+    error = pacers[service].last_error
+    return messages.no_answer(name, service, minutes, failure(error, service).message if error else None)
