@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections import Counter
 from typing import Any
 
-import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ConnectionClosedError
 
+from sandbox import in_process
+from sandbox.connections import InProcess
 from sandbox.ecr.errors import EcrError
 from sandbox.ecr.faults import Faults
 from sandbox.ecr.state import RegistryState
-from sandbox.raw import Raw
 
 Answer = tuple[int, dict[str, Any]]
-
-
-@functools.cache
-def _session() -> botocore.session.Session:
-    """One session for all clients, as it keeps the service's model, which takes long to read."""
-    return botocore.session.Session()
 
 
 def describe_key(ecr: RegistryState, spelling: str) -> Answer:
@@ -46,21 +38,15 @@ class StrictKms:
 
     def client(self, **chosen: Any) -> Any:
         """A real boto3 client that is answered here. Takes what boto3's client takes, config above all."""
-        credentials = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "aws_session_token": "token"}
-        place = {"region_name": self._ecr.region}
-        made: Any = _session().create_client("kms", **(place | credentials | chosen))
-        made.meta.events.register("before-send.kms.*", self._answer)
-        return made
+        return in_process.make_client("kms", self._ecr.region, self._answer, **chosen)
 
-    def _answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        target: Any = request.headers["X-Amz-Target"]
-        operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
-        if self.faults.take_drop(operation):
-            raise ConnectionClosedError(endpoint_url=request.url)
+    def _answer(self, request: AWSPreparedRequest) -> AWSResponse:
+        operation = in_process.operation_of(request)
         body: Any = request.body
-        status, answer = self._serve(operation, json.loads(body))
-        headers: Any = {"content-type": "application/x-amz-json-1.1"}
-        return AWSResponse(request.url, status, headers, Raw(json.dumps(answer).encode()))
+        with self.faults.connection(operation, InProcess(request.url)):
+            status, answer = self._serve(operation, json.loads(body))
+        headers = {"content-type": "application/x-amz-json-1.1"}
+        return in_process.response(request, status, headers, json.dumps(answer).encode())
 
     def _serve(self, operation: str, parameters: dict[str, str]) -> Answer:
         self.calls[operation] += 1

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore import xform_name
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ClientError
 
+from sandbox.connections import InProcess
 from sandbox.ecr.errors import EcrError
 from sandbox.ecr.service import OPERATIONS, EcrService
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 _TIMES = frozenset({"createdAt", "imagePushedAt", "lastRecordedPullTime", "lastArchivedAt", "lastActivatedAt"})
-_URL = "http://127.0.0.1"
 
 
 class _DirectClient:
@@ -50,18 +50,11 @@ def direct_client(ecr: EcrService) -> ECRClient:
 
 
 def _call(ecr: EcrService, operation: str, parameters: dict[str, Any]) -> Any:
-    drop = ecr.faults.take_drop(operation)
-    if drop == "before":
-        raise ConnectionClosedError(endpoint_url=_URL)
     try:
-        answer = ecr.serve(operation, parameters)
+        with ecr.faults.connection(operation, InProcess()):
+            answer = ecr.serve(operation, parameters)
     except EcrError as error:
-        if drop is None:
-            raise _client_error(operation, error) from error
-    if drop == "after":
-        raise ConnectionClosedError(endpoint_url=_URL)
-    if drop == "slow":
-        raise ReadTimeoutError(endpoint_url=_URL)
+        raise _client_error(operation, error) from error
     return _parsed(answer)
 
 
