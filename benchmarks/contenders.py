@@ -80,7 +80,7 @@ CONTENDERS: dict[str, Contender] = {
         "custom resource of tutorials",
         "Lists one page (100 rows), deletes it in one call, does not look at failures; CloudFormation then deletes the "
         "repository, without force.",
-        "the function in sandbox/demo/tutorial.yaml, which `make demo` runs",
+        "the function in demo/tutorial.yaml, which `make demo` runs",
         _tutorial,
         attempts=5,
     ),

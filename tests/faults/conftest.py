@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sandbox.ecr import StrictEcr
-from sandbox.s3 import StrictS3
 from tests.faults.support import WAYS, Filled
 from tests.support.strict import clock, delete, ecr, kms, s3, wire
+from tests.support.strict_s3 import StrictS3
 
 __all__ = ["clock", "delete", "ecr", "filled", "kms", "s3", "wire"]
 

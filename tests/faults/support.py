@@ -13,8 +13,8 @@ from cloudformation_cli_python_lib import OperationStatus
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from awstut_ecr_autopurgerepository.rules.push_block import SID
 from sandbox.ecr import StrictEcr
-from sandbox.s3 import StrictS3
 from tests.support.strict import MARKED, Purge
+from tests.support.strict_s3 import StrictS3
 
 CALLS = ["DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository"]
 SUCCESS = OperationStatus.SUCCESS

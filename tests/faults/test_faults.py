@@ -15,10 +15,10 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 from awstut_ecr_autopurgerepository import handlers
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.ecr.direct import direct_client
-from sandbox.virtual import VirtualPool
 from tests.faults.support import CALLS, SUCCESS, Filled, at_call
+from tests.support.direct_client import direct_client
 from tests.support.strict import CREDENTIALS, Killed, Purge, Wire
+from tests.support.virtual import VirtualPool
 
 
 @pytest.fixture(autouse=True)

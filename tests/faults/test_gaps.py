@@ -11,8 +11,8 @@ import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from sandbox.ecr import EcrError, StrictEcr
-from sandbox.ecr.direct import direct_client
 from tests.faults.support import SUCCESS, Filled, at_call
+from tests.support.direct_client import direct_client
 from tests.support.samples import LIFECYCLE, POLICY, policies_of, put_tag
 from tests.support.strict import MARKED, Purge, run_command_in
 

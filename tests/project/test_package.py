@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.server import start_sandbox
-from sandbox.stub import SCHEMA
 from tests.support.project_copy import ROOT
+from tests.support.stub import SCHEMA
 
 PACKAGE = "awstut_ecr_autopurgerepository"
 LAMBDA_PYTHON = (3, 12)
@@ -126,7 +126,7 @@ def test_package_holds_nothing_of_development(package: Package) -> None:
 
     top_level = {path.name for path in package.code.iterdir()}
     assert top_level <= recorded
-    assert not top_level & {"tests", "sandbox", "benchmarks", "examples", "ministack", "pytest", "moto"}
+    assert not top_level & {"tests", "sandbox", "benchmarks", "demo", "examples", "ministack", "pytest", "moto"}
 
 
 def test_archive_holds_the_schema_the_code_and_its_source_only(package: Package) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.build import build_package, copy_project
 from sandbox.server import start_sandbox
-from sandbox.stub import SCHEMA, TYPE_NAME, make_package
+from tests.support.stub import SCHEMA, TYPE_NAME, make_package
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from demo.images import write_layout
 from sandbox.control import ControlError
-from sandbox.demo.images import write_layout
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import TYPE_NAME, make_package, register
+from tests.support.stub import TYPE_NAME, make_package, register
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from sandbox.driver import operations
 from sandbox.driver.failures import HandlerError, OperationError
 from sandbox.driver.request import Json
 from sandbox.driver.schema import Schema
-from sandbox.stub import SCHEMA
-from sandbox.stub.script import DONE, MODEL, Bench, Script, failed, in_progress
+from tests.support.stub import SCHEMA
+from tests.support.stub.script import DONE, MODEL, Bench, Script, failed, in_progress
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack, one_resource, unique_name
+from tests.support.stack import Stack, one_resource, unique_name
 
 Json = dict[str, Any]
 

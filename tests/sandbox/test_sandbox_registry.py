@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import SCHEMA, TYPE_NAME, make_package, register
+from tests.support.stub import SCHEMA, TYPE_NAME, make_package, register
 
 BUCKET = "uploads"
 

@@ -18,7 +18,7 @@ import pytest
 
 from sandbox.control import ControlError
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import TYPE_NAME, register
+from tests.support.stub import TYPE_NAME, register
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "sandbox"]

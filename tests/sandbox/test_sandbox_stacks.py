@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack, one_resource, unique_name
-from sandbox.stub import SCHEMA, TYPE_NAME, make_package, register
+from tests.support.stack import Stack, one_resource, unique_name
+from tests.support.stub import SCHEMA, TYPE_NAME, make_package, register
 
 Json = dict[str, Any]
 UNTAGGED = "Test::Bare::Thing"

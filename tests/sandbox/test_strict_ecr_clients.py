@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientEr
 from botocore.session import Session
 
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.ecr.direct import direct_client
 from sandbox.ecr.http import serve
+from tests.support.direct_client import direct_client
 from tests.support.strict import MARKED
 
 Json = dict[str, Any]

@@ -15,7 +15,7 @@ from sandbox.ecr import EcrError, Lateness, Stale, StrictEcr, VirtualClock
 from sandbox.ecr.lateness import READS
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
-from sandbox.virtual import VirtualPool
+from tests.support.virtual import VirtualPool
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack, unique_name
 from tests.stack.support import IMAGES, holds
 from tests.support.roles import put_policy, remove_policy
+from tests.support.stack import Stack, unique_name
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Template = Callable[..., dict[str, Any]]

@@ -13,9 +13,9 @@ import jsonschema
 import pytest
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
 from tests.stack.support import holds
 from tests.support.project_copy import ROOT, SCHEMA_NAME
+from tests.support.stack import Stack
 
 EXAMPLES = ROOT / "examples" / "cdk"
 TOOLS = ROOT / ".venv" / "cdk"

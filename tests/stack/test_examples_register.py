@@ -10,9 +10,9 @@ import cfn_flip
 import pytest
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack
 from tests.stack.support import holds
 from tests.support.project_copy import ROOT
+from tests.support.stack import Stack
 
 TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 REGISTER = (ROOT / "examples" / "register.yaml").read_text(encoding="utf-8")

@@ -13,9 +13,8 @@ import pytest
 from cloudformation_cli_python_lib import OperationStatus
 
 from sandbox.ecr import StrictEcr
-from sandbox.s3 import StrictS3
-from sandbox.s3.service import Bucket
 from tests.support.project_copy import ROOT
+from tests.support.strict_s3 import Bucket, StrictS3
 
 REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges/ecr"}
 THROTTLED = {"operations": {"BatchDeleteImage"}, "rate": 1.0, "burst": 1}  # some 4,000 images a slice

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.environment import REGION
 from sandbox.server import Sandbox
-from sandbox.stack import unique_name
+from tests.support.stack import unique_name
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ROOT / "resource-role.yaml"

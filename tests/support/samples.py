@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from sandbox.ecr import EcrError, StrictEcr
 from tests.support.strict import ACCOUNT, REGION
 
-POLICY = {
+POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
         {
@@ -18,7 +19,7 @@ POLICY = {
         }
     ],
 }
-OTHER_POLICY = {"Version": "2012-10-17", "Statement": [{**POLICY["Statement"][0], "Sid": "other"}]}
+OTHER_POLICY: dict[str, Any] = {"Version": "2012-10-17", "Statement": [{**POLICY["Statement"][0], "Sid": "other"}]}
 LIFECYCLE = json.dumps(
     {
         "rules": [

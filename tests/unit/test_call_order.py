@@ -15,8 +15,8 @@ import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.s3 import StrictS3
 from tests.support.strict import ACCOUNT, MARKED, OWNED, Killed, Purge
+from tests.support.strict_s3 import StrictS3
 
 FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
 REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges"}

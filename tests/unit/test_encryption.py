@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.ecr import StrictEcr
-from sandbox.kms import StrictKms
 from tests.support.strict import ACCOUNT, REGION, Wire
+from tests.support.strict_kms import StrictKms
 
 NAME = {"RepositoryName": "app"}
 KEYS = f"arn:aws:kms:{REGION}:{ACCOUNT}:"

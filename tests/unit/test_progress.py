@@ -14,8 +14,8 @@ from awstut_ecr_autopurgerepository.deletion import call
 from awstut_ecr_autopurgerepository.deletion.progress import MANY_IMAGES, MANY_WHEN_THROTTLED
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.s3 import StrictS3
 from tests.support.strict import MARKED, Purge
+from tests.support.strict_s3 import StrictS3
 
 IN_PROGRESS, SUCCESS = OperationStatus.IN_PROGRESS, OperationStatus.SUCCESS
 FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from sandbox.ecr import StrictEcr
-from sandbox.kms import StrictKms
 from tests.support.samples import EVERYTHING, LIFECYCLE, OTHER_POLICY, POLICY, policies_of, put_tag, tags_of
 from tests.support.strict import STACK, Killed, Wire
+from tests.support.strict_kms import StrictKms
 from tests.unit.test_take_over import WRITES
 from tests.unit.test_update import UPDATES
 

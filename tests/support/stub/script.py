@@ -13,7 +13,7 @@ from sandbox.driver.operation import Driver, Operation
 from sandbox.driver.request import Caller, Json
 from sandbox.driver.schema import Schema
 from sandbox.driver.settings import Settings
-from sandbox.stub import SCHEMA
+from tests.support.stub import SCHEMA
 
 Answer = Json | Callable[[Json], Json]
 MODEL = {"Name": "app", "Size": 3}
