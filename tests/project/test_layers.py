@@ -48,6 +48,16 @@ def imports(path: Path) -> Iterator[str]:
             yield "." * node.level + (node.module or "")
 
 
+def test_ministack_is_imported_by_the_module_of_its_private_names_only() -> None:
+    importing = [
+        str(path.relative_to(ROOT))
+        for folder in ("benchmarks", "demo", "sandbox", "scripts", "src", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if any(name.split(".")[0] == "ministack" for name in imports(path))
+    ]
+    assert importing == ["sandbox/gateway/ministack.py", "tests/sandbox/ministack_names.py"]
+
+
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
 def test_rules_import_the_standard_library_and_rules_only(path: Path) -> None:
     foreign = [
