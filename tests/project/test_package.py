@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.server import start_sandbox
-from tests.support.project_copy import ROOT
+from tests.support.project_copy import PACKAGE, ROOT
 from tests.support.stub import SCHEMA
 
-PACKAGE = "awstut_ecr_autopurgerepository"
 LAMBDA_PYTHON = (3, 12)
 OTHER_PYTHONS = ("3.12", "3.13")
 OLDEST_BOTOCORE = (1, 41)  # the first whose ECR model has imageStatus

@@ -11,9 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from tests.support.project_copy import ROOT
+from tests.support.project_copy import PACKAGE, ROOT
 
-PACKAGE = "awstut_ecr_autopurgerepository"
 SOURCE = ROOT / "src" / PACKAGE
 SOURCES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "models.py")
 GUIDE = (ROOT / "guides" / "troubleshooting.md").read_text(encoding="utf-8")

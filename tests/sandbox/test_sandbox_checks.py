@@ -9,12 +9,6 @@ from sandbox.driver.failures import HandlerError, InvalidPropertiesError
 from sandbox.driver.request import Json
 from tests.support.stub.script import DONE, MODEL, Bench, Script, in_progress
 
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 # --- properties are checked before any handler is called
 
 

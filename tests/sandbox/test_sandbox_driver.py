@@ -17,11 +17,6 @@ from tests.support.stub import SCHEMA
 from tests.support.stub.script import DONE, MODEL, Bench, Script, failed, in_progress
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 @contextmanager
 def blocked() -> Iterator[Callable[[Json], Json]]:
     """A handler that does not answer before the block is left."""
@@ -167,7 +162,9 @@ def test_other_codes_are_not_retried(bench: Bench) -> None:
 
 
 def test_delete_of_what_is_gone_succeeds(bench: Bench) -> None:
-    operations.delete(bench.operation(Script(DELETE=[failed("NotFound")])), "app", {})
+    script = Script(DELETE=[failed("NotFound")])
+    operations.delete(bench.operation(script), "app", {})
+    assert [event["action"] for event in script.events] == ["DELETE"]
 
 
 def test_a_crash_is_an_internal_failure(bench: Bench) -> None:

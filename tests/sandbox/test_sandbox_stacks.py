@@ -28,13 +28,6 @@ def template(properties: Json, kind: str = TYPE_NAME, **policies: Any) -> Json:
     return one_resource(kind, properties, ("Arn", "Inner.Count"), "Thing", **policies)
 
 
-@pytest.fixture
-def stack(box: Sandbox) -> Iterator[Stack]:
-    box.control.settings(callback_delay_cap_seconds=0.01, retry_delay_seconds=0.01)
-    yield Stack(box, logical_id="Thing")
-    box.control.reset_settings()
-
-
 def name() -> str:
     return unique_name("thing")
 

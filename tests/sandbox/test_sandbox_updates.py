@@ -29,13 +29,6 @@ def box() -> Iterator[Sandbox]:
         yield box
 
 
-@pytest.fixture
-def stack(box: Sandbox) -> Iterator[Stack]:
-    box.control.settings(callback_delay_cap_seconds=0.01, retry_delay_seconds=0.01)
-    yield Stack(box, logical_id="Thing")
-    box.control.reset_settings()
-
-
 def template(kind: str = TYPE_NAME, size: int = 3, **properties: Any) -> Json:
     return one_resource(kind, {"Name": unique_name("thing"), "Size": size, **properties}, (), "Thing")
 

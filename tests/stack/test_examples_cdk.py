@@ -14,12 +14,11 @@ import pytest
 
 from sandbox.server import Sandbox
 from tests.stack.support import holds
-from tests.support.project_copy import ROOT, SCHEMA_NAME
+from tests.support.project_copy import ROOT, SCHEMA_NAME, TYPE_NAME
 from tests.support.stack import Stack
 
 EXAMPLES = ROOT / "examples" / "cdk"
 TOOLS = ROOT / ".venv" / "cdk"
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Json = dict[str, Any]
 
 # The app as it is, and before it what the construct has to refuse: each start of the CDK takes seconds.

@@ -14,11 +14,11 @@ from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
 from tests.stack.support import IMAGES, Template, blocks, holds, read, type_in
+from tests.support.project_copy import TYPE_NAME
 from tests.support.samples import POLICY
 from tests.support.stack import Stack
 
 Json = dict[str, Any]
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 TUTORIAL = ROOT / "demo" / "tutorial.yaml"
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from sandbox.server import Sandbox
 from tests.stack.support import IMAGES, Template, holds, read, run_command_in
+from tests.support.project_copy import TYPE_NAME
 from tests.support.stack import Stack
 
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Json = dict[str, Any]
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from sandbox.server import Sandbox
 from tests.stack.support import IMAGES, Template, holds, read, user_tags
+from tests.support.project_copy import TYPE_NAME
 from tests.support.samples import POLICY
 from tests.support.stack import Stack
 
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Json = dict[str, Any]
 
 

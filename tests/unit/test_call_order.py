@@ -15,11 +15,9 @@ import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
 from sandbox.ecr import StrictEcr, VirtualClock
+from tests.support.samples import FREEZE, REPORTED
 from tests.support.strict import ACCOUNT, MARKED, OWNED, Killed, Purge
 from tests.support.strict_s3 import StrictS3
-
-FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
-REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges"}
 
 
 @dataclass

@@ -13,7 +13,6 @@ from awstut_ecr_autopurgerepository.rules.reserved_tags import read_tags, write_
 from awstut_ecr_autopurgerepository.rules.settings import Settings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-ARN = "arn:aws:ecr:eu-west-1:123456789012:repository/app"
 NONE = AccountRules()
 
 
