@@ -15,8 +15,9 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 from awstut_ecr_autopurgerepository import handlers
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock
-from tests.faults.support import CALLS, SUCCESS, Filled, in_gap
+from tests.faults.support import SUCCESS, Filled, in_gap
 from tests.support.direct_client import direct_client
+from tests.support.samples import CALLS
 from tests.support.strict import CREDENTIALS, Killed, Purge, Wire
 from tests.support.virtual import VirtualPool
 

@@ -18,7 +18,11 @@ from tests.support.project_copy import ROOT
 SOURCE = ROOT / "src" / "awstut_ecr_autopurgerepository"
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "models.py")
 RULES = sorted((SOURCE / "rules").glob("*.py"))
-SECTIONS = {cls.__name__: cls for cls in vars(state).values() if is_dataclass(cls) and cls.__module__ == state.__name__}
+SECTIONS = {
+    cls.__name__: cls
+    for cls in vars(state).values()
+    if isinstance(cls, type) and is_dataclass(cls) and cls.__module__ == state.__name__
+}
 # Which module asks the section to change, by its class.
 OWNERS = {
     "Identity": {"look"},

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def find_python(version: str) -> str | None:
     return None
 
 
-def imported_by(python: str, package: Package) -> dict[str, object]:
+def imported_by(python: str, package: Package) -> dict[str, Any]:
     """What the code says of itself when `python`, without any packages of its own, imports it."""
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
@@ -93,7 +94,7 @@ def imported_by(python: str, package: Package) -> dict[str, object]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    answer: dict[str, object] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 

@@ -83,7 +83,7 @@ def resolved(placeholder: ast.FormattedValue, module: ModuleType) -> str:
     if not isinstance(value, str | int):
         return ELLIPSIS
     [spec] = placeholder.format_spec.values if isinstance(placeholder.format_spec, ast.JoinedStr) else [None]
-    return format(value, spec.value if isinstance(spec, ast.Constant) else "")
+    return format(value, str(spec.value) if isinstance(spec, ast.Constant) else "")
 
 
 def texts(path: Path) -> Iterator[str]:

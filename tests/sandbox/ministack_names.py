@@ -8,6 +8,7 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from sandbox.environment import ACCOUNT, REGION
 from sandbox.gateway.ministack import key_arn, role_age
 
 
-def parameters(function: object) -> list[str]:
+def parameters(function: Callable[..., Any]) -> list[str]:
     return list(inspect.signature(function).parameters)
 
 

@@ -209,7 +209,12 @@ def test_a_slow_read_fails_and_is_not_repeated(bench: Bench) -> None:
 
 def test_what_a_late_copy_answered_is_noted(bench: Bench) -> None:
     bench.settings.call_seconds = 0.02
-    script = Script(DELETE=[lambda _: time.sleep(0.1) or {"status": "SUCCESS"}, {"status": "SUCCESS"}])
+
+    def late(_: Json) -> Json:
+        time.sleep(0.1)
+        return {"status": "SUCCESS"}
+
+    script = Script(DELETE=[late, {"status": "SUCCESS"}])
     operations.delete(bench.operation(script), "app", {})
     script.pool.shutdown(wait=True)
     assert [entry["status"] for entry in bench.journal.entries({"timed_out": True})] == ["SUCCESS"]

@@ -17,7 +17,7 @@ from tests.support.direct_client import direct_client
 from tests.support.strict import MARKED
 
 Json = dict[str, Any]
-ONCE = {"retries": {"mode": "standard", "total_max_attempts": 1}}
+ONCE: dict[str, Any] = {"retries": {"mode": "standard", "total_max_attempts": 1}}
 
 
 @contextmanager

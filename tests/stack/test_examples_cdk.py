@@ -86,7 +86,8 @@ def typescript_template(tools: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def our_resource(template: Json) -> Json:
-    [resource] = [each for each in template["Resources"].values() if each["Type"] == TYPE_NAME]
+    resources: list[Json] = list(template["Resources"].values())
+    [resource] = [each for each in resources if each["Type"] == TYPE_NAME]
     return resource
 
 

@@ -30,7 +30,7 @@ class World:
     delete: Purge
     names: list[str]
 
-    def slices(self, **owner: str | None) -> ProgressEvent:
+    def slices(self, **owner: Any) -> ProgressEvent:
         """Delete to the end. Returns the last answer."""
         for event in self.delete.slices(**owner):
             if event.status is OperationStatus.IN_PROGRESS:

@@ -40,7 +40,7 @@ AFTER = NAME | {
     "PurgeReport": {"BucketName": "audit"},
 }
 # Every setting changes, and both ways: what one lacks, the other has.
-SHAPES = {
+SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "all changed": (BEFORE, AFTER),
     "all changed back": (AFTER, BEFORE),
     "all removed": (BEFORE, NAME),
