@@ -16,7 +16,7 @@ check: setup lint types  ## before a commit: format, lint, types, and the unit t
 	python -m pytest tests/unit --numprocesses auto --dist worksteal
 
 demo: setup  ## register the type in a local AWS, use it, and see what it does; LATE=2: on an ECR that is 2 s late
-	@LATE=$(LATE) python -m sandbox.demo
+	@LATE=$(LATE) python -m demo
 
 sandbox: setup  ## start the local AWS, print the exports for another terminal, stop on Ctrl-C
 	@exec .venv/sandbox/bin/python -m sandbox
@@ -24,9 +24,10 @@ sandbox: setup  ## start the local AWS, print the exports for another terminal, 
 bench: setup  ## measure every way to empty a repository, write benchmarks/RESULTS.md; LATENCY=0.2: seconds a call
 	@PYTHONPATH=src python -m benchmarks $(if $(LATENCY),--latency $(LATENCY))
 
-lint: setup  ## ruff; bandit on what goes to Lambda
+lint: setup  ## ruff; which part may import which; bandit on what goes to Lambda
 	ruff check .
 	ruff format --check .
+	PYTHONPATH=src lint-imports --no-cache --no-logo
 	bandit --quiet --recursive src
 
 audit: setup  ## look for known vulnerabilities in what goes to Lambda; asks PyPI
@@ -64,4 +65,4 @@ lock: setup  ## pin the requirements anew, from the .in files
 		examples/cdk/python/requirements.in --output-file examples/cdk/python/requirements.txt
 
 clean:  ## remove what the targets made
-	rm -rf .venv build *.zip rpdk.log* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.zip rpdk.log* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

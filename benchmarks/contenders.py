@@ -33,7 +33,7 @@ class Contender:
 def _tutorial(client: ECRClient, name: str) -> None:
     images = client.list_images(repositoryName=name)["imageIds"]
     if images:
-        client.batch_delete_image(repositoryName=name, imageIds=images)  # type: ignore[arg-type]
+        client.batch_delete_image(repositoryName=name, imageIds=images)
 
 
 def _cdk(client: ECRClient, name: str) -> None:
@@ -48,7 +48,7 @@ def _cdk(client: ECRClient, name: str) -> None:
         untagged = [each for each in page["imageIds"] if "imageTag" not in each]
         for images in (tagged, untagged):
             if images:
-                client.batch_delete_image(repositoryName=name, imageIds=images)  # type: ignore[arg-type]
+                client.batch_delete_image(repositoryName=name, imageIds=images)
         if "nextToken" not in page or not page["imageIds"]:
             return
         place = {"nextToken": page["nextToken"]}
@@ -80,7 +80,7 @@ CONTENDERS: dict[str, Contender] = {
         "custom resource of tutorials",
         "Lists one page (100 rows), deletes it in one call, does not look at failures; CloudFormation then deletes the "
         "repository, without force.",
-        "the function in sandbox/demo/tutorial.yaml, which `make demo` runs",
+        "the function in demo/tutorial.yaml, which `make demo` runs",
         _tutorial,
         attempts=5,
     ),

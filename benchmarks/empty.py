@@ -21,15 +21,18 @@ straight = Resource(TYPE_NAME, ResourceModel)
 
 
 @empty.handler(Action.READ)
-def read_nothing(session: SessionProxy, request: ResourceHandlerRequest, _context: Any) -> ProgressEvent:
+def read_nothing(session: SessionProxy | None, request: ResourceHandlerRequest, _context: Any) -> ProgressEvent:
     """Make the client, and answer."""
+    assert session is not None
     session.client("ecr", config=_CONFIG)
     return ProgressEvent(status=OperationStatus.SUCCESS, resourceModel=request.desiredResourceState)
 
 
 @straight.handler(Action.READ)
-def read_straight(session: SessionProxy, request: ResourceHandlerRequest, _context: Any) -> ProgressEvent:
+def read_straight(session: SessionProxy | None, request: ResourceHandlerRequest, _context: Any) -> ProgressEvent:
     """Make the calls, and answer."""
+    assert session is not None
+    assert request.desiredResourceState is not None
     ecr: Any = session.client("ecr", config=_CONFIG)
     name = request.desiredResourceState.RepositoryName
     description = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]

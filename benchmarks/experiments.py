@@ -22,7 +22,7 @@ from benchmarks.cases import CASES, NAME, prepare
 from benchmarks.contenders import OUR_DEFAULT, OURS
 from benchmarks.races import Race, hold, strict_ecr
 from sandbox.ecr import VirtualClock
-from sandbox.virtual import VirtualPool
+from tests.support.virtual import VirtualPool
 
 _NO_END = 1e9  # seconds: no slices
 _OVERLAP_CASES = ("10,000 images", "3,300 two-architecture builds", "latest re-pushed 500 times")

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 ACCOUNT, REGION, NAME = "123456789012", "eu-west-1", "app"
 
@@ -74,7 +75,7 @@ def entry_point(which: str) -> Callable[..., dict[str, Any]]:
     if which == "ours":
         from awstut_ecr_autopurgerepository.handlers import resource as ours
 
-        return ours  # type: ignore[return-value]
+        return ours
     from benchmarks import empty
 
     return getattr(empty, which)  # type: ignore[no-any-return]
@@ -98,7 +99,8 @@ def read_often(times: int = 300) -> dict[str, Any]:
 
     whole = [_milliseconds(entry_point("ours")) for _ in range(30)]
     client = boto3.client("ecr", aws_access_key_id="key", aws_secret_access_key="secret")
-    library._get_boto_session = lambda *_: SimpleNamespace(client=lambda *_, **__: client)
+    session = SimpleNamespace(client=lambda *_, **__: client)
+    mock.patch.object(library, "_get_boto_session", return_value=session).start()
     milliseconds: dict[str, list[float]] = {"ours": [], "straight": []}
     entries = {which: entry_point(which) for which in milliseconds}
     for _ in range(times):
@@ -122,7 +124,12 @@ def main() -> None:
     sys.path[:0] = [code, str(root)]
     os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": REGION, "AWS_CONFIG_FILE": os.devnull}
     began = time.perf_counter()
-    seen = {"purge": purge, "read-once": read_once, "read-often": read_often}[what](*arguments)
+    measures: dict[str, Callable[..., dict[str, Any]]] = {
+        "purge": purge,
+        "read-once": read_once,
+        "read-often": read_often,
+    }
+    seen = measures[what](*arguments)
     print(json.dumps({**seen, "seconds": round(time.perf_counter() - began, 3), **usage()}), flush=True)
     os._exit(0)  # ending is not what is measured
 

@@ -62,7 +62,7 @@ def _left_plot(figures: Figures) -> str:
 
 
 def _seconds_plot(figures: Figures) -> str:
-    series = {
+    series: dict[str, dict[float, float]] = {
         _SHORT[each]: {size: pick(figures, each, case)["seconds"] for case, size in _SIZES.items()}
         for each in ("hundreds", "cdk", OUR_DEFAULT, "force")
     }

@@ -52,7 +52,8 @@ def allowed_seconds(figures: Figures, result: Any) -> float:
     assumed = figures["assumptions"]
     by_rate = (result["least"] - assumed["burst"]) / assumed["calls_a_second"]
     unthrottled: float = pick(figures, result["contender"], result["case"])["seconds"]
-    return max(by_rate, unthrottled)
+    seconds: float = max(by_rate, unthrottled)
+    return seconds
 
 
 def all_targets(figures: Figures) -> list[Target]:
@@ -85,7 +86,8 @@ def _calls(figures: Figures, what: str, cases: Iterable[str], limit: float) -> T
 def best_client_seconds(figures: Figures, case: str) -> float:
     """The time of the quickest of the others that empties the repository without force."""
     clients = [pick(figures, name, case) for name, each in CONTENDERS.items() if not each.force]
-    return min(each["seconds"] for each in clients if not each["left"])
+    quickest: float = min(each["seconds"] for each in clients if not each["left"])
+    return quickest
 
 
 def _processes(figures: Figures) -> Iterator[Target]:

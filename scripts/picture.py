@@ -14,7 +14,7 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sandbox.demo.__main__ import run  # noqa: E402
+from demo.__main__ import run  # noqa: E402
 
 TARGET = ROOT / "guides" / "images" / "demo.svg"
 WIDTH = 110  # characters

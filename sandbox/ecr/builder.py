@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.ecr.model import INDEX, MANIFEST, EcrError, Image, digest_of
-
-if TYPE_CHECKING:
-    from sandbox.ecr.service import StrictEcr
+from sandbox.ecr.errors import EcrError
+from sandbox.ecr.image import INDEX, MANIFEST, Image, digest_of
+from sandbox.ecr.state import RegistryState
 
 _DAY = 86_400.0
 
@@ -16,7 +15,7 @@ _DAY = 86_400.0
 class RepositoryBuilder:
     """Pushes images without a call being counted. Times are given in days before now."""
 
-    def __init__(self, ecr: StrictEcr, name: str, tags: dict[str, str] | None = None) -> None:
+    def __init__(self, ecr: RegistryState, name: str, tags: dict[str, str] | None = None) -> None:
         self._ecr = ecr
         if name not in ecr.repositories:
             ecr.make_repository(name, {"encryptionType": "AES256"})

@@ -6,60 +6,37 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from sandbox.ecr.model import EcrError
-from sandbox.raw import Raw
+from sandbox import in_process
+from sandbox.connections import InProcess
+from sandbox.ecr.errors import EcrError
+from sandbox.ecr.service import Authorize, EcrService
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
-    from sandbox.ecr.service import Authorize, StrictEcr
 
-
-@functools.cache
-def _session() -> botocore.session.Session:
-    """One session for all clients, as it keeps the service's model, which takes long to read."""
-    return botocore.session.Session()
-
-
-def make_client(ecr: StrictEcr, **chosen: Any) -> ECRClient:
+def make_client(ecr: EcrService, **chosen: Any) -> ECRClient:
     """A client with made-up credentials."""
-    credentials = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "aws_session_token": "token"}
-    made: Any = _session().create_client("ecr", **({"region_name": ecr.region} | credentials | chosen))
-    client: ECRClient = made
-    connect(ecr, client)
+    client: ECRClient = in_process.make_client("ecr", ecr.region, functools.partial(_answer, ecr), **chosen)
     return client
 
 
-def connect(ecr: StrictEcr, client: ECRClient) -> None:
+def connect(ecr: EcrService, client: ECRClient) -> None:
     """Answer what a client sends."""
-
-    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        return _answer(ecr, request)
-
-    events: Any = client.meta.events  # its type knows no answers
-    events.register("before-send.ecr.*", answer)
+    in_process.connect(client, "ecr", functools.partial(_answer, ecr))
 
 
-def _answer(ecr: StrictEcr, request: AWSPreparedRequest) -> AWSResponse:
-    target = request.headers["X-Amz-Target"]
-    operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
-    drop = ecr.faults.take_drop(operation)
-    if drop == "before":
-        raise ConnectionClosedError(endpoint_url=request.url)
-    status, body = serve_json(ecr, operation, request.body, ecr.authorize)
-    if drop == "after":
-        raise ConnectionClosedError(endpoint_url=request.url)
-    if drop == "slow":
-        raise ReadTimeoutError(endpoint_url=request.url)
-    headers: Any = {"content-type": "application/x-amz-json-1.1", "x-amzn-requestid": f"request-{len(ecr.call_log)}"}
-    return AWSResponse(request.url, status, headers, Raw(body))
+def _answer(ecr: EcrService, request: AWSPreparedRequest) -> AWSResponse:
+    operation = in_process.operation_of(request)
+    with ecr.faults.connection(operation, InProcess(request.url)):
+        status, body = serve_json(ecr, operation, request.body, ecr.authorize)
+    headers = {"content-type": "application/x-amz-json-1.1", "x-amzn-requestid": f"request-{len(ecr.call_log)}"}
+    return in_process.response(request, status, headers, body)
 
 
-def serve_json(ecr: StrictEcr, operation: str, body: Any, authorize: Authorize | None = None) -> tuple[int, bytes]:
+def serve_json(ecr: EcrService, operation: str, body: Any, authorize: Authorize | None = None) -> tuple[int, bytes]:
     """Status and body for a request of the JSON API."""
     try:
         answer = ecr.serve(operation, json.loads(body or b"{}"), authorize)

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NoReturn, Protocol
 
 from sandbox.ecr.clock import Clock
-from sandbox.ecr.model import EcrError
+from sandbox.ecr.errors import EcrError
 from sandbox.ecr.policy_texts import SHORT
+
+
+class Drop(Enum):
+    """What becomes of a call's connection."""
+
+    BEFORE = auto()  # it is lost before any work is done
+    AFTER = auto()  # the work is done, and the answer is lost
+    SLOW = auto()  # the work is done, and the answer comes too late
+
+
+class Transport(Protocol):
+    """How a client notices it; see `sandbox.connections`."""
+
+    def lose(self) -> NoReturn: ...
+
+    def delay(self) -> None: ...
 
 
 @dataclass
@@ -50,7 +69,7 @@ class Faults:
     refuse_any_status: bool = False
     _bucket: _Bucket | None = None
     _next_errors: dict[str, list[EcrError]] = field(default_factory=lambda: defaultdict(list))
-    _drops: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _drops: dict[str, list[Drop]] = field(default_factory=lambda: defaultdict(list))
     _counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def clear(self) -> None:
@@ -71,15 +90,15 @@ class Faults:
 
     def drop_before(self, operation: str, times: int = 1) -> None:
         """Drop the connection of the next calls before any work is done."""
-        self._drops[operation] += ["before"] * times
+        self._drops[operation] += [Drop.BEFORE] * times
 
     def drop_after(self, operation: str, times: int = 1) -> None:
         """Drop the connection of the next calls when the work is done: the answer is lost."""
-        self._drops[operation] += ["after"] * times
+        self._drops[operation] += [Drop.AFTER] * times
 
     def slow(self, operation: str, times: int = 1) -> None:
         """Let the next calls do their work, and answer too late."""
-        self._drops[operation] += ["slow"] * times
+        self._drops[operation] += [Drop.SLOW] * times
 
     # What the service asks:
 
@@ -87,9 +106,21 @@ class Faults:
         """How long a call takes."""
         return self.latency.get(operation, self.latency.get("*", 0.0))
 
-    def take_drop(self, operation: str) -> str | None:
-        """What becomes of this call's connection."""
-        return self._drops[operation].pop(0) if self._drops[operation] else None
+    @contextmanager
+    def connection(self, operation: str, transport: Transport) -> Iterator[None]:
+        """Work on a call in this block; its connection can break before that, or after it. An EcrError is an answer."""
+        drop = self._drops[operation].pop(0) if self._drops[operation] else None
+        if drop is Drop.BEFORE:
+            transport.lose()
+        try:
+            yield
+        except EcrError:
+            if drop is None:
+                raise
+        if drop is Drop.AFTER:
+            transport.lose()
+        if drop is Drop.SLOW:
+            transport.delay()
 
     def image_failure(self, digest: str) -> tuple[str, str] | None:
         """Why this image can't be deleted now."""

@@ -7,19 +7,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.connections import ConnectionDroppedError, OverHttp
 from sandbox.ecr.client import serve_json
+from sandbox.ecr.service import EcrService
 from sandbox.environment import HOST
 
-if TYPE_CHECKING:
-    from sandbox.ecr.service import StrictEcr
-
-_SLOW_SECONDS = 15  # longer than the read timeout of the handlers' clients
 _TARGET = "AmazonEC2ContainerRegistry_V20150921."
 
 
@@ -30,7 +27,7 @@ class _Server(ThreadingHTTPServer):
         """A client that was killed is no error."""
 
 
-def _handler_of(ecr: StrictEcr) -> type[BaseHTTPRequestHandler]:
+def _handler_of(ecr: EcrService) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -43,13 +40,12 @@ def _handler_of(ecr: StrictEcr) -> type[BaseHTTPRequestHandler]:
                 self.send_error(404)
                 return
             operation = target.removeprefix(_TARGET)
-            drop = ecr.faults.take_drop(operation)
-            status, answer = (0, b"") if drop == "before" else serve_json(ecr, operation, body)
-            if drop in ("before", "after"):
+            try:
+                with ecr.faults.connection(operation, OverHttp()):
+                    status, answer = serve_json(ecr, operation, body)
+            except ConnectionDroppedError:
                 self.close_connection = True
                 return
-            if drop == "slow":
-                time.sleep(_SLOW_SECONDS)
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(answer)))
@@ -63,7 +59,7 @@ def _handler_of(ecr: StrictEcr) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serve(ecr: StrictEcr) -> Iterator[str]:
+def serve(ecr: EcrService) -> Iterator[str]:
     """Answer requests until the block is left; the block gets the URL."""
     server = _Server((HOST, 0), _handler_of(ecr))
     server.daemon_threads = True

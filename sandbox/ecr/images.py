@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.ecr import paging
-from sandbox.ecr.model import TAG, EcrError, Image, Repository, invalid
-
-if TYPE_CHECKING:
-    from sandbox.ecr.service import StrictEcr
-
-Parameters = dict[str, Any]
+from sandbox.ecr.errors import EcrError, invalid
+from sandbox.ecr.image import TAG, Image
+from sandbox.ecr.repository import Repository
+from sandbox.ecr.state import Parameters, RegistryState
 
 LARGEST_BATCH = 100
 _BAD_DIGEST = "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"
@@ -20,7 +18,7 @@ _BAD_TAG = "Invalid request parameters: image tag should satisfy the regex '[a-z
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def _filtered(ecr: StrictEcr, repository: Repository, parameters: Parameters, scope: str) -> Iterator[Image]:
+def _filtered(ecr: RegistryState, repository: Repository, parameters: Parameters, scope: str) -> Iterator[Image]:
     """Images from where the page begins, of the status and with or without tags as asked for."""
     chosen = parameters.get("filter", {})
     status = _status(ecr, parameters)
@@ -33,7 +31,7 @@ def _filtered(ecr: StrictEcr, repository: Repository, parameters: Parameters, sc
             yield image
 
 
-def _status(ecr: StrictEcr, parameters: Parameters) -> str:
+def _status(ecr: RegistryState, parameters: Parameters) -> str:
     status: str = parameters.get("filter", {}).get("imageStatus", "ACTIVE")
     if status == "ANY" and ecr.faults.refuse_any_status:
         raise invalid(
@@ -43,7 +41,7 @@ def _status(ecr: StrictEcr, parameters: Parameters) -> str:
     return status
 
 
-def list_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def list_images(ecr: RegistryState, parameters: Parameters) -> Parameters:
     """One row for each tag; one for an image without tags."""
     repository = ecr.find_to_read(parameters)
     size = paging.page_size(parameters)
@@ -68,7 +66,7 @@ def list_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     return {**answer, "nextToken": token} if token else answer
 
 
-def describe_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def describe_images(ecr: RegistryState, parameters: Parameters) -> Parameters:
     """One record for each image."""
     repository = ecr.find_to_read(parameters)
     if "imageIds" in parameters:
@@ -85,7 +83,7 @@ def describe_images(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     return {**answer, "nextToken": token} if token else answer
 
 
-def _described(ecr: StrictEcr, repository: Repository, image_id: dict[str, str]) -> Image:
+def _described(ecr: RegistryState, repository: Repository, image_id: dict[str, str]) -> Image:
     """An image by its id, or one that is deleted and still described. Raises EcrError where there is none."""
     digest = image_id.get("imageDigest", "")
     if repository.images.by_digest(digest) is None:
@@ -130,7 +128,7 @@ def _look_up(repository: Repository, image_id: dict[str, str]) -> tuple[Image | 
     return image, "", ""
 
 
-def batch_delete_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def batch_delete_image(ecr: RegistryState, parameters: Parameters) -> Parameters:
     """Delete by digest (the image with all its tags) or by tag (the tag; with the last one, the image).
 
     References are judged as they were when the call came in: a child is refused though its index goes in the same call.
@@ -160,7 +158,7 @@ def batch_delete_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
 
 
 def _delete_one(
-    ecr: StrictEcr,
+    ecr: RegistryState,
     repository: Repository,
     image_id: dict[str, str],
     referenced: set[str],
@@ -190,7 +188,7 @@ def _delete_one(
     return None
 
 
-def batch_get_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def batch_get_image(ecr: RegistryState, parameters: Parameters) -> Parameters:
     """Manifests; it counts as a pull."""
     repository = ecr.find(parameters)
     if not 1 <= len(parameters["imageIds"]) <= LARGEST_BATCH:
@@ -215,7 +213,7 @@ def batch_get_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     return {"images": images, "failures": failures}
 
 
-def update_image_storage_class(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def update_image_storage_class(ecr: RegistryState, parameters: Parameters) -> Parameters:
     """Archive an image, or begin to restore it: until ``finish_restoring`` it is ACTIVATING."""
     repository = ecr.find(parameters)
     image = _named(repository, parameters["imageId"])
@@ -234,7 +232,7 @@ def update_image_storage_class(ecr: StrictEcr, parameters: Parameters) -> Parame
     }
 
 
-def get_authorization_token(ecr: StrictEcr, _parameters: Parameters) -> Parameters:
+def get_authorization_token(ecr: RegistryState, _parameters: Parameters) -> Parameters:
     """A token for docker login: AWS:password."""
     return {
         "authorizationData": [

@@ -17,7 +17,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sandbox.ecr.clock import Clock
-from sandbox.ecr.model import Image, Images, Repository, invalid
+from sandbox.ecr.errors import invalid
+from sandbox.ecr.image import Image, Images
+from sandbox.ecr.repository import Repository
 from sandbox.ecr.traces import DeletedImages, Traces
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from sandbox.ecr.model import invalid
+from sandbox.ecr.errors import invalid
 
 T = TypeVar("T")
 

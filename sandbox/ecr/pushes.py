@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.ecr.model import INDEXES, MANIFEST, TAG, EcrError, Image, Repository, digest_of, invalid
-
-if TYPE_CHECKING:
-    from sandbox.ecr.service import StrictEcr
-
-Parameters = dict[str, Any]
+from sandbox.ecr.errors import EcrError, invalid
+from sandbox.ecr.image import INDEXES, MANIFEST, TAG, Image, digest_of
+from sandbox.ecr.repository import Repository
+from sandbox.ecr.state import Parameters, RegistryState
 
 
-def put_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def put_image(ecr: RegistryState, parameters: Parameters) -> Parameters:
     """Push a manifest, with a tag or without."""
     repository = ecr.find(parameters)
     ecr.check_policy(repository, "ecr:PutImage")
@@ -38,7 +36,7 @@ def put_image(ecr: StrictEcr, parameters: Parameters) -> Parameters:
 
 
 def store_manifest(
-    ecr: StrictEcr, repository: Repository, content: bytes, media_type: str | None, tag: str | None
+    ecr: RegistryState, repository: Repository, content: bytes, media_type: str | None, tag: str | None
 ) -> Image:
     """Check a manifest as ECR does, and keep it. Raises EcrError."""
     try:
@@ -72,7 +70,7 @@ def store_manifest(
 
 
 def _new_image(
-    ecr: StrictEcr, repository: Repository, manifest: dict[str, Any], content: bytes, media_type: str | None
+    ecr: RegistryState, repository: Repository, manifest: dict[str, Any], content: bytes, media_type: str | None
 ) -> Image:
     kind = manifest.get("mediaType") or media_type or MANIFEST
     children = tuple(each["digest"] for each in manifest.get("manifests", ())) if kind in INDEXES else ()

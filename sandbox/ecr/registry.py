@@ -9,13 +9,12 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from sandbox.ecr.model import EcrError, Image, Repository, digest_of
+from sandbox.ecr.errors import EcrError
+from sandbox.ecr.image import Image, digest_of
 from sandbox.ecr.pushes import store_manifest
-
-if TYPE_CHECKING:
-    from sandbox.ecr.service import StrictEcr
+from sandbox.ecr.repository import Repository
+from sandbox.ecr.state import RegistryState
 
 Answer = tuple[int, dict[str, str], bytes]
 Query = Mapping[str, list[str]]
@@ -30,7 +29,7 @@ _CODES = {
 }
 
 
-def handle(ecr: StrictEcr, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Query) -> Answer:
+def handle(ecr: RegistryState, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Query) -> Answer:
     """Answer one request: status, headers, body."""
     if path in ("/v2", "/v2/"):
         return 200, {"Docker-Distribution-Api-Version": "registry/2.0"}, b"{}"
@@ -60,7 +59,7 @@ def _error(code: str, message: str, status: int) -> Answer:
     return status, {"Content-Type": "application/json"}, body
 
 
-def _upload(ecr: StrictEcr, repository: Repository, method: str, session: str, body: bytes, query: Query) -> Answer:
+def _upload(ecr: RegistryState, repository: Repository, method: str, session: str, body: bytes, query: Query) -> Answer:
     """A layer or configuration, in one piece or many."""
     wanted = query.get("digest", [""])[0]
     if method == "POST":
@@ -94,7 +93,7 @@ def _blob(repository: Repository, method: str, digest: str) -> Answer:
 
 
 def _put_manifest(
-    ecr: StrictEcr, repository: Repository, reference: str, headers: Mapping[str, str], body: bytes
+    ecr: RegistryState, repository: Repository, reference: str, headers: Mapping[str, str], body: bytes
 ) -> Answer:
     ecr.check_policy(repository, "ecr:PutImage")
     digest = digest_of(body)
@@ -112,7 +111,7 @@ def _put_manifest(
     return 201, {"Location": place, "Docker-Content-Digest": digest}, b""
 
 
-def _get_manifest(ecr: StrictEcr, repository: Repository, method: str, reference: str) -> Answer:
+def _get_manifest(ecr: RegistryState, repository: Repository, method: str, reference: str) -> Answer:
     images = repository.images
     image: Image | None = images.by_digest(reference) if ":" in reference else images.by_tag(reference)
     if image is None or image.status != "ACTIVE":

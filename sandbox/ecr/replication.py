@@ -1,26 +1,16 @@
 """Replication of deletes: the configuration of a registry, and the images that its rules delete in other registries.
 
-What PutReplicationConfiguration and DescribeRegistry take and answer is botocore's service model of 1.44.5. Images are
-not copied: a destination holds what is pushed to it.
+Images are not copied: a destination holds what is pushed to it.
 """
 
 from __future__ import annotations
 
-import copy
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from sandbox.ecr.model import EcrError, Repository, invalid
-
-if TYPE_CHECKING:
-    from sandbox.ecr.service import StrictEcr
+from typing import Any, NamedTuple, Protocol
 
 Parameters = dict[str, Any]
-_MOST_RULES = 25
-_MOST_FILTERS = 100
-_MOST_DESTINATIONS = 100
 
 
 class ReplicatedDeletion(NamedTuple):
@@ -44,11 +34,17 @@ class ReplicatedUntagging(NamedTuple):
 Replicated = ReplicatedDeletion | ReplicatedUntagging
 
 
+class Destination(Protocol):
+    """A registry to which deletes are replicated."""
+
+    replication: Replication
+
+
 @dataclass
 class Replication:
     """The replication of one registry. `find` gives the registry of a Region and account, if it is wired."""
 
-    find: Callable[[str, str], StrictEcr | None] = lambda _region, _registry: None
+    find: Callable[[str, str], Destination | None] = lambda _region, _registry: None
     configuration: Parameters = field(default_factory=lambda: {"rules": []})
     deletions: list[ReplicatedDeletion] = field(default_factory=list)
     arrived: deque[Replicated] = field(default_factory=deque)  # from other registries, and not done yet
@@ -80,61 +76,7 @@ class Replication:
             destination.replication.arrived.append(replicated)
 
 
-def describe_registry(ecr: StrictEcr, _parameters: Parameters) -> Parameters:
-    """The account, and the replication configuration; without rules before one was put."""
-    return {"registryId": ecr.account, "replicationConfiguration": copy.deepcopy(ecr.replication.configuration)}
-
-
-def put_replication_configuration(ecr: StrictEcr, parameters: Parameters) -> Parameters:
-    """Replace the whole configuration."""
-    configuration = copy.deepcopy(parameters["replicationConfiguration"])
-    rules = configuration["rules"]
-    if len(rules) > _MOST_RULES:
-        raise invalid(f"Invalid parameter at 'rules' failed to satisfy constraint: 'at most {_MOST_RULES}'")
-    for rule in rules:
-        _check_rule(ecr, rule)
-    ecr.replication.configuration = configuration
-    return {"replicationConfiguration": copy.deepcopy(configuration)}
-
-
-def do_arrived(ecr: StrictEcr) -> None:
-    """Delete what rules of other registries delete here. It is not replicated further."""
-    arrived = ecr.replication.arrived
-    while arrived:
-        replicated = arrived.popleft()
-        repository = ecr.repositories.get(replicated.repository)
-        if repository is not None:
-            _delete(ecr, repository, replicated)
-
-
-def _delete(ecr: StrictEcr, repository: Repository, replicated: Replicated) -> None:
-    images = repository.images
-    if isinstance(replicated, ReplicatedUntagging):
-        image = images.by_tag(replicated.tag)
-        if image is not None and len(image.tags) > 1:
-            images.untag(replicated.tag)
-            return
-    else:
-        image = images.by_digest(replicated.digest)
-    if image is not None:
-        images.remove(image)
-        ecr.note_deletion(repository, image, by_force=False)
-
-
 def _covers(rule: Parameters, repository: str) -> bool:
     """A rule without filters is for all repositories."""
     filters = rule.get("repositoryFilters") or [{"filter": ""}]
     return any(repository.startswith(each["filter"]) for each in filters)
-
-
-def _check_rule(ecr: StrictEcr, rule: Parameters) -> None:
-    if len(rule["destinations"]) > _MOST_DESTINATIONS:
-        raise invalid(f"Invalid parameter at 'destinations': at most {_MOST_DESTINATIONS}")
-    for each in rule["destinations"]:
-        if (each["region"], each["registryId"]) == (ecr.region, ecr.account):
-            raise EcrError("ValidationException", "The registry itself can't be a destination of its replication.")
-    filters = rule.get("repositoryFilters", [])
-    if len(filters) > _MOST_FILTERS or any(each["filterType"] != "PREFIX_MATCH" for each in filters):
-        raise invalid("Invalid parameter at 'repositoryFilters': at most 100, each of the type PREFIX_MATCH")
-    if "deleteReplication" in rule and not isinstance(rule["deleteReplication"].get("enabled"), bool):
-        raise invalid("Invalid parameter at 'deleteReplication.enabled'")

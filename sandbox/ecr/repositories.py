@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.ecr import paging, policy_texts
-from sandbox.ecr.model import EcrError, Repository, invalid
-
-if TYPE_CHECKING:
-    from sandbox.ecr.service import StrictEcr
-
-Parameters = dict[str, Any]
+from sandbox.ecr.errors import EcrError, invalid
+from sandbox.ecr.repository import Repository
+from sandbox.ecr.state import Parameters, RegistryState
 
 _NAME = re.compile(r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG_TEXT = re.compile(r"[\w\s+\-=.:/@]*", re.UNICODE)
@@ -24,7 +21,7 @@ MOST_TAGS = 50
 LONGEST_POLICY = 10_240
 
 
-def create_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def create_repository(ecr: RegistryState, parameters: Parameters) -> Parameters:
     name = parameters["repositoryName"]
     if not 2 <= len(name) <= 256 or not _NAME.fullmatch(name):
         raise invalid(
@@ -47,7 +44,7 @@ def create_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     return {"repository": repository.description()}
 
 
-def _encryption(ecr: StrictEcr, wanted: dict[str, str] | None) -> dict[str, str]:
+def _encryption(ecr: RegistryState, wanted: dict[str, str] | None) -> dict[str, str]:
     if wanted is not None:
         _check_enum("encryptionConfiguration.encryptionType", wanted["encryptionType"], _ENCRYPTION_TYPES)
     if wanted is None or wanted["encryptionType"] == "AES256":
@@ -91,7 +88,7 @@ def _mutability(parameters: Parameters) -> tuple[str, list[dict[str, str]]]:
     return mutability, filters
 
 
-def describe_repositories(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def describe_repositories(ecr: RegistryState, parameters: Parameters) -> Parameters:
     if "repositoryNames" in parameters:
         found = [ecr.find_to_read({"repositoryName": name}) for name in parameters["repositoryNames"]]
         return {"repositories": [each.description() for each in found]}
@@ -103,7 +100,7 @@ def describe_repositories(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     return {**answer, "nextToken": token} if token else answer
 
 
-def delete_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def delete_repository(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
     if not parameters.get("force", False) and ecr.lateness.is_not_empty(repository):
         raise EcrError(
@@ -118,7 +115,7 @@ def delete_repository(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     return {"repository": repository.description()}
 
 
-def put_image_tag_mutability(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def put_image_tag_mutability(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
     repository.mutability, repository.exclusion_filters = _mutability(parameters)
     filters = (
@@ -127,7 +124,7 @@ def put_image_tag_mutability(ecr: StrictEcr, parameters: Parameters) -> Paramete
     return {**_names(repository), "imageTagMutability": repository.mutability, **filters}
 
 
-def put_image_scanning_configuration(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def put_image_scanning_configuration(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
     repository.scan_on_push = parameters["imageScanningConfiguration"].get("scanOnPush", False)
     return {**_names(repository), "imageScanningConfiguration": {"scanOnPush": repository.scan_on_push}}
@@ -140,12 +137,12 @@ def _names(repository: Repository) -> Parameters:
 # Tags
 
 
-def list_tags_for_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def list_tags_for_resource(ecr: RegistryState, parameters: Parameters) -> Parameters:
     tags = ecr.lateness.tags(ecr.find_to_read(ecr.name_in_arn(parameters)))
     return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
-def tag_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def tag_resource(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(ecr.name_in_arn(parameters))
     tags = _checked_tags(repository.tags, parameters["tags"])
     ecr.lateness.note_tags(repository)
@@ -153,7 +150,7 @@ def tag_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     return {}
 
 
-def untag_resource(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def untag_resource(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(ecr.name_in_arn(parameters))
     if any(key.lower().startswith("aws:") for key in parameters["tagKeys"]):
         raise EcrError("InvalidTagParameterException", "aws: prefixed tag key names are not allowed for external use.")
@@ -196,7 +193,7 @@ def _json_object(text: str, message: str) -> dict[str, Any]:
     return value
 
 
-def set_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def set_repository_policy(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
     message = "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
     statements = _json_object(parameters["policyText"], message).get("Statement")
@@ -220,12 +217,12 @@ def set_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     return _policy_answer(ecr, repository, repository.policy)
 
 
-def get_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def get_repository_policy(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find_to_read(parameters)
     return _policy_answer(ecr, repository, ecr.lateness.policy(repository))
 
 
-def _policy_answer(ecr: StrictEcr, repository: Repository, policy: str | None) -> Parameters:
+def _policy_answer(ecr: RegistryState, repository: Repository, policy: str | None) -> Parameters:
     if policy is None:
         raise EcrError(
             "RepositoryPolicyNotFoundException",
@@ -235,7 +232,7 @@ def _policy_answer(ecr: StrictEcr, repository: Repository, policy: str | None) -
     return {**_names(repository), "policyText": policy_texts.normalised(policy, ecr.faults.policy_form)}
 
 
-def delete_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def delete_repository_policy(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
     answer = _policy_answer(ecr, repository, repository.policy)
     ecr.lateness.note_policy(repository)
@@ -243,7 +240,7 @@ def delete_repository_policy(ecr: StrictEcr, parameters: Parameters) -> Paramete
     return answer
 
 
-def put_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def put_lifecycle_policy(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
     text = parameters["lifecyclePolicyText"]
     message = (
@@ -261,12 +258,12 @@ def put_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
     return {**_names(repository), "lifecyclePolicyText": text}
 
 
-def get_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def get_lifecycle_policy(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find_to_read(parameters)
     return _lifecycle_answer(ecr, repository, ecr.lateness.lifecycle(repository))
 
 
-def _lifecycle_answer(ecr: StrictEcr, repository: Repository, lifecycle: str | None) -> Parameters:
+def _lifecycle_answer(ecr: RegistryState, repository: Repository, lifecycle: str | None) -> Parameters:
     if lifecycle is None:
         raise EcrError(
             "LifecyclePolicyNotFoundException",
@@ -276,7 +273,7 @@ def _lifecycle_answer(ecr: StrictEcr, repository: Repository, lifecycle: str | N
     return {**_names(repository), "lifecyclePolicyText": lifecycle}
 
 
-def delete_lifecycle_policy(ecr: StrictEcr, parameters: Parameters) -> Parameters:
+def delete_lifecycle_policy(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
     answer = _lifecycle_answer(ecr, repository, repository.lifecycle)
     repository.lifecycle = None

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from sortedcontainers import SortedDict
 
-if TYPE_CHECKING:
-    from sandbox.ecr.model import Image
+from sandbox.ecr.image import Image
 
 T = TypeVar("T")
 _MOST_CHANGES = 50

@@ -15,11 +15,11 @@ from typing import Any
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
-from sandbox.cloudcontrol import api
 from sandbox.control import PATH
 from sandbox.driver.runtime_api import FunctionError
 from sandbox.gateway import cloudformation, enforcement, images, keys, ministack, native_repository, updates
 from sandbox.gateway.cloud import Cloud
+from sandbox.gateway.cloudcontrol import api
 from sandbox.gateway.commands import Commands, RefusedError
 from sandbox.gateway.types import StackType
 

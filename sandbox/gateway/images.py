@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from typing import Any
 
+from sandbox.connections import ConnectionDroppedError, OverHttp
 from sandbox.ecr import StrictEcr
 from sandbox.ecr.client import serve_json
 from sandbox.ecr.service import Authorize
@@ -15,7 +15,6 @@ from sandbox.gateway import enforcement, ministack
 Place = tuple[str, str]  # account and Region
 DROP_HEADER = "x-sandbox-drop"
 DROPPED: ministack.Response = (200, {DROP_HEADER: "1"}, b"")
-_SLOW_SECONDS = 15  # longer than the read timeout of the handlers' clients
 
 Steps = list[dict[str, Any]]  # a method and its arguments, each
 
@@ -141,14 +140,11 @@ def _set(target: Any, attribute: str, value: Any) -> None:
 
 def _serve(registry: StrictEcr, operation: str, body: bytes, authorize: Authorize | None = None) -> ministack.Response:
     """Answer a call; the gateway drops the connection where the faults ask for it."""
-    drop = registry.faults.take_drop(operation)
-    if drop == "before":
+    try:
+        with registry.faults.connection(operation, OverHttp()):
+            status, answer = serve_json(registry, operation, body, authorize)
+    except ConnectionDroppedError:
         return DROPPED
-    status, answer = serve_json(registry, operation, body, authorize)
-    if drop == "after":
-        return DROPPED
-    if drop == "slow":
-        time.sleep(_SLOW_SECONDS)
     return status, {"Content-Type": "application/x-amz-json-1.1"}, answer
 
 

@@ -8,13 +8,11 @@ caller's permissions; on the key that AWS manages for ECR everybody in the accou
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.ecr.model import EcrError
+from sandbox.ecr.errors import EcrError
+from sandbox.ecr.state import RegistryState
 from sandbox.iam.policies import Check, Policies
-
-if TYPE_CHECKING:
-    from sandbox.ecr import StrictEcr
 
 Parameters = Mapping[str, Any]
 
@@ -23,10 +21,10 @@ _FOR_OLD_REPOSITORY = ("kms:RetireGrant",)
 _OF_REGISTRY = ("DescribeRegistry", "PutReplicationConfiguration")  # permissions that name no repository
 
 
-def authorizer(policies: Policies, principal: str) -> Callable[[StrictEcr, str, Parameters], None]:
+def authorizer(policies: Policies, principal: str) -> Callable[[RegistryState, str, Parameters], None]:
     """What the strict ECR asks before it does a call; it raises EcrError where the policies don't allow it."""
 
-    def authorize(ecr: StrictEcr, operation: str, parameters: Parameters) -> None:
+    def authorize(ecr: RegistryState, operation: str, parameters: Parameters) -> None:
         for check in checks(ecr, operation, parameters):
             decision = policies.decide(check)
             if decision.allowed:
@@ -39,7 +37,7 @@ def authorizer(policies: Policies, principal: str) -> Callable[[StrictEcr, str, 
     return authorize
 
 
-def checks(ecr: StrictEcr, operation: str, parameters: Parameters) -> list[Check]:
+def checks(ecr: RegistryState, operation: str, parameters: Parameters) -> list[Check]:
     """All questions to IAM that a call raises, in their order."""
     arns = ["*"] if operation in _OF_REGISTRY else _resources(ecr, parameters)
     asked = _request_keys(parameters)
@@ -54,7 +52,7 @@ def checks(ecr: StrictEcr, operation: str, parameters: Parameters) -> list[Check
     return found
 
 
-def _resources(ecr: StrictEcr, parameters: Parameters) -> list[str]:
+def _resources(ecr: RegistryState, parameters: Parameters) -> list[str]:
     if "resourceArn" in parameters:
         return [str(parameters["resourceArn"])]
     names = parameters.get("repositoryNames") or [parameters.get("repositoryName", "*")]
@@ -68,26 +66,26 @@ def _request_keys(parameters: Parameters) -> dict[str, str | list[str]]:
     return {**keys, "aws:TagKeys": names} if names else keys
 
 
-def _resource_keys(ecr: StrictEcr, arn: str) -> dict[str, str | list[str]]:
+def _resource_keys(ecr: RegistryState, arn: str) -> dict[str, str | list[str]]:
     name = arn.partition(":repository/")[2]
     repository = ecr.lateness.to_read(name, ecr.repositories.get(name))  # with the tags that are seen by now
     tags = ecr.lateness.tags(repository) if repository else {}
     return {f"{service}:ResourceTag/{name}": value for name, value in tags.items() for service in ("aws", "ecr")}
 
 
-def _key_of_new(ecr: StrictEcr, parameters: Parameters) -> str | None:
+def _key_of_new(ecr: RegistryState, parameters: Parameters) -> str | None:
     asked = parameters.get("encryptionConfiguration") or {}
     return (
         ecr.find_key(asked["kmsKey"]) if "kmsKey" in asked else None
     )  # one that does not exist is refused by the operation itself
 
 
-def _key_of_old(ecr: StrictEcr, parameters: Parameters) -> str | None:
+def _key_of_old(ecr: RegistryState, parameters: Parameters) -> str | None:
     repository = ecr.repositories.get(parameters.get("repositoryName", ""))
     return repository.encryption.get("kmsKey") if repository else None
 
 
-def _key_checks(ecr: StrictEcr, key: str | None, actions: tuple[str, ...]) -> list[Check]:
+def _key_checks(ecr: RegistryState, key: str | None, actions: tuple[str, ...]) -> list[Check]:
     if key is None or key == ecr.kms_keys["alias/aws/ecr"]:
         return []
     context = {"kms:ViaService": f"ecr.{ecr.region}.amazonaws.com"}

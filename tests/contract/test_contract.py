@@ -6,31 +6,21 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.build import ROOT, build_package
-from sandbox.server import Sandbox, start_sandbox
-from tests.support.leaks import leaks
+from sandbox.server import Sandbox
+from tests.support.contract import CLOSING_LINE, TESTS
 from tests.support.roles import HARDENED, REPORTS, make_role
 
-TESTS = 15  # of the CLI's suite, for a type with tags
 INPUT_SETS = 2
-CLOSING_LINE = re.compile(r"^=+ (.*) in [\d.]+s.*=+$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_package(tmp_path_factory.mktemp("package"))
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with start_sandbox() as box:
-        yield box
-        assert leaks(box) == []
 
 
 def run(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str], *options: str) -> None:

@@ -5,24 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from sandbox.build import build_package, copy_project
-from sandbox.server import Sandbox, start_sandbox
-from tests.contract.test_contract import CLOSING_LINE, ROOT, TESTS
-from tests.support.leaks import leaks
+from sandbox.server import Sandbox
+from tests.support.contract import CLOSING_LINE, TESTS
+from tests.support.project_copy import ROOT
 
 SECONDS = 2
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with start_sandbox() as box:
-        yield box
-        assert leaks(box) == []
 
 
 def test_the_contract_tests_pass_where_ecr_is_two_seconds_late_everywhere(box: Sandbox, tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ClientError
 
+from sandbox.connections import InProcess
 from sandbox.ecr import VirtualClock
+from sandbox.ecr.errors import EcrError
 from sandbox.ecr.faults import Faults
-from sandbox.ecr.model import EcrError
 
-_URL = "http://127.0.0.1"
 _CODES = {"ThrottlingException": ("SlowDown", 503), "ServerException": ("InternalError", 500)}
 
 
@@ -36,21 +36,17 @@ class ReportBucket:
     @contextmanager
     def _call(self, operation: str) -> Iterator[None]:
         self.clock.sleep(self.faults.seconds(operation))
-        drop = self.faults.take_drop(operation)
-        if drop == "before":
-            raise ConnectionClosedError(endpoint_url=_URL)
-        try:
-            self.faults.check(operation, "role", "bucket")
-        except EcrError as error:
-            code, status = _CODES.get(error.code, ("AccessDenied", 403))
-            answer: Any = {
-                "Error": {"Code": code, "Message": error.message},
-                "ResponseMetadata": {"HTTPStatusCode": status},
-            }
-            raise ClientError(answer, operation) from error
-        yield
-        if drop:
-            raise (ReadTimeoutError if drop == "slow" else ConnectionClosedError)(endpoint_url=_URL)
+        with self.faults.connection(operation, InProcess()):
+            try:
+                self.faults.check(operation, "role", "bucket")
+            except EcrError as error:
+                code, status = _CODES.get(error.code, ("AccessDenied", 403))
+                answer: Any = {
+                    "Error": {"Code": code, "Message": error.message},
+                    "ResponseMetadata": {"HTTPStatusCode": status},
+                }
+                raise ClientError(answer, operation) from error
+            yield
 
     def put_object(self, Key: str, Body: bytes, IfNoneMatch: str | None = None, **_: Any) -> dict[str, Any]:  # noqa: N803
         with self._call("PutObject"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sandbox.ecr import StrictEcr
-from sandbox.s3 import StrictS3
 from tests.faults.support import WAYS, Filled
-from tests.support.strict import clock, delete, ecr, kms, s3, wire
+from tests.support.direct_client import direct_client
+from tests.support.strict import Purge, clock, delete, ecr, kms, s3, wire
+from tests.support.strict_s3 import StrictS3
 
 __all__ = ["clock", "delete", "ecr", "filled", "kms", "s3", "wire"]
 
@@ -18,3 +19,9 @@ def filled(request: pytest.FixtureRequest, ecr: StrictEcr, s3: StrictS3) -> Fill
     made = Filled(ecr, s3, WAYS[request.param])
     made.fill()
     return made
+
+
+@pytest.fixture
+def quick(ecr: StrictEcr, delete: Purge) -> None:
+    """Deletes call ECR without botocore."""
+    delete.client = direct_client(ecr)

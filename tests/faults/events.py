@@ -63,7 +63,7 @@ configurations = st.one_of(
         ]
     ),
 )
-contexts = st.one_of(st.none(), st.just({}))
+contexts: st.SearchStrategy[Json | None] = st.one_of(st.none(), st.just({}))
 reserved = st.sampled_from(
     [
         *("auto-purge", "deletion-protection", "protect-tags", "protect-pulled-days"),

@@ -13,8 +13,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.project_copy import ROOT
+
 REGION = "eu-west-1"
 
 
@@ -28,7 +30,7 @@ def _shorten_slices(seconds: float) -> None:
     """Let slices end early, so that a test with several of them does not take minutes of the real clock."""
     from awstut_ecr_autopurgerepository.deletion import call
 
-    call.LAST_START_SECONDS = seconds  # type: ignore[misc, assignment]
+    mock.patch.object(call, "LAST_START_SECONDS", seconds).start()
 
 
 def main() -> None:

@@ -33,13 +33,15 @@ from tests.faults.watch import (
     is_protected,
     promise,
 )
+from tests.support.samples import CALLS
 from tests.support.strict import ACCOUNT, OWNED, REGION, STACK, Killed, Purge, run_command_in
 
-OPERATIONS = ("DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository")
-OPERATIONS += ("GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy")
+OPERATIONS = (*CALLS, "GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy")
 # All that can be late for a delete. Tags that come with CreateRepository, and new roles, are matters of creates.
-DELAYS = ("deleted_images", "deleted_index", "emptied_repository", "deleted_repository", "deleted_name")
-DELAYS += ("changed_tags", "changed_policy", "new_repository")
+DELAYS = (
+    *("deleted_images", "deleted_index", "emptied_repository", "deleted_repository", "deleted_name"),
+    *("changed_tags", "changed_policy", "new_repository"),
+)
 STALE = [(operation, Stale.NOT_FOUND) for operation in (*OPERATIONS, "TagResource")]
 STALE += [(operation, Stale.EARLIER_REPOSITORY) for operation in OPERATIONS[:3]]
 STALE += [("GetRepositoryPolicy", each) for each in (Stale.EARLIER_REPOSITORY, Stale.NO_POLICY, Stale.EARLIER_POLICY)]
@@ -64,6 +66,7 @@ REASONS: dict[HandlerErrorCode, tuple[str, ...]] = {
         "yet says that it is not empty",
         "different answers",
         "ECR still lists",
+        "has answered no request",
     ),
     HandlerErrorCode.AccessDenied: ("was denied. Allow it to the role",),
     HandlerErrorCode.InvalidCredentials: ("ExpiredTokenException", "has expired"),
@@ -463,6 +466,7 @@ class Deletes(RuleBasedStateMachine):
     def check_failure(self, event: ProgressEvent, operation: Operation, watch: Watch, existed: bool) -> None:
         code = event.errorCode
         promise(code in REASONS, f"the code {code} with {event.message}")
+        assert code is not None
         promise(any(each in event.message for each in REASONS[code]), f"a failure that does not say why: {event}")
         promise(code not in RETRIABLE or operation.slices >= 5, f"given up after {operation.slices} slices: {event}")
         tags = watch.tags or {}

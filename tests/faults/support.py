@@ -13,10 +13,11 @@ from cloudformation_cli_python_lib import OperationStatus
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from awstut_ecr_autopurgerepository.rules.push_block import SID
 from sandbox.ecr import StrictEcr
-from sandbox.s3 import StrictS3
+from tests.support import gaps
+from tests.support.samples import CALLS
 from tests.support.strict import MARKED, Purge
+from tests.support.strict_s3 import StrictS3
 
-CALLS = ["DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository"]
 SUCCESS = OperationStatus.SUCCESS
 WAYS = {
     "plain": MARKED,
@@ -72,15 +73,7 @@ class Filled:
         }
 
 
-def at_call(ecr: StrictEcr, number: int, function: Callable[[], object]) -> None:
-    """Call a function just before so many calls have come in, of all operations together."""
-    seen = 0
-
-    def count(_: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == number and ecr.holds("app") is not None:
-            function()
-
-    for operation in (*CALLS, "GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy"):
-        ecr.before(operation, count, nth=None)
+def in_gap(ecr: StrictEcr, number: int, function: Callable[[], object]) -> None:
+    """Call a function just before the delete's call of this number, if the repository still exists then."""
+    policies = ("GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy")
+    gaps.at_call(ecr, number, lambda: ecr.holds("app") is not None and function(), (*CALLS, *policies))

@@ -17,11 +17,11 @@ from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from sandbox.driver.contract import breach
 from sandbox.driver.schema import Schema
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.s3 import StrictS3
-from tests.faults.events import STACK, events, repository_tags
-from tests.faults.handler_process import ROOT
+from tests.faults.events import events, repository_tags
 from tests.faults.watch import is_locked
-from tests.support.strict import ACCOUNT, OWNED, REGION, Wire
+from tests.support.project_copy import ROOT
+from tests.support.strict import ACCOUNT, OWNED, REGION, STACK, Wire
+from tests.support.strict_s3 import StrictS3
 
 Json = dict[str, Any]
 EXAMPLES = int(os.environ.get("FAULTS_EVENTS", "400"))
@@ -67,7 +67,7 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Any:
     def to(ecr: StrictEcr, event: Any) -> Json:
         registries[:] = [ecr]
         monkeypatch.setattr(handlers, "time", ecr.clock)
-        answer = handlers.resource(json.loads(json.dumps(event)), None)
+        answer: Json = handlers.resource(json.loads(json.dumps(event)), None)
         assert json.loads(json.dumps(answer)) == answer
         return answer
 

@@ -15,15 +15,13 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 from awstut_ecr_autopurgerepository import handlers
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.ecr.direct import direct_client
-from sandbox.virtual import VirtualPool
-from tests.faults.support import CALLS, SUCCESS, Filled, at_call
+from tests.faults.support import SUCCESS, Filled, in_gap
+from tests.support.direct_client import direct_client
+from tests.support.samples import CALLS
 from tests.support.strict import CREDENTIALS, Killed, Purge, Wire
+from tests.support.virtual import VirtualPool
 
-
-@pytest.fixture(autouse=True)
-def quick(ecr: StrictEcr, delete: Purge) -> None:
-    delete.client = direct_client(ecr)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.mark.parametrize("rate", [1, 5, 20, 50])
@@ -139,7 +137,7 @@ def test_a_handler_that_is_killed_at_any_call_is_started_again(
     def kill() -> None:
         raise Killed
 
-    at_call(ecr, number, kill)
+    in_gap(ecr, number, kill)
     first = Purge(ecr, clock, s3=filled.s3, client=direct_client(ecr))
     try:
         first()
@@ -157,7 +155,7 @@ def test_a_second_copy_at_work_at_the_same_time_does_no_harm(
 ) -> None:
     """The second one runs as a whole in a gap of the first."""
     second = Purge(ecr, clock, s3=filled.s3, client=direct_client(ecr))
-    at_call(ecr, number, second)
+    in_gap(ecr, number, second)
     first = Purge(ecr, clock, s3=filled.s3, client=direct_client(ecr))
     first()
     filled.assert_gone(second)

@@ -11,10 +11,11 @@ import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from sandbox.ecr import EcrError, StrictEcr
-from sandbox.ecr.direct import direct_client
-from tests.faults.support import SUCCESS, Filled, at_call
+from tests.faults.support import SUCCESS, Filled, in_gap
 from tests.support.samples import LIFECYCLE, POLICY, policies_of, put_tag
 from tests.support.strict import MARKED, Purge, run_command_in
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 GAPS = range(1, 25)  # a delete of these repositories takes some 20 calls
 TAGS = {
@@ -25,14 +26,9 @@ TAGS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def quick(ecr: StrictEcr, delete: Purge) -> None:
-    delete.client = direct_client(ecr)
-
-
 @pytest.mark.parametrize("gap", GAPS)
 def test_somebody_else_deletes_the_repository(ecr: StrictEcr, delete: Purge, filled: Filled, gap: int) -> None:
-    at_call(ecr, gap, lambda: ecr.call("DeleteRepository", {"repositoryName": "app", "force": True}))
+    in_gap(ecr, gap, lambda: ecr.call("DeleteRepository", {"repositoryName": "app", "force": True}))
     event = delete()
     unseen = gap <= 2 and event.errorCode is HandlerErrorCode.NotFound  # by both witnesses
     assert event.status is SUCCESS or unseen, event.message
@@ -50,7 +46,7 @@ def test_a_new_repository_of_the_same_name_survives(ecr: StrictEcr, delete: Purg
         delete.clock.advance(5)
         ecr.repository("app", tags=filled.tags | {"awstut:request": "another"}).with_images(7)
 
-    at_call(ecr, gap, make_anew)
+    in_gap(ecr, gap, make_anew)
     event = delete()
     # Between the two calls of the first look: nobody can tell them apart, so nothing is deleted.
     in_doubt = gap == 2 and event.errorCode is HandlerErrorCode.NotStabilized
@@ -70,7 +66,7 @@ def test_tags_that_are_changed_never_lead_to_an_unexplained_end(
         for key, value in tags.items():
             put_tag(ecr, key, value)
 
-    at_call(ecr, gap, put)
+    in_gap(ecr, gap, put)
     event = delete()
     if event.status is not SUCCESS:
         assert event.errorCode is HandlerErrorCode.InvalidRequest
@@ -87,7 +83,7 @@ def test_protection_that_is_taken_off_lets_the_purge_go_on(
     ecr: StrictEcr, delete: Purge, filled: Filled, gap: int
 ) -> None:
     put_tag(ecr, "awstut:deletion-protection", "on")
-    at_call(ecr, gap, lambda: put_tag(ecr, "awstut:deletion-protection", "off"))
+    in_gap(ecr, gap, lambda: put_tag(ecr, "awstut:deletion-protection", "off"))
     event = delete()
     assert event.status is SUCCESS or "its deletion protection is on" in event.message
     assert ecr.holds("app") == (None if event.status is SUCCESS else len(filled.digests))
@@ -111,7 +107,7 @@ def test_policies_that_are_changed_are_in_nobodys_way(
 ) -> None:
     if before:
         put_policies(ecr)
-    at_call(ecr, gap, lambda: change(ecr))
+    in_gap(ecr, gap, lambda: change(ecr))
     delete()
     filled.assert_gone(delete)
 
@@ -126,7 +122,7 @@ def test_policies_that_somebody_puts_stay_where_the_delete_fails(
         put_policies(ecr)
         put_tag(ecr, "awstut:deletion-protection", "on")
 
-    at_call(ecr, gap, change)
+    in_gap(ecr, gap, change)
     if delete().status is not SUCCESS and ecr.call_log[gap - 1].operation != "SetRepositoryPolicy":
         assert policies_of(ecr) == (POLICY, json.loads(LIFECYCLE))
 
@@ -136,7 +132,7 @@ def test_policies_that_somebody_puts_stay_where_the_delete_fails(
 def test_a_policy_that_denies_an_action_ends_the_delete_and_names_it(
     ecr: StrictEcr, delete: Purge, filled: Filled, gap: int, operation: str
 ) -> None:
-    at_call(ecr, gap, lambda: ecr.faults.deny.add(f"ecr:{operation}"))
+    in_gap(ecr, gap, lambda: ecr.faults.deny.add(f"ecr:{operation}"))
     event = delete()
     if event.status is not SUCCESS:
         assert event.errorCode is HandlerErrorCode.AccessDenied
@@ -150,7 +146,7 @@ def test_a_policy_that_denies_an_action_ends_the_delete_and_names_it(
 @pytest.mark.parametrize("gap", GAPS[::3])
 @pytest.mark.parametrize("count", [1, 130])
 def test_images_that_arrive_go_too(ecr: StrictEcr, delete: Purge, filled: Filled, gap: int, count: int) -> None:
-    at_call(ecr, gap, lambda: ecr.repository("app").with_images(count, tag="late-{n}"))
+    in_gap(ecr, gap, lambda: ecr.repository("app").with_images(count, tag="late-{n}"))
     delete()
     filled.assert_gone(delete)
 
@@ -164,7 +160,7 @@ def test_an_image_that_arrives_and_is_protected_stays(ecr: StrictEcr, delete: Pu
     def push(*_: Any) -> None:
         digests.append(builder.push(("release-1",)))
 
-    at_call(ecr, gap, push)
+    in_gap(ecr, gap, push)
     event = delete()
     if digests:
         assert "protected by tag pattern release-*" in event.message
@@ -184,6 +180,6 @@ def test_a_tag_that_moves_does_no_harm(ecr: StrictEcr, delete: Purge, gap: int) 
             repository.images.tag(images[-1], "latest")
             repository.images.tag(images[0], "latest")
 
-    at_call(ecr, gap, move)
+    in_gap(ecr, gap, move)
     assert delete().status is SUCCESS
     assert ecr.holds("app") is None

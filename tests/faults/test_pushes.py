@@ -12,9 +12,8 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
 from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
+from tests.support.samples import LONG_NAME
 from tests.support.strict import MARKED, Purge
-
-LONG_NAME = "/".join(["n" * 63] * 4)
 
 
 class Pusher:

@@ -19,10 +19,11 @@ from cloudformation_cli_python_lib import OperationStatus
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
-from sandbox.ecr.direct import direct_client
 from sandbox.ecr.http import serve
 from sandbox.server import start_sandbox
-from tests.faults.handler_process import ROOT, HandlerProcess
+from tests.faults.handler_process import HandlerProcess
+from tests.support.direct_client import direct_client
+from tests.support.project_copy import ROOT
 from tests.support.strict import MARKED, OWNED, Purge, Wire
 
 MEMORY_LIMIT = 128 << 20

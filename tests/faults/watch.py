@@ -16,8 +16,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sandbox.ecr import StrictEcr
-from sandbox.ecr.direct import direct_client
 from tests.faults.bucket import ReportBucket
+from tests.support.direct_client import direct_client
 
 Json = dict[str, Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import sandbox.demo.__main__ as demo
-from sandbox.demo.shell import UnexpectedError, expect
+import demo.__main__ as demo
+from demo.shell import UnexpectedError, expect
 
 
 def test_what_is_not_as_expected_ends_the_demo_with_an_error(

@@ -18,7 +18,11 @@ from tests.support.project_copy import ROOT
 SOURCE = ROOT / "src" / "awstut_ecr_autopurgerepository"
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "models.py")
 RULES = sorted((SOURCE / "rules").glob("*.py"))
-SECTIONS = {cls.__name__: cls for cls in vars(state).values() if is_dataclass(cls) and cls.__module__ == state.__name__}
+SECTIONS = {
+    cls.__name__: cls
+    for cls in vars(state).values()
+    if isinstance(cls, type) and is_dataclass(cls) and cls.__module__ == state.__name__
+}
 # Which module asks the section to change, by its class.
 OWNERS = {
     "Identity": {"look"},
@@ -32,7 +36,7 @@ OWNERS = {
 }
 
 
-def test_dependencies_point_one_way() -> None:
+def test_imports_point_one_way_and_in_no_circle() -> None:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
@@ -46,6 +50,16 @@ def imports(path: Path) -> Iterator[str]:
             yield from (each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield "." * node.level + (node.module or "")
+
+
+def test_ministack_is_imported_by_the_module_of_its_private_names_only() -> None:
+    importing = [
+        str(path.relative_to(ROOT))
+        for folder in ("benchmarks", "demo", "sandbox", "scripts", "src", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if any(name.split(".")[0] == "ministack" for name in imports(path))
+    ]
+    assert importing == ["sandbox/gateway/ministack.py", "tests/sandbox/ministack_names.py"]
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)

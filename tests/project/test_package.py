@@ -11,14 +11,14 @@ import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.server import start_sandbox
-from sandbox.stub import SCHEMA
-from tests.support.project_copy import ROOT
+from tests.support.project_copy import PACKAGE, ROOT
+from tests.support.stub import SCHEMA
 
-PACKAGE = "awstut_ecr_autopurgerepository"
 LAMBDA_PYTHON = (3, 12)
 OTHER_PYTHONS = ("3.12", "3.13")
 OLDEST_BOTOCORE = (1, 41)  # the first whose ECR model has imageStatus
@@ -82,7 +82,7 @@ def find_python(version: str) -> str | None:
     return None
 
 
-def imported_by(python: str, package: Package) -> dict[str, object]:
+def imported_by(python: str, package: Package) -> dict[str, Any]:
     """What the code says of itself when `python`, without any packages of its own, imports it."""
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
@@ -94,7 +94,7 @@ def imported_by(python: str, package: Package) -> dict[str, object]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    answer: dict[str, object] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
@@ -126,7 +126,7 @@ def test_package_holds_nothing_of_development(package: Package) -> None:
 
     top_level = {path.name for path in package.code.iterdir()}
     assert top_level <= recorded
-    assert not top_level & {"tests", "sandbox", "benchmarks", "examples", "ministack", "pytest", "moto"}
+    assert not top_level & {"tests", "sandbox", "benchmarks", "demo", "examples", "ministack", "pytest", "moto"}
 
 
 def test_archive_holds_the_schema_the_code_and_its_source_only(package: Package) -> None:

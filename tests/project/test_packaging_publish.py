@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,10 @@ def test_a_command_that_fails_shows_its_last_lines(project: Project) -> None:
 
 def test_run_counts_and_names_what_failed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     (project.folder / "LICENSE").unlink()
-    checks = {"the licence": publish_check.licence, "the version": publish_check.version}
+    checks: dict[str, Callable[[Project], Iterator[str]]] = {
+        "the licence": publish_check.licence,
+        "the version": publish_check.version,
+    }
     assert publish_check.run(project, checks) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["FAIL  the licence", "      LICENSE does not hold the Apache License.", "pass  the version"]

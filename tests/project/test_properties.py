@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import cfn_flip
@@ -10,9 +9,8 @@ import pytest
 
 from awstut_ecr_autopurgerepository.repository.update import ON_MARKED_ONLY
 from tests.project.test_native_schema import OURS_ALONE
-from tests.support.project_copy import ROOT, SCHEMA_NAME
+from tests.support.project_copy import ROOT, SCHEMA
 
-SCHEMA = json.loads((ROOT / SCHEMA_NAME).read_text(encoding="utf-8"))
 READ_ONLY = {path.rpartition("/")[2] for path in SCHEMA["readOnlyProperties"]}
 OURS = sorted(
     name

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.project_copy import ROOT
+
 CHOSEN = ("requirements.in", "requirements-development.in", "requirements-sandbox.in")
 LOCKED = ("requirements.txt", "requirements-development.txt", "requirements-sandbox.txt")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}(?= |$)")

@@ -5,7 +5,6 @@ The calls are written down by hand, from what the handlers do and from what they
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ import pytest
 
 from sandbox.iam.policies import Check, Policies, trusts
 from sandbox.server import start_sandbox
-from tests.support.roles import GENERATED, HARDENED, REPORTS, ROOT, make_role, policies_of
+from tests.support.project_copy import ROOT
+from tests.support.roles import GENERATED, HARDENED, REPORTS, make_role, policies_of
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 SERVICE = "resources.cloudformation.amazonaws.com"
@@ -53,7 +53,7 @@ WRITES = (
 
 
 def ecr(operation: str, *context: dict[str, Any], name: str = "app") -> Check:
-    return Check(f"ecr:{operation}", ECR + name, functools.reduce(lambda one, other: one | other, context, {}))
+    return Check(f"ecr:{operation}", ECR + name, {key: value for each in context for key, value in each.items()})
 
 
 def allowed_to_both() -> Iterator[tuple[str, Check]]:

@@ -11,9 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from tests.support.project_copy import ROOT
+from tests.support.project_copy import PACKAGE, ROOT
 
-PACKAGE = "awstut_ecr_autopurgerepository"
 SOURCE = ROOT / "src" / PACKAGE
 SOURCES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "models.py")
 GUIDE = (ROOT / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
@@ -84,7 +83,7 @@ def resolved(placeholder: ast.FormattedValue, module: ModuleType) -> str:
     if not isinstance(value, str | int):
         return ELLIPSIS
     [spec] = placeholder.format_spec.values if isinstance(placeholder.format_spec, ast.JoinedStr) else [None]
-    return format(value, spec.value if isinstance(spec, ast.Constant) else "")
+    return format(value, str(spec.value) if isinstance(spec, ast.Constant) else "")
 
 
 def texts(path: Path) -> Iterator[str]:

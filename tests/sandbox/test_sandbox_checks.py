@@ -7,13 +7,7 @@ import pytest
 from sandbox.driver import operations
 from sandbox.driver.failures import HandlerError, InvalidPropertiesError
 from sandbox.driver.request import Json
-from sandbox.stub.script import DONE, MODEL, Bench, Script, in_progress
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
+from tests.support.stub.script import DONE, MODEL, Bench, Script, in_progress
 
 # --- properties are checked before any handler is called
 

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import TYPE_NAME, register
+from tests.support.stub import TYPE_NAME, register
 
 Json = dict[str, Any]
 

@@ -12,9 +12,8 @@ import pytest
 
 from sandbox.build import build_package, copy_project
 from sandbox.server import start_sandbox
-from sandbox.stub import SCHEMA, TYPE_NAME, make_package
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.project_copy import ROOT
+from tests.support.stub import SCHEMA, TYPE_NAME, make_package
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from demo.images import write_layout
 from sandbox.control import ControlError
-from sandbox.demo.images import write_layout
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import TYPE_NAME, make_package, register
+from tests.support.stub import TYPE_NAME, make_package, register
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,8 @@ def test_lateness_is_cleared(box: Sandbox) -> None:
     box.control.set_lateness(("draw", {"source": 1}), new_repository=60)
     box.client("ecr").create_repository(repositoryName="app")
     box.control.clear_lateness()
-    box.client("ecr").describe_repositories(repositoryNames=["app"])
+    [repository] = box.client("ecr").describe_repositories(repositoryNames=["app"])["repositories"]
+    assert repository["repositoryName"] == "app"
 
 
 @pytest.mark.parametrize("wrong", [{"no_such_thing": 1}, {"stale_next": {"operation": "DescribeImages"}}])

@@ -13,13 +13,8 @@ from sandbox.driver import operations
 from sandbox.driver.failures import HandlerError, OperationError
 from sandbox.driver.request import Json
 from sandbox.driver.schema import Schema
-from sandbox.stub import SCHEMA
-from sandbox.stub.script import DONE, MODEL, Bench, Script, failed, in_progress
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
+from tests.support.stub import SCHEMA
+from tests.support.stub.script import DONE, MODEL, Bench, Script, failed, in_progress
 
 
 @contextmanager
@@ -167,7 +162,9 @@ def test_other_codes_are_not_retried(bench: Bench) -> None:
 
 
 def test_delete_of_what_is_gone_succeeds(bench: Bench) -> None:
-    operations.delete(bench.operation(Script(DELETE=[failed("NotFound")])), "app", {})
+    script = Script(DELETE=[failed("NotFound")])
+    operations.delete(bench.operation(script), "app", {})
+    assert [event["action"] for event in script.events] == ["DELETE"]
 
 
 def test_a_crash_is_an_internal_failure(bench: Bench) -> None:
@@ -212,7 +209,12 @@ def test_a_slow_read_fails_and_is_not_repeated(bench: Bench) -> None:
 
 def test_what_a_late_copy_answered_is_noted(bench: Bench) -> None:
     bench.settings.call_seconds = 0.02
-    script = Script(DELETE=[lambda _: time.sleep(0.1) or {"status": "SUCCESS"}, {"status": "SUCCESS"}])
+
+    def late(_: Json) -> Json:
+        time.sleep(0.1)
+        return {"status": "SUCCESS"}
+
+    script = Script(DELETE=[late, {"status": "SUCCESS"}])
     operations.delete(bench.operation(script), "app", {})
     script.pool.shutdown(wait=True)
     assert [entry["status"] for entry in bench.journal.entries({"timed_out": True})] == ["SUCCESS"]

@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 
 from sandbox.environment import REGION, SECRET_PREFIX
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack, one_resource
-from sandbox.stub import TYPE_NAME, make_package, register
 from tests.support.leaks import leaks
 from tests.support.roles import HARDENED, REPORTS, make_role
+from tests.support.stack import Stack, one_resource
+from tests.support.stub import TYPE_NAME, make_package, register
 
 BUCKET, PREFIX = REPORTS["ReportBucketName"], REPORTS["ReportPrefix"]
 

@@ -11,9 +11,9 @@ from sandbox.ecr import StrictEcr
 from sandbox.ecr.client import serve_json
 from sandbox.iam.ecr import authorizer, checks
 from sandbox.iam.policies import Check, Policies, UnsupportedPolicyError, trusts
+from tests.support.samples import ARN
 
 Json = dict[str, Any]
-ARN = "arn:aws:ecr:eu-west-1:123456789012:repository/app"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-4333-8444-555555555555"
 
 

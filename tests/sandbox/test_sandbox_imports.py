@@ -11,8 +11,8 @@ import pytest
 
 from sandbox.control import ControlError
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack, one_resource, unique_name
-from sandbox.stub import TYPE_NAME, register
+from tests.support.stack import Stack, one_resource, unique_name
+from tests.support.stub import TYPE_NAME, register
 
 Json = dict[str, Any]
 

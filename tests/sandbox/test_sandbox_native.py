@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack, one_resource, unique_name
+from sandbox.server import Sandbox
+from tests.support.stack import Stack, one_resource, unique_name
 
 Json = dict[str, Any]
 
@@ -27,12 +26,6 @@ def handler(event, context):
     data = json.dumps(answer).encode()
     urllib.request.urlopen(urllib.request.Request(event["ResponseURL"], data, {"Content-Type": ""}, method="PUT"))
 """
-
-
-@pytest.fixture(scope="module")
-def box() -> Iterator[Sandbox]:
-    with start_sandbox() as box:
-        yield box
 
 
 def repository(**properties: Any) -> Json:

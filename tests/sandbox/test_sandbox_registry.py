@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import SCHEMA, TYPE_NAME, make_package, register
+from sandbox.server import Sandbox
+from tests.support.stub import SCHEMA, TYPE_NAME, make_package, register
 
 BUCKET = "uploads"
 
@@ -37,12 +36,6 @@ class Account:
     def register(self, package: bytes | None = None, name: str = TYPE_NAME) -> dict[str, Any]:
         answer: dict[str, Any] = register(self.box, package, name, self.number)
         return answer
-
-
-@pytest.fixture(scope="module")
-def box() -> Iterator[Sandbox]:
-    with start_sandbox() as box:
-        yield box
 
 
 @pytest.fixture

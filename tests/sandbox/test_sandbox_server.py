@@ -18,9 +18,9 @@ import pytest
 
 from sandbox.control import ControlError
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stub import TYPE_NAME, register
+from tests.support.project_copy import ROOT
+from tests.support.stub import TYPE_NAME, register
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "sandbox"]
 
 

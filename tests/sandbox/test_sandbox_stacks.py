@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack, one_resource, unique_name
-from sandbox.stub import SCHEMA, TYPE_NAME, make_package, register
+from tests.support.stack import Stack, one_resource, unique_name
+from tests.support.stub import SCHEMA, TYPE_NAME, make_package, register
 
 Json = dict[str, Any]
 UNTAGGED = "Test::Bare::Thing"
@@ -26,13 +26,6 @@ def box() -> Iterator[Sandbox]:
 
 def template(properties: Json, kind: str = TYPE_NAME, **policies: Any) -> Json:
     return one_resource(kind, properties, ("Arn", "Inner.Count"), "Thing", **policies)
-
-
-@pytest.fixture
-def stack(box: Sandbox) -> Iterator[Stack]:
-    box.control.settings(callback_delay_cap_seconds=0.01, retry_delay_seconds=0.01)
-    yield Stack(box, logical_id="Thing")
-    box.control.reset_settings()
 
 
 def name() -> str:

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack, one_resource, unique_name
-from sandbox.stub import SCHEMA, TYPE_NAME, make_package, register
+from tests.support.stack import Stack, one_resource, unique_name
+from tests.support.stub import SCHEMA, TYPE_NAME, make_package, register
 
 Json = dict[str, Any]
 OTHER = "Test::Other::Thing"
@@ -27,13 +27,6 @@ def box() -> Iterator[Sandbox]:
         register(box)
         register(box, make_package({**SCHEMA, "typeName": OTHER}), OTHER)
         yield box
-
-
-@pytest.fixture
-def stack(box: Sandbox) -> Iterator[Stack]:
-    box.control.settings(callback_delay_cap_seconds=0.01, retry_delay_seconds=0.01)
-    yield Stack(box, logical_id="Thing")
-    box.control.reset_settings()
 
 
 def template(kind: str = TYPE_NAME, size: int = 3, **properties: Any) -> Json:

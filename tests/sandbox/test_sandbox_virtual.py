@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from sandbox.ecr import VirtualClock
-from sandbox.virtual import VirtualPool
+from tests.support.virtual import VirtualPool
 
 
 def test_of_tasks_that_end_together_the_one_that_started_first_is_done_first(clock: VirtualClock) -> None:

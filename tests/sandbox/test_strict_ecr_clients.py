@@ -12,12 +12,12 @@ from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientEr
 from botocore.session import Session
 
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.ecr.direct import direct_client
 from sandbox.ecr.http import serve
+from tests.support.direct_client import direct_client
 from tests.support.strict import MARKED
 
 Json = dict[str, Any]
-ONCE = {"retries": {"mode": "standard", "total_max_attempts": 1}}
+ONCE: dict[str, Any] = {"retries": {"mode": "standard", "total_max_attempts": 1}}
 
 
 @contextmanager

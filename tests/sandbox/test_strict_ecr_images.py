@@ -32,7 +32,7 @@ def test_list_and_describe_images_pages(ecr: StrictEcr, operation: str, size: in
     ecr.repository("app").with_images(1_050)
     chosen = {"maxResults": size} if size else {}
     answer = getattr(ecr.client(), operation)(repositoryName="app", **chosen)
-    assert len(answer.get("imageIds", answer.get("imageDetails"))) == shown
+    assert len(shown_in(answer)) == shown
     assert answer["nextToken"]
 
 
@@ -44,15 +44,21 @@ def test_list_and_describe_images_refuse_other_sizes(ecr: StrictEcr, operation: 
         ecr.call(operation, {"repositoryName": "app", "maxResults": size})
 
 
+def shown_in(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """What ListImages or DescribeImages answered."""
+    shown: list[dict[str, Any]] = answer["imageIds"] if "imageIds" in answer else answer["imageDetails"]
+    return shown
+
+
 @pytest.mark.parametrize("operation", ["ListImages", "DescribeImages"])
 def test_list_and_describe_images_tokens_survive_deletes(ecr: StrictEcr, operation: str) -> None:
     ecr.repository("app").with_images(10)
     digests = [image.digest for image in ecr.images("app")]
     first = ecr.call(operation, {"repositoryName": "app", "maxResults": 4})
-    shown = [each["imageDigest"] for each in first.get("imageIds", first.get("imageDetails"))]
+    shown = [each["imageDigest"] for each in shown_in(first)]
     ecr.call("BatchDeleteImage", {"repositoryName": "app", "imageIds": [{"imageDigest": each} for each in shown]})
     rest = ecr.call(operation, {"repositoryName": "app", "nextToken": first["nextToken"]})
-    assert [each["imageDigest"] for each in rest.get("imageIds", rest.get("imageDetails"))] == digests[4:]
+    assert [each["imageDigest"] for each in shown_in(rest)] == digests[4:]
 
 
 def test_list_images_tokens_survive_the_untagging_of_what_was_shown(ecr: StrictEcr) -> None:
@@ -106,7 +112,7 @@ def test_list_and_describe_images_filter(ecr: StrictEcr, operation: str, chosen:
     builder = ecr.repository("app").with_images(2).with_images(1, untagged=True)
     builder.with_archived(2).with_activating(1)
     answer = ecr.call(operation, {"repositoryName": "app", "filter": chosen})
-    assert len(answer.get("imageIds", answer.get("imageDetails"))) == count
+    assert len(shown_in(answer)) == count
 
 
 def test_describe_images_does_not_name_what_is_not_there(ecr: StrictEcr) -> None:

@@ -15,14 +15,14 @@ from sandbox.ecr import EcrError, Lateness, Stale, StrictEcr, VirtualClock
 from sandbox.ecr.lateness import READS
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
-from sandbox.virtual import VirtualPool
+from tests.support.samples import ROLE
+from tests.support.virtual import VirtualPool
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 TAGS: list[Any] = [{"Key": "team", "Value": "shop"}]
 MORE_TAGS: list[Any] = [{"Key": "cost", "Value": "42"}]
-ROLE = "arn:aws:iam::123456789012:role/puller"
 LIFECYCLE = json.dumps(
     {"rules": [{"rulePriority": 1, "selection": {}, "action": {"type": "expire"}}], "filler": "x" * 60}
 )
@@ -384,6 +384,7 @@ def test_other_principals_are_never_refused(
     ecr.repository("app")
     lateness.new_role = 5
     client.set_repository_policy(repositoryName="app", policyText=policy(principal))
+    assert ecr.repositories["app"].policy == policy(principal)
 
 
 # Single answers

@@ -11,17 +11,16 @@ import pytest
 
 from sandbox.build import copy_project
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack, one_resource, unique_name
-from tests.stack.support import IMAGES
+from tests.stack.support import IMAGES, Template
 from tests.support.leaks import leaks
 from tests.support.packages import package_command, versioned_package
+from tests.support.project_copy import TYPE_NAME
 from tests.support.roles import GENERATED, HARDENED, REPORTS, make_role, policies_of, put_policy, remove_policy
 from tests.support.samples import LIFECYCLE, POLICY
+from tests.support.stack import Stack, one_resource, unique_name
 
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 FAST = {"callback_delay_cap_seconds": 0.05, "retry_delay_seconds": 0.05}
 
-Template = Callable[..., dict[str, Any]]
 
 __all__ = ["package_command", "versioned_package"]
 

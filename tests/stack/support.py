@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
+from tests.support.stack import Stack
 
 Json = dict[str, Any]
 Template = Callable[..., Json]

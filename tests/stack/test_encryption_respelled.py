@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack, unique_name
-from tests.stack.support import IMAGES, holds
+from tests.stack.support import IMAGES, Template, holds
+from tests.support.project_copy import TYPE_NAME
 from tests.support.roles import put_policy, remove_policy
-
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
-Template = Callable[..., dict[str, Any]]
+from tests.support.stack import Stack, unique_name
 
 
 class Key:

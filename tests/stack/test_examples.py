@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack, unique_name
 from tests.stack.support import holds, run_command_in, user_tags
 from tests.support.project_copy import ROOT
+from tests.support.stack import Stack, unique_name
 
 EXAMPLES = ROOT / "examples"
 IMAGES = (("with_images", {"count": 20}), ("with_multi_arch", {"count": 2}), ("with_archived", {"count": 2}))
@@ -199,7 +199,7 @@ def test_tutorial_needs_neither_a_function_nor_a_custom_resource() -> None:
     kinds = set()
     for path in (EXAMPLES / "tutorial").glob("*.yaml"):
         kinds |= {each["Type"] for each in cfn_flip.load(path.read_text())[0]["Resources"].values()}
-    before = cfn_flip.load((ROOT / "sandbox" / "demo" / "tutorial.yaml").read_text())[0]["Resources"]
+    before = cfn_flip.load((ROOT / "demo" / "tutorial.yaml").read_text())[0]["Resources"]
     gone = {each["Type"] for each in before.values()} - kinds
     assert gone == {"AWS::ECR::Repository", "AWS::Lambda::Function", "Custom::EmptyRepository"}
     assert "Awstut::ECR::AutoPurgeRepository" in kinds

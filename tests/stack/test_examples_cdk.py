@@ -13,13 +13,12 @@ import jsonschema
 import pytest
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
 from tests.stack.support import holds
-from tests.support.project_copy import ROOT, SCHEMA_NAME
+from tests.support.project_copy import ROOT, SCHEMA_NAME, TYPE_NAME
+from tests.support.stack import Stack
 
 EXAMPLES = ROOT / "examples" / "cdk"
 TOOLS = ROOT / ".venv" / "cdk"
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Json = dict[str, Any]
 
 # The app as it is, and before it what the construct has to refuse: each start of the CDK takes seconds.
@@ -87,7 +86,8 @@ def typescript_template(tools: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def our_resource(template: Json) -> Json:
-    [resource] = [each for each in template["Resources"].values() if each["Type"] == TYPE_NAME]
+    resources: list[Json] = list(template["Resources"].values())
+    [resource] = [each for each in resources if each["Type"] == TYPE_NAME]
     return resource
 
 

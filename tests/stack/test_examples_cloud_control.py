@@ -16,13 +16,11 @@ import yaml
 
 from sandbox.server import Sandbox
 from tests.stack.support import holds
-from tests.support.project_copy import ROOT, SCHEMA_NAME
+from tests.support.project_copy import ROOT, SCHEMA, TYPE_NAME
 
 Json = dict[str, Any]
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 TERRAFORM = (ROOT / "examples" / "terraform" / "main.tf").read_text(encoding="utf-8")
 PULUMI: Json = yaml.safe_load((ROOT / "examples" / "pulumi" / "Pulumi.yaml").read_text(encoding="utf-8"))
-SCHEMA: Json = json.loads((ROOT / SCHEMA_NAME).read_text(encoding="utf-8"))
 
 
 def plain(value: Any) -> Any:

@@ -10,11 +10,10 @@ import cfn_flip
 import pytest
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack
 from tests.stack.support import holds
-from tests.support.project_copy import ROOT
+from tests.support.project_copy import ROOT, TYPE_NAME
+from tests.support.stack import Stack
 
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 REGISTER = (ROOT / "examples" / "register.yaml").read_text(encoding="utf-8")
 BUCKET = "packages"
 KEYS = ("type-1.0.0.zip", "type-1.0.1.zip")

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from awstut_ecr_autopurgerepository.rules import push_block
-from sandbox.demo.images import write_layout
+from demo.images import write_layout
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
 from tests.stack.support import IMAGES, Template, holds, run_command_in
 from tests.support.samples import POLICY
+from tests.support.stack import Stack
 
 Push = Callable[[str], "subprocess.CompletedProcess[str]"]
 

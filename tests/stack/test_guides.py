@@ -13,13 +13,13 @@ import pytest
 from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
 from tests.stack.support import IMAGES, Template, blocks, holds, read, type_in
+from tests.support.project_copy import TYPE_NAME
 from tests.support.samples import POLICY
+from tests.support.stack import Stack
 
 Json = dict[str, Any]
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
-TUTORIAL = ROOT / "sandbox" / "demo" / "tutorial.yaml"
+TUTORIAL = ROOT / "demo" / "tutorial.yaml"
 
 
 def test_protection_stop_and_unlock(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from sandbox.server import Sandbox, start_sandbox
-from sandbox.stack import Stack
 from tests.stack.support import blocks, holds, type_in, type_in_and_wait
-from tests.support.project_copy import ROOT, copy_project
+from tests.support.project_copy import ROOT, TYPE_NAME, copy_project
+from tests.support.stack import Stack
 
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 ARN = "arn:aws:ecr:us-east-1:123456789012:repository/my-app"
 MINIMAL = (ROOT / "examples" / "minimal.yaml").read_text(encoding="utf-8")
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
 from tests.stack.support import IMAGES, Template, holds, read, run_command_in
+from tests.support.project_copy import TYPE_NAME
+from tests.support.stack import Stack
 
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Json = dict[str, Any]
 
 

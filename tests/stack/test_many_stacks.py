@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack, unique_name
 from tests.stack.support import Template, holds
+from tests.support.stack import Stack, unique_name
 
 Named = tuple[str, Stack]
 

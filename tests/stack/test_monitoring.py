@@ -10,9 +10,9 @@ import cfn_flip
 
 from awstut_ecr_autopurgerepository.deletion import metrics
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
 from tests.stack.support import Template
 from tests.support.project_copy import ROOT
+from tests.support.stack import Stack
 
 TEXT = (ROOT / "examples" / "monitoring.yaml").read_text(encoding="utf-8")
 LOG_GROUP = "awstut-ecr-autopurgerepository-logs"

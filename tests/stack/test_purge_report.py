@@ -12,8 +12,8 @@ import pytest
 
 from sandbox.build import ROOT
 from sandbox.server import Sandbox
-from sandbox.stack import Stack, unique_name
 from tests.stack.support import Json, Template, blocks, holds, type_in
+from tests.support.stack import Stack, unique_name
 
 GUIDE = "purge-report.md"
 # Each test has a bucket of its own, and the hardened role has one for all: test_security.py has reports under that.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
 from tests.stack.support import IMAGES, Json, Template, holds, run_command_in
+from tests.support.stack import Stack
 
 
 @pytest.mark.parametrize("images", [0, 3])

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
 from tests.stack.support import IMAGES, Template, holds
 from tests.support.leaks import delivered, leaks
+from tests.support.project_copy import TYPE_NAME
 from tests.support.roles import REPORTS, put_policy, remove_policy
+from tests.support.stack import Stack
 
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 Json = dict[str, Any]
 
 

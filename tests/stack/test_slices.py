@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack, one_resource, unique_name
 from tests.stack.support import holds, run_command_in
+from tests.support.project_copy import TYPE_NAME
+from tests.support.stack import Stack, one_resource, unique_name
 
-TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 IMAGES = 24_000  # more than the throttle lets go in one slice
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from sandbox.server import Sandbox
-from sandbox.stack import Stack
 from tests.stack.support import IMAGES, Json, Template, holds, read, user_tags
 from tests.support.roles import REPORTS
 from tests.support.samples import LIFECYCLE, POLICY
+from tests.support.stack import Stack
 
 
 def test_create_and_delete_with_images(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:

@@ -1,5 +1,6 @@
 """A throw-away copy of the project, in which the cfn CLI may write what it likes."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA_NAME = "awstut-ecr-autopurgerepository.json"
+SCHEMA = json.loads((ROOT / SCHEMA_NAME).read_text(encoding="utf-8"))
+TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
+PACKAGE = "awstut_ecr_autopurgerepository"
 _NOT_COPIED = (".venv", ".git", "build", "*.zip", "*_cache", ".hypothesis", "__pycache__", "rpdk.log*")
 
 

@@ -13,12 +13,11 @@ import pytest
 from cloudformation_cli_python_lib import OperationStatus
 
 from sandbox.ecr import StrictEcr
-from sandbox.s3 import StrictS3
-from sandbox.s3.service import Bucket
 from tests.support.project_copy import ROOT
+from tests.support.strict_s3 import Bucket, StrictS3
 
 REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges/ecr"}
-THROTTLED = {"operations": {"BatchDeleteImage"}, "rate": 1.0, "burst": 1}  # some 4,000 images a slice
+THROTTLED: dict[str, Any] = {"operations": {"BatchDeleteImage"}, "rate": 1.0, "burst": 1}  # some 4,000 images a slice
 SCHEMA = json.loads((ROOT / "guides" / "purge-report.schema.json").read_text())
 INTENT, RESULT, SUMMARY = (
     jsonschema.Draft7Validator({**SCHEMA, "oneOf": [{"$ref": f"#/definitions/{kind}"}]})

@@ -8,9 +8,9 @@ from typing import Any
 
 from sandbox.environment import REGION
 from sandbox.server import Sandbox
-from sandbox.stack import unique_name
+from tests.support.project_copy import ROOT
+from tests.support.stack import unique_name
 
-ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ROOT / "resource-role.yaml"
 HARDENED = ROOT / "examples" / "execution-role.yaml"
 REPORTS = {"ReportBucketName": "purge-reports", "ReportPrefix": "purges/"}

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.ecr import EcrError, StrictEcr
 from tests.support.strict import ACCOUNT, REGION
 
-POLICY = {
+NAME = {"RepositoryName": "app"}
+ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/app"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/puller"
+LONG_NAME = "/".join(["n" * 63] * 4)
+FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
+REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges"}
+OURS = push_block.deny_pushes(push_block.SID)
+CALLS = ["DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository"]
+POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
         {
@@ -18,7 +28,7 @@ POLICY = {
         }
     ],
 }
-OTHER_POLICY = {"Version": "2012-10-17", "Statement": [{**POLICY["Statement"][0], "Sid": "other"}]}
+OTHER_POLICY: dict[str, Any] = {"Version": "2012-10-17", "Statement": [{**POLICY["Statement"][0], "Sid": "other"}]}
 LIFECYCLE = json.dumps(
     {
         "rules": [
@@ -70,3 +80,8 @@ def policies_of(ecr: StrictEcr, name: str = "app") -> tuple[object, object]:
         except EcrError:
             found.append(None)
     return found[0], found[1]
+
+
+def policy_now(ecr: StrictEcr, name: str = "app") -> object:
+    """The repository's policy, as a document; None if there is none."""
+    return policies_of(ecr, name)[0]

@@ -10,7 +10,7 @@ import functools
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -26,9 +26,9 @@ from awstut_ecr_autopurgerepository.models import ResourceHandlerRequest
 from awstut_ecr_autopurgerepository.repository import translate
 from awstut_ecr_autopurgerepository.rules.account import DEFAULT_CONCURRENCY, AccountRules
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.kms import StrictKms
-from sandbox.s3 import StrictS3
-from sandbox.virtual import VirtualPool
+from tests.support.strict_kms import StrictKms
+from tests.support.strict_s3 import StrictS3
+from tests.support.virtual import VirtualPool
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -94,7 +94,8 @@ class Wire:
 
     def call(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         event = json.loads(json.dumps(self.event(action, properties, **more)))
-        return json.loads(json.dumps(handlers.resource(event, None)))
+        answer: dict[str, Any] = json.loads(json.dumps(handlers.resource(event, None)))
+        return answer
 
     def finish(self, action: str, properties: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """The last answer of an operation: calls the handler again for as long as it answers IN_PROGRESS."""
@@ -122,7 +123,7 @@ def kms(ecr: StrictEcr) -> StrictKms:
 
 
 @pytest.fixture
-def wire(ecr: StrictEcr, s3: StrictS3, kms: StrictKms, monkeypatch: pytest.MonkeyPatch) -> Wire:
+def wire(ecr: StrictEcr, s3: StrictS3, kms: StrictKms, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Wire:
     def client(service: str, config: Config | None = None) -> Any:
         services: dict[str, StrictEcr | StrictS3 | StrictKms] = {"ecr": ecr, "s3": s3, "kms": kms}
         return services[service].client(config=config)
@@ -131,8 +132,8 @@ def wire(ecr: StrictEcr, s3: StrictS3, kms: StrictKms, monkeypatch: pytest.Monke
         "cloudformation_cli_python_lib.resource._get_boto_session",
         lambda credentials, region=None: SimpleNamespace(client=client) if credentials else None,
     )
-    monkeypatch.setattr(handlers, "time", ecr.clock)
-    monkeypatch.setattr(handlers, "ThreadPool", lambda size: contextlib.nullcontext(VirtualPool(size, ecr.clock)))
+    monkeypatch.setattr(handlers, "time", clock)
+    monkeypatch.setattr(handlers, "ThreadPool", lambda size: contextlib.nullcontext(VirtualPool(size, clock)))
     return Wire(ecr)
 
 
@@ -198,13 +199,13 @@ class Purge:
             context = json.loads(json.dumps(event.callbackContext))
             self.clock.advance(event.callbackDelaySeconds)
 
-    def __call__(self, name: str = "app", **owner: str | None) -> ProgressEvent:
+    def __call__(self, name: str = "app", **owner: Any) -> ProgressEvent:
         """The last answer."""
         return list(self.slices(name, **owner))[-1]
 
 
 @pytest.fixture
-def delete(ecr: StrictEcr, clock: VirtualClock, s3: StrictS3) -> Callable[..., ProgressEvent]:
+def delete(ecr: StrictEcr, clock: VirtualClock, s3: StrictS3) -> Purge:
     return Purge(ecr, clock, s3=s3)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.project_copy import ROOT, SCHEMA_NAME
 from tests.support.samples import EVERYTHING, LIFECYCLE, POLICY
 from tests.support.strict import ACCOUNT, Wire
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a lifecycle policy of another account": (
         {"LifecyclePolicy": {"LifecyclePolicyText": LIFECYCLE, "RegistryId": "210987654321"}},
         "but the repository is in account 123456789012. Leave it out.",

@@ -15,11 +15,9 @@ import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus, ProgressEvent
 
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.s3 import StrictS3
+from tests.support.samples import FREEZE, REPORTED
 from tests.support.strict import ACCOUNT, MARKED, OWNED, Killed, Purge
-
-FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
-REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges"}
+from tests.support.strict_s3 import StrictS3
 
 
 @dataclass
@@ -32,7 +30,7 @@ class World:
     delete: Purge
     names: list[str]
 
-    def slices(self, **owner: str | None) -> ProgressEvent:
+    def slices(self, **owner: Any) -> ProgressEvent:
         """Delete to the end. Returns the last answer."""
         for event in self.delete.slices(**owner):
             if event.status is OperationStatus.IN_PROGRESS:

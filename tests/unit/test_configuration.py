@@ -163,9 +163,8 @@ PLAUSIBLE = strategies.fixed_dictionaries(
 @given(PLAUSIBLE)
 def test_what_the_schema_refuses_is_refused_and_nothing_else_but_duplicates(raw: dict[str, object]) -> None:
     allowed = jsonschema.Draft7Validator(SCHEMA).is_valid(raw)
-    patterns = (
-        (raw.get("PurgeProtection") or {}).get("TagPatterns") if isinstance(raw.get("PurgeProtection"), dict) else None
-    )  # type: ignore[attr-defined]
+    protection = raw.get("PurgeProtection")
+    patterns = protection.get("TagPatterns") if isinstance(protection, dict) else None
     duplicates = isinstance(patterns, list) and len(set(patterns)) < len(patterns)
     try:
         read_configuration(raw)

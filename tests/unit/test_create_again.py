@@ -9,10 +9,9 @@ import pytest
 from awstut_ecr_autopurgerepository.rules.existing import Whose, is_retained, release_tag, whose
 from awstut_ecr_autopurgerepository.rules.settings import Owner
 from sandbox.ecr import StrictEcr
-from tests.support.samples import put_tag, tags_of
-from tests.support.strict import ACCOUNT, REGION, STACK, Wire
+from tests.support.samples import NAME, put_tag, tags_of
+from tests.support.strict import ACCOUNT, OWNED, REGION, STACK, Wire
 
-NAME = {"RepositoryName": "app"}
 RELEASED = f"released:{STACK}"
 
 
@@ -195,8 +194,6 @@ def _only_for(operation: str, ecr: StrictEcr) -> Any:
 
 
 # The decisions alone
-
-OWNED = {"awstut:auto-purge": "on", "awstut:stack-id": STACK, "awstut:logical-id": "Repository"}
 
 
 @pytest.mark.parametrize(

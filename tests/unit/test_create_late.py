@@ -10,11 +10,9 @@ import pytest
 from sandbox.ecr import StrictEcr
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
-from tests.support.samples import EVERYTHING, LIFECYCLE, POLICY, policies_of, put_tag, tags_of
+from tests.support.samples import EVERYTHING, LIFECYCLE, NAME, POLICY, ROLE, policies_of, put_tag, tags_of
 from tests.support.strict import Killed, Wire
 
-NAME = {"RepositoryName": "app"}
-ROLE = "arn:aws:iam::123456789012:role/puller"
 FOR_ROLE = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "ecr:BatchGetImage"}],
@@ -295,8 +293,11 @@ def test_a_name_is_not_called_taken_while_nobody_can_tell_by_whom(wire: Wire, ec
 def test_a_name_that_ecr_frees_late_is_used_as_soon_as_it_is_free(wire: Wire, ecr: StrictEcr) -> None:
     ecr.repository("app")
     ecr.call("DeleteRepository", {"repositoryName": "app"})
+    deleted = ecr.clock.monotonic()
     ecr.lateness.deleted_name = 20
     wire.succeed("CREATE", NAME)
+    assert ecr.names() == ["app"]
+    assert ecr.repositories["app"].traces.created - deleted < 20 + 15
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_one_answer_that_it_is_not_found_ends_nothing(
     ecr: StrictEcr, delete: Purge, operation: str, nth: int, tags: dict[str, str]
 ) -> None:
     ecr.repository("app", tags=tags).with_images(250).with_multi_arch(2)
-    seen = []
+    seen: list[None] = []
 
     def forget(_: object) -> None:
         seen.append(None)

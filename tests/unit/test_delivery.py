@@ -27,7 +27,7 @@ class Service:
         self.events: list[tuple[str, str]] = []
         self.metrics: list[str] = []
         self.attempts = 0
-        self.exceptions = (
+        self.exceptions: Any = (
             botocore.session.get_session()
             .create_client("logs", region_name="eu-west-1", aws_access_key_id="key", aws_secret_access_key="secret")
             .exceptions
@@ -49,7 +49,8 @@ class Service:
 
     def _missing(self, message: str) -> ClientError:
         error = {"Error": {"Code": "ResourceNotFoundException", "Message": message}}
-        return self.exceptions.ResourceNotFoundException(error, "PutLogEvents")
+        made: ClientError = self.exceptions.ResourceNotFoundException(error, "PutLogEvents")
+        return made
 
     def create_log_group(self, **request: Any) -> None:
         self._work()

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sandbox.ecr import StrictEcr
-from sandbox.kms import StrictKms
+from tests.support.samples import NAME
 from tests.support.strict import ACCOUNT, REGION, Wire
+from tests.support.strict_kms import StrictKms
 
-NAME = {"RepositoryName": "app"}
 KEYS = f"arn:aws:kms:{REGION}:{ACCOUNT}:"
 KEY_ID, OTHER_ID = "11111111-2222-4333-8444-555555555555", "99999999-2222-4333-8444-555555555555"
 KEY, OTHER = f"{KEYS}key/{KEY_ID}", f"{KEYS}key/{OTHER_ID}"

@@ -51,7 +51,7 @@ def test_every_error_that_ecr_declares_for_our_calls_is_in_the_table() -> None:
 
 
 def test_whatever_botocore_takes_for_throttling_is_throttling() -> None:
-    codes = set(ThrottledRetryableChecker._THROTTLED_ERROR_CODES)
+    codes = set(vars(ThrottledRetryableChecker)["_THROTTLED_ERROR_CODES"])
     # No call of ours answers with those; LimitExceededException is a quota in ECR.
     codes -= {"LimitExceededException", "ProvisionedThroughputExceededException", "TransactionInProgressException"}
     codes -= {"BandwidthLimitExceeded", "PriorRequestNotComplete"}

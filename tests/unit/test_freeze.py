@@ -16,15 +16,12 @@ from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
-from tests.support.samples import OTHER_POLICY, POLICY, policies_of, put_tag
+from tests.support.samples import FREEZE, LONG_NAME, OTHER_POLICY, OURS, POLICY, policy_now, put_tag
 from tests.support.strict import STACK, Killed, Purge, run_command_in
 
-FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
 SUCCESS = OperationStatus.SUCCESS
-OURS = push_block.deny_pushes(push_block.SID)
 WITHOUT_LIST = {**POLICY, "Statement": POLICY["Statement"][0]}
 BEFORE: dict[str, object] = {"no policy": None, "a policy": POLICY, "a policy without a list": WITHOUT_LIST}
-LONG_NAME = "/".join(["n" * 63] * 4)
 
 
 def fill(ecr: StrictEcr, before: object = None, name: str = "app", tags: dict[str, str] = FREEZE) -> RepositoryBuilder:
@@ -37,10 +34,6 @@ def fill(ecr: StrictEcr, before: object = None, name: str = "app", tags: dict[st
 
 def set_policy(ecr: StrictEcr, value: object, name: str = "app") -> None:
     ecr.call("SetRepositoryPolicy", {"repositoryName": name, "policyText": json.dumps(value)})
-
-
-def policy_now(ecr: StrictEcr, name: str = "app") -> object:
-    return policies_of(ecr, name)[0]
 
 
 def push(ecr: StrictEcr, name: str = "app") -> bool:

@@ -9,10 +9,9 @@ import pytest
 from awstut_ecr_autopurgerepository.deletion.state import Identity, State
 from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.ecr import StrictEcr
-from tests.support.samples import OTHER_POLICY, POLICY, policies_of
+from tests.support.samples import OTHER_POLICY, OURS, POLICY, policy_now
 from tests.support.strict import Wire
 
-OURS = push_block.deny_pushes(push_block.SID)
 NAME = {"RepositoryName": "app", "FreezeOnDelete": True}
 WITH_POLICY = {**NAME, "RepositoryPolicyText": POLICY}
 
@@ -21,10 +20,6 @@ def leave_frozen(ecr: StrictEcr) -> None:
     """What a delete that was killed leaves behind."""
     repository = ecr.repositories["app"]
     repository.policy = push_block.add_to(repository.policy)
-
-
-def policy_now(ecr: StrictEcr) -> object:
-    return policies_of(ecr)[0]
 
 
 @pytest.mark.parametrize("properties", [NAME, WITH_POLICY], ids=["no policy", "a policy"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,25 +10,7 @@ from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from awstut_ecr_autopurgerepository.rules.images import ImageRules, ProtectedImages, fingerprint, image_rules
 from awstut_ecr_autopurgerepository.rules.reserved_tags import read_tags, write_tags
 from awstut_ecr_autopurgerepository.rules.settings import Settings
-
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-ARN = "arn:aws:ecr:eu-west-1:123456789012:repository/app"
-NONE = AccountRules()
-
-
-def image(*tags: str, pushed: float = 400, pulled: float | None = None, restored: float | None = None) -> Any:
-    """An image, pushed, pulled and restored from the archive so many days ago."""
-    detail: dict[str, Any] = {
-        "imageDigest": "sha256:" + "0123456789ab" * 5 + "cdef",
-        "imagePushedAt": NOW - timedelta(pushed),
-    }
-    if tags:
-        detail["imageTags"] = list(tags)
-    if pulled is not None:
-        detail["lastRecordedPullTime"] = NOW - timedelta(pulled)
-    if restored is not None:
-        detail["lastActivatedAt"] = NOW - timedelta(restored)
-    return detail
+from tests.support.images import NONE, NOW, image
 
 
 def rules(configuration: AccountRules = NONE, **chosen: Any) -> ImageRules:

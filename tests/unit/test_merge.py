@@ -11,10 +11,10 @@ from hypothesis import given
 from awstut_ecr_autopurgerepository.rules.merge import settings_after_update
 from awstut_ecr_autopurgerepository.rules.settings import ReportPlace, Settings
 from sandbox.ecr import StrictEcr
+from tests.support.any_settings import ANY_SETTINGS
 from tests.support.project_copy import ROOT
-from tests.support.samples import put_tag, tags_of
+from tests.support.samples import NAME, put_tag, tags_of
 from tests.support.strict import Wire
-from tests.unit.test_settings import ANY_SETTINGS
 
 ONE, TWO = ReportPlace("one"), ReportPlace("two")
 TEN = tuple(f"a{n}" for n in range(10))
@@ -101,7 +101,6 @@ def test_an_update_that_is_repeated_changes_nothing_more(live: Settings, previou
 
 # Over the wire
 
-NAME = {"RepositoryName": "app"}
 LOCKED = NAME | {"DeletionProtection": True, "PurgeProtection": {"TagPatterns": ["v*"], "PulledWithinDays": 30}}
 
 

@@ -14,7 +14,8 @@ from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from awstut_ecr_autopurgerepository.rules.reserved_tags import RULE_TAGS, mark, owner_tags, read_tags, write_tags
 from awstut_ecr_autopurgerepository.rules.settings import Owner, Settings, Stored
-from tests.unit.test_image_rules import ARN, NONE, NOW, image
+from tests.support.images import NONE, NOW, image
+from tests.support.samples import ARN
 
 NOBODY = Owner()
 

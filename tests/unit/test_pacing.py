@@ -22,7 +22,7 @@ from awstut_ecr_autopurgerepository.pacing import (
 )
 from sandbox.ecr import EcrError, VirtualClock
 from sandbox.ecr.faults import Faults
-from sandbox.virtual import VirtualPool
+from tests.support.virtual import VirtualPool
 
 
 def client_error(code: str, status: int = 400) -> ClientError:

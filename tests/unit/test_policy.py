@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, strategies
 
 from awstut_ecr_autopurgerepository.rules import push_block
-from tests.support.samples import POLICY
+from tests.support.samples import OURS, POLICY
 
-OURS = push_block.deny_pushes(push_block.SID)
 TEXT = strategies.text(strategies.characters(exclude_categories=["Cs"]), max_size=12)
 SIDS = strategies.sampled_from(["AwstutFreezeOnDelete2", "awstutfreezeondelete", "StopPushes", ""]) | TEXT
 STATEMENTS = strategies.fixed_dictionaries(

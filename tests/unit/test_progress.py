@@ -14,12 +14,11 @@ from awstut_ecr_autopurgerepository.deletion import call
 from awstut_ecr_autopurgerepository.deletion.progress import MANY_IMAGES, MANY_WHEN_THROTTLED
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.s3 import StrictS3
+from tests.support.samples import FREEZE, REPORTED
 from tests.support.strict import MARKED, Purge
+from tests.support.strict_s3 import StrictS3
 
 IN_PROGRESS, SUCCESS = OperationStatus.IN_PROGRESS, OperationStatus.SUCCESS
-FREEZE = {"awstut:auto-purge": "on freeze-on-delete", "awstut:freeze-on-delete": "on"}
-REPORTED = {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges"}
 BOTH = FREEZE | REPORTED | {"awstut:auto-purge": "on freeze-on-delete purge-report"}
 TAG = re.compile(
     r"(?P<deleted>[0-9]+)/(?P<known>[0-9]+) pass (?P<number>[0-9]+) at (?P<at>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z)"

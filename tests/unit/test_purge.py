@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
 from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
+from awstut_ecr_autopurgerepository.models import ResourceModel
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock, images
+from sandbox.ecr.builder import RepositoryBuilder
 from sandbox.ecr.service import OPERATIONS
 from tests.support.strict import MARKED, OWNED, STACK, Purge, run_command_in
 
-CONTENTS = {
+CONTENTS: dict[str, Callable[[RepositoryBuilder], object]] = {
     "nothing": lambda builder: builder,
     "100 images": lambda builder: builder.with_images(100),
     "101 images": lambda builder: builder.with_images(101),
@@ -120,11 +123,12 @@ def test_delete_throttled_to_5_a_second_stays_within_the_limit_and_goes_on(
     assert events[-1].status is OperationStatus.SUCCESS
     assert len(events) > 1
     assert max(delete.slice_seconds) < HARD_LIMIT_SECONDS
-    counts = [event.callbackContext["counts"]["deleted"] for event in events[:-1]]
+    counts = [(event.callbackContext or {})["counts"]["deleted"] for event in events[:-1]]
     assert counts == sorted(counts)
     assert 2_000 < counts[0] < 10_000 < counts[1]  # the first answer comes after ten seconds
     assert delete.slice_seconds[0] <= 10
     assert events[0].message.startswith(f"Purged {counts[0]:,} of about 40,000 images from app")
+    assert isinstance(events[0].resourceModel, ResourceModel)
     assert events[0].resourceModel.RepositoryName == "app"
 
 
@@ -303,7 +307,7 @@ def test_delete_heeds_a_tag_that_is_put_on_while_the_purge_runs(ecr: StrictEcr, 
     ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=2.0, burst=1)
     slices = delete.slices()
     next(slices)
-    left = ecr.holds("app")
+    left = ecr.holds("app") or 0
     arn = ecr.call("DescribeRepositories", {})["repositories"][0]["repositoryArn"]
     ecr.call("TagResource", {"resourceArn": arn, "tags": [{"Key": "awstut:deletion-protection", "Value": "on"}]})
     event = next(slices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -357,6 +358,9 @@ def test_no_protected_image_is_ever_deleted_and_without_one_the_repository_alway
             push_with_its_like(builder, **image)
             seen = seen or any(is_protected(each, clock.time(), rules) for each in ecr.images("app"))
 
+    def push_after_call(image: dict[str, Any], _parameters: object) -> None:
+        push(image)
+
     def judge(parameters: dict[str, Any]) -> None:
         asked = {each["imageDigest"] for each in parameters["imageIds"]}
         assert not [
@@ -367,7 +371,7 @@ def test_no_protected_image_is_ever_deleted_and_without_one_the_repository_alway
         push(image)
     from_the_beginning = seen
     for nth, image in arrivals:
-        ecr.after("DescribeImages", lambda _, image=image: push(image), nth=nth)
+        ecr.after("DescribeImages", functools.partial(push_after_call, image), nth=nth)
     ecr.before("BatchDeleteImage", judge, nth=None)
     configuration = AccountRules(patterns=tuple(account["patterns"]), pulled_within_days=account["days"])
     event = Purge(ecr, clock, configuration=configuration)()

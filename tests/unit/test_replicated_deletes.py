@@ -11,8 +11,8 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from awstut_ecr_autopurgerepository.rules.replication import destinations_of_deletes
 from sandbox.ecr import StrictEcr
-from sandbox.s3 import StrictS3
 from tests.support.strict import ACCOUNT, MARKED, Purge, run_command_in
+from tests.support.strict_s3 import StrictS3
 
 THERE = "eu-central-1"
 ELSEWHERE = f"{THERE} (account {ACCOUNT})"

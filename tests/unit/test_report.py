@@ -16,8 +16,6 @@ from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from awstut_ecr_autopurgerepository.rules.settings import ReportPlace
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.s3 import StrictS3
-from sandbox.s3.service import Bucket
 from tests.support.reports import (
     FAILED,
     INTENT,
@@ -36,6 +34,7 @@ from tests.support.reports import (
 )
 from tests.support.samples import put_tag
 from tests.support.strict import ACCOUNT, Purge, run_command_in
+from tests.support.strict_s3 import Bucket, StrictS3
 
 __all__ = ["bucket", "what_is_written_is_as_documented"]
 

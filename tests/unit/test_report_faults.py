@@ -15,8 +15,6 @@ from awstut_ecr_autopurgerepository.deletion import delete as delete_in
 from awstut_ecr_autopurgerepository.pacing import ThreadPool
 from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.s3 import StrictS3
-from sandbox.s3.service import Bucket
 from tests.support.reports import (
     FAILED,
     REPORTED,
@@ -31,6 +29,7 @@ from tests.support.reports import (
     what_is_written_is_as_documented,
 )
 from tests.support.strict import Killed, Purge
+from tests.support.strict_s3 import Bucket, StrictS3
 
 __all__ = ["bucket", "what_is_written_is_as_documented"]
 

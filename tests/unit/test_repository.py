@@ -95,7 +95,9 @@ def test_create_makes_names_that_ecr_takes(ecr: StrictEcr, stack: str, logical_i
 
 
 def test_create_without_a_stack_makes_a_name_too(ecr: StrictEcr) -> None:
-    ecr.call("CreateRepository", {"repositoryName": repository_name(None, None, "token")})
+    name = repository_name(None, None, "token")
+    ecr.call("CreateRepository", {"repositoryName": name})
+    assert ecr.names() == [name]
 
 
 def test_create_again_with_the_same_token_goes_on(wire: Wire, ecr: StrictEcr) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,10 +12,9 @@ from sandbox.ecr import StrictEcr
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
 from sandbox.server import start_sandbox
+from tests.support.gaps import at_call
 from tests.support.roles import HARDENED, REPORTS, make_role, policies_of
 from tests.support.strict import MARKED, REGION, Purge
-
-CALLS = ["DescribeRepositories", "ListTagsForResource", "DescribeImages", "BatchDeleteImage", "DeleteRepository"]
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +36,6 @@ def fill(ecr: StrictEcr) -> Any:
 def remove(ecr: StrictEcr) -> None:
     if "app" in ecr.repositories:
         ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
-
-
-def at_call(ecr: StrictEcr, number: int, action: Callable[[], object]) -> list[str]:
-    """Do something just before the handlers' call of this number, whatever it is; the list then has its name."""
-    count, happened = itertools.count(1), []
-
-    def watch(operation: str) -> None:
-        if next(count) == number:
-            action()
-            happened.append(operation)
-
-    for operation in CALLS:
-        ecr.before(operation, lambda _, operation=operation: watch(operation), nth=None)
-    return happened
 
 
 def test_a_purge_needs_no_more_than_the_role_allows(ecr: StrictEcr, delete: Purge) -> None:

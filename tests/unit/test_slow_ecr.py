@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 
 from sandbox.ecr import StrictEcr
-from sandbox.kms import StrictKms
-from tests.support.samples import EVERYTHING, LIFECYCLE, OTHER_POLICY, POLICY, policies_of, put_tag, tags_of
+from tests.support.samples import EVERYTHING, LIFECYCLE, NAME, OTHER_POLICY, POLICY, policies_of, put_tag, tags_of
 from tests.support.strict import STACK, Killed, Wire
+from tests.support.strict_kms import StrictKms
 from tests.unit.test_take_over import WRITES
 from tests.unit.test_update import UPDATES
 
-NAME = {"RepositoryName": "app"}
 SLOW = 9.0
 LIMITS = {"READ": 25, "LIST": 25, "CREATE": 55, "UPDATE": 55}
 RETRIABLE = {"NetworkFailure", "ServiceInternalError", "Throttling", "ResourceConflict"}
@@ -41,7 +40,7 @@ AFTER = NAME | {
     "PurgeReport": {"BucketName": "audit"},
 }
 # Every setting changes, and both ways: what one lacks, the other has.
-SHAPES = {
+SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "all changed": (BEFORE, AFTER),
     "all changed back": (AFTER, BEFORE),
     "all removed": (BEFORE, NAME),

@@ -11,11 +11,10 @@ import pytest
 from sandbox.ecr import StrictEcr
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
-from tests.support.samples import LIFECYCLE, OTHER_POLICY, POLICY, policies_of, put_tag, tags_of
+from tests.support.samples import LIFECYCLE, NAME, OTHER_POLICY, POLICY, policies_of, put_tag, tags_of
 from tests.support.strict import STACK, Wire
 from tests.unit.test_create_late import LIMITED_TO_MARKED
 
-NAME = {"RepositoryName": "app"}
 OTHER_STACK = STACK.replace("/shop/", "/moved/")
 TEMPLATE = NAME | {"Tags": [{"Key": "team", "Value": "shop"}], "RepositoryPolicyText": OTHER_POLICY}
 WRITES = {
@@ -70,7 +69,10 @@ def test_an_import_puts_what_the_template_names_and_adds_the_rest(wire: Wire, ec
 def test_an_import_that_repeats_encryption_changes_nothing_of_it(wire: Wire, ecr: StrictEcr, sent: str) -> None:
     by_hand(ecr)
     template = NAME | {"EncryptionConfiguration": {"EncryptionType": "AES256"}}
-    wire.succeed("UPDATE", template, previous=previous_state(wire, sent, template))
+    before = ecr.repositories["app"].encryption
+    model = wire.succeed("UPDATE", template, previous=previous_state(wire, sent, template))
+    assert model["RepositoryName"] == "app"
+    assert ecr.repositories["app"].encryption == before
 
 
 def test_the_text_of_a_policy_that_is_replaced_is_logged_first(

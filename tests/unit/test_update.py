@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from tests.support.strict import ACCOUNT, REGION, STACK, Wire
 from tests.unit.test_bad_input import BAD
 
 REPORT = {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"}
-UPDATES = {
+UPDATES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, int]]] = {
     "mutability": ({}, {"ImageTagMutability": "IMMUTABLE"}, {"PutImageTagMutability": 1}),
     "mutability with filters": (
         {"ImageTagMutability": "IMMUTABLE"},
@@ -238,7 +239,7 @@ def test_update_of_as_many_tags_as_there_is_room_for(wire: Wire, ecr: StrictEcr)
 
 def test_update_from_tags_to_rules_where_there_is_no_room_for_both(wire: Wire, ecr: StrictEcr) -> None:
     patterns = [f"{n}{'*a' * 31}b" for n in range(10)]
-    old = {"RepositoryName": "app", "Tags": [{"Key": f"k{n}", "Value": "v"} for n in range(44)]}
+    old: dict[str, Any] = {"RepositoryName": "app", "Tags": [{"Key": f"k{n}", "Value": "v"} for n in range(44)]}
     new = {"RepositoryName": "app", "Tags": old["Tags"][:40], "PurgeProtection": {"TagPatterns": patterns}}
     wire.succeed("CREATE", old)
     assert wire.succeed("UPDATE", new, previous=old)["PurgeProtection"] == {"TagPatterns": patterns}

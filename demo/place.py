@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 _NEEDED = (
     ".rpdk-config",
     "awstut-ecr-autopurgerepository.json",
@@ -20,7 +20,7 @@ _NEEDED = (
     "src",
     "inputs",
     "examples",
-    "sandbox/demo/tutorial.yaml",
+    "demo/tutorial.yaml",
 )
 _CARRIED_OVER = ("PATH", "LANG", "LC_ALL", "TZ", "PIP_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")

@@ -1,4 +1,4 @@
-"""`python -m sandbox.demo`: the main job on the sandbox. Exits with 1 if anything is not as expected."""
+"""`python -m demo`: the main job on the sandbox. Exits with 1 if anything is not as expected."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 
 from rich.console import Console
 
-from sandbox.demo.place import copied_project, environment
-from sandbox.demo.shell import Shell, UnexpectedError, expect
-from sandbox.demo.story import REGION, Story
+from demo.place import copied_project, environment
+from demo.shell import Shell, UnexpectedError, expect
+from demo.story import REGION, Story
 from sandbox.server import Sandbox, start_sandbox
 
 

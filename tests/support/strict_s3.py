@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable
@@ -11,30 +10,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
+from sandbox import in_process
+from sandbox.connections import InProcess
 from sandbox.ecr.clock import Clock, SystemClock
+from sandbox.ecr.errors import EcrError
 from sandbox.ecr.faults import Faults
-from sandbox.ecr.model import EcrError
-from sandbox.raw import Raw
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PAGE_SIZE = 1_000
-_DROPS: dict[str, type[Exception]] = {
-    "before": ConnectionClosedError,
-    "after": ConnectionClosedError,
-    "slow": ReadTimeoutError,
-}
-
-
-@functools.cache
-def _session() -> botocore.session.Session:
-    """One session for all clients, as it keeps the service's model, which takes long to read."""
-    return botocore.session.Session()
 
 
 class S3Error(Exception):
@@ -74,32 +61,23 @@ class StrictS3:
 
     def client(self, **chosen: Any) -> S3Client:
         """A real boto3 client that is answered here. Takes what boto3's client takes, config above all."""
-        credentials = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "aws_session_token": "token"}
-        made: Any = _session().create_client("s3", **({"region_name": self.region} | credentials | chosen))
-        made.meta.events.register("before-send.s3.*", self._answer)
-        client: S3Client = made
+        client: S3Client = in_process.make_client("s3", self.region, self._answer, **chosen)
         return client
 
-    def _answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def _answer(self, request: AWSPreparedRequest) -> AWSResponse:
         address = urlsplit(str(request.url))
         host, path = address.netloc, unquote(address.path.lstrip("/"))
         virtual = not host.startswith("s3.")
         name, _slash, key = (host.partition(".")[0], "", path) if virtual else path.partition("/")
         query: dict[str, str] = dict(parse_qsl(str(address.query)))
         operation = _operation(str(request.method), key)
-        drop = self.faults.take_drop(operation)
-        if drop == "before":
-            raise ConnectionClosedError(endpoint_url=request.url)
-        try:
-            status, headers, body = self._serve(operation, host, name, key, query, request)
-        except S3Error as error:
-            status, headers, body = error.status, error.headers, _xml_error(error)
-        if drop == "slow":
-            raise ReadTimeoutError(endpoint_url=request.url)
-        if drop:
-            raise ConnectionClosedError(endpoint_url=request.url)
+        with self.faults.connection(operation, InProcess(request.url)):
+            try:
+                status, headers, body = self._serve(operation, host, name, key, query, request)
+            except S3Error as error:
+                status, headers, body = error.status, error.headers, _xml_error(error)
         headers = {"x-amz-request-id": f"request-{sum(self.calls.values())}", **headers}
-        return AWSResponse(request.url, status, headers, Raw(body if request.method != "HEAD" else b""))  # type: ignore[arg-type]
+        return in_process.response(request, status, headers, body if request.method != "HEAD" else b"")
 
     def _serve(
         self, operation: str, host: str, name: str, key: str, query: dict[str, str], request: AWSPreparedRequest

@@ -1,4 +1,4 @@
-"""What ECR holds: repositories, and images in constant time each."""
+"""Images, and the images of a repository, in constant time each."""
 
 from __future__ import annotations
 
@@ -11,29 +11,12 @@ from typing import Any
 
 from sortedcontainers import SortedDict
 
-from sandbox.ecr.traces import Traces
-
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 INDEXES = frozenset({INDEX, DOCKER_LIST})
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,299}")
-
-
-class EcrError(Exception):
-    """An error as the service answers it."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-        self.status = status
-
-
-def invalid(message: str) -> EcrError:
-    """What ECR says of a parameter that it does not take."""
-    return EcrError("InvalidParameterException", message)
 
 
 def digest_of(content: bytes) -> str:
@@ -147,40 +130,3 @@ class Images:
         self._references.subtract(image.children)
         for tag in image.tags:
             del self._by_tag[tag]
-
-
-@dataclass
-class Repository:
-    """A repository. ``created_at`` is in seconds since 1970, to the millisecond."""
-
-    name: str
-    arn: str
-    uri: str
-    registry_id: str
-    created_at: float
-    encryption: dict[str, str]
-    mutability: str = "MUTABLE"
-    exclusion_filters: list[dict[str, str]] = field(default_factory=list)
-    scan_on_push: bool = False
-    tags: dict[str, str] = field(default_factory=dict)
-    policy: str | None = None
-    lifecycle: str | None = None
-    images: Images = field(default_factory=Images)
-    blobs: dict[str, bytes] = field(default_factory=dict)
-    uploads: dict[str, bytes] = field(default_factory=dict)  # begun, and not complete
-    traces: Traces = field(default_factory=Traces, repr=False)
-
-    def description(self) -> dict[str, Any]:
-        """As DescribeRepositories answers it."""
-        filters = {"imageTagMutabilityExclusionFilters": self.exclusion_filters} if self.exclusion_filters else {}
-        return {
-            "repositoryArn": self.arn,
-            "registryId": self.registry_id,
-            "repositoryName": self.name,
-            "repositoryUri": self.uri,
-            "createdAt": self.created_at,
-            "imageTagMutability": self.mutability,
-            "imageScanningConfiguration": {"scanOnPush": self.scan_on_push},
-            "encryptionConfiguration": self.encryption,
-            **filters,
-        }

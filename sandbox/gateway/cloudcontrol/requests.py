@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.cloudcontrol.errors import CloudControlError
 from sandbox.driver.failures import OperationError
+from sandbox.gateway.cloudcontrol.errors import CloudControlError
 
 Event = dict[str, Any]
 _DONE = ("SUCCESS", "FAILED", "CANCEL_COMPLETE")

@@ -13,8 +13,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sandbox.demo.images import ARCHITECTURES, Blob, make_image, make_manifest, write_layout
-from sandbox.demo.shell import Shell, expect
+from demo.images import ARCHITECTURES, Blob, make_image, make_manifest, write_layout
+from demo.shell import Shell, expect
 
 _WORKERS = 8
 _TIMEOUT = 30  # seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from sandbox.driver.operation import Driver, Operation
 from sandbox.driver.request import Caller, Json
 from sandbox.driver.schema import Schema
 from sandbox.driver.settings import Settings
-from sandbox.stub import SCHEMA
+from tests.support.stub import SCHEMA
 
 Answer = Json | Callable[[Json], Json]
 MODEL = {"Name": "app", "Size": 3}
@@ -37,7 +37,7 @@ class Script:
     arn = "arn:aws:cloudformation:us-east-1:123456789012:type/resource/Test-Stub-Thing/00000001"
     log_group = "logs"
 
-    def __init__(self, **answers: list[Answer]) -> None:
+    def __init__(self, **answers: Sequence[Answer]) -> None:
         self.answers = {action: list(given) for action, given in answers.items()}
         self.events: list[Json] = []
         self.type_configuration: Json | None = None

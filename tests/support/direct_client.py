@@ -12,23 +12,22 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore import xform_name
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ClientError
 
-from sandbox.ecr.model import EcrError
+from sandbox.connections import InProcess
+from sandbox.ecr.errors import EcrError
+from sandbox.ecr.service import OPERATIONS, EcrService
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
-    from sandbox.ecr.service import StrictEcr
-
 _TIMES = frozenset({"createdAt", "imagePushedAt", "lastRecordedPullTime", "lastArchivedAt", "lastActivatedAt"})
-_URL = "http://127.0.0.1"
 
 
 class _DirectClient:
     """Looks up an operation by the name of its method."""
 
-    def __init__(self, ecr: StrictEcr, operations: dict[str, str]) -> None:
+    def __init__(self, ecr: EcrService, operations: dict[str, str]) -> None:
         self._ecr = ecr
         self._operations = operations
         self.meta = SimpleNamespace(region_name=ecr.region, partition="aws")
@@ -45,26 +44,17 @@ class _DirectClient:
         return call
 
 
-def direct_client(ecr: StrictEcr) -> ECRClient:
+def direct_client(ecr: EcrService) -> ECRClient:
     """A client of a strict ECR in this process."""
-    from sandbox.ecr.service import OPERATIONS
-
     return cast("ECRClient", _DirectClient(ecr, {xform_name(operation): operation for operation in OPERATIONS}))
 
 
-def _call(ecr: StrictEcr, operation: str, parameters: dict[str, Any]) -> Any:
-    drop = ecr.faults.take_drop(operation)
-    if drop == "before":
-        raise ConnectionClosedError(endpoint_url=_URL)
+def _call(ecr: EcrService, operation: str, parameters: dict[str, Any]) -> Any:
     try:
-        answer = ecr.serve(operation, parameters)
+        with ecr.faults.connection(operation, InProcess()):
+            answer = ecr.serve(operation, parameters)
     except EcrError as error:
-        if drop is None:
-            raise _client_error(operation, error) from error
-    if drop == "after":
-        raise ConnectionClosedError(endpoint_url=_URL)
-    if drop == "slow":
-        raise ReadTimeoutError(endpoint_url=_URL)
+        raise _client_error(operation, error) from error
     return _parsed(answer)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.demo.shell import Shell, UnexpectedError, expect
+from demo.shell import Shell, UnexpectedError, expect
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

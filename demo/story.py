@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from sandbox.demo.push import Registry, push_builds, push_many
-from sandbox.demo.shell import Shell, expect
-from sandbox.demo.stacks import Stack
+from demo.push import Registry, push_builds, push_many
+from demo.shell import Shell, expect
+from demo.stacks import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ class Story:
 
     def as_in_tutorials(self, repository: str) -> None:
         self.shell.heading("5. The same images, with AWS::ECR::Repository and the custom resource of the tutorials")
-        stack = Stack.create(self.shell, self.cloudformation, "tutorial", "sandbox/demo/tutorial.yaml", repository)
+        stack = Stack.create(self.shell, self.cloudformation, "tutorial", "demo/tutorial.yaml", repository)
         images = self.fill(repository)
 
         self.shell.heading("6. Delete that stack")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sandbox.cloudcontrol.errors import CloudControlError
-from sandbox.cloudcontrol.service import CloudControl
 from sandbox.gateway import ministack
 from sandbox.gateway.cloud import Cloud
+from sandbox.gateway.cloudcontrol.errors import CloudControlError
+from sandbox.gateway.cloudcontrol.service import CloudControl
 
 
 def install(cloud: Cloud) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 
 import jsonpatch
 
-from sandbox.cloudcontrol.errors import CloudControlError, refused
-from sandbox.cloudcontrol.requests import CancelledError, Request, Requests
 from sandbox.driver.failures import InvalidPropertiesError, OperationError
 from sandbox.driver.model import identifier, identifier_model
 from sandbox.driver.operation import Operation
@@ -19,6 +17,8 @@ from sandbox.driver.request import Caller
 from sandbox.driver.schema import find
 from sandbox.gateway import ministack
 from sandbox.gateway.cloud import Cloud, Place
+from sandbox.gateway.cloudcontrol.errors import CloudControlError, refused
+from sandbox.gateway.cloudcontrol.requests import CancelledError, Request, Requests
 from sandbox.registry.types import RegistryError, TypeVersion
 
 Json = dict[str, Any]
