@@ -22,9 +22,9 @@ from cloudformation_cli_python_lib import OperationStatus, ProgressEvent
 
 from awstut_ecr_autopurgerepository import ecr as calls
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.ecr.direct import direct_client
 from sandbox.ecr.lateness import Stale
 from tests.faults.bucket import ReportBucket
+from tests.support.direct_client import direct_client
 from tests.support.strict import ACCOUNT, OWNED, REGION, STACK, Killed, Purge
 
 TAGS = OWNED | {
@@ -182,7 +182,7 @@ class Run:
             if event.status is not OperationStatus.IN_PROGRESS:
                 self.ends.append(event)
                 return True
-            context = event.callbackContext
+            context = dict(event.callbackContext or {})
             self.clock.advance(event.callbackDelaySeconds)
         raise AssertionError(f"seed {self.seed}: no end")
 

@@ -11,10 +11,9 @@ from awstut_ecr_autopurgerepository import handlers
 from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from awstut_ecr_autopurgerepository.rules.settings import ReportPlace
 from sandbox.ecr import StrictEcr
-from sandbox.s3 import StrictS3
-from sandbox.s3.service import Bucket
 from tests.support.reports import FAILED, REPORTED, SUCCESS, bucket, records, what_is_written_is_as_documented
 from tests.support.strict import OWNED, Purge, Wire, run_command_in
+from tests.support.strict_s3 import Bucket, StrictS3
 
 __all__ = ["bucket", "what_is_written_is_as_documented"]
 

@@ -10,9 +10,7 @@ import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from sandbox.ecr import StrictEcr, VirtualClock
-from sandbox.ecr.direct import direct_client
-from sandbox.s3 import StrictS3
-from sandbox.s3.service import Bucket, S3Error
+from tests.support.direct_client import direct_client
 from tests.support.reports import (
     FAILED,
     REPORTED,
@@ -25,6 +23,7 @@ from tests.support.reports import (
     what_is_written_is_as_documented,
 )
 from tests.support.strict import STACK, Killed, Purge
+from tests.support.strict_s3 import Bucket, S3Error, StrictS3
 
 __all__ = ["bucket", "what_is_written_is_as_documented"]
 
@@ -91,7 +90,8 @@ def test_images_that_are_listed_late_are_counted_once(
 def test_a_digest_on_two_pages_is_counted_once(ecr: StrictEcr, delete: Purge, bucket: Bucket) -> None:
     """Each page repeats images of the page before it."""
     ecr.repository("app", tags=REPORTED).with_images(3_175)
-    digests, last = digests_of(ecr), []
+    digests = digests_of(ecr)
+    last: list[dict[str, Any]] = []
 
     def repeat(answer: dict[str, Any]) -> dict[str, Any]:
         images = answer["imageDetails"]
