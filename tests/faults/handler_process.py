@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.support.project_copy import ROOT
-
+ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
 
 

@@ -31,13 +31,12 @@ class Deleted:
         return self.stack.calls("DELETE")
 
 
-def wait_for_progress(box: Sandbox, one: Deleted) -> str:
-    """The tag that shows the progress; it is written when a slice ends."""
+def wait_for_slice(box: Sandbox, one: Deleted) -> str:
+    """The tag that shows the progress, once the first slice has ended."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        progress: str | None = (box.control.repository(one.name) or {}).get("tags", {}).get("awstut:purge-progress")
-        if progress:
-            return progress
+        if [call for call in one.calls() if call.get("status") == "IN_PROGRESS"]:
+            return str((box.control.repository(one.name) or {}).get("tags", {}).get("awstut:purge-progress"))
         time.sleep(0.02)
     raise AssertionError("no slice has ended after a minute")
 
@@ -45,7 +44,7 @@ def wait_for_progress(box: Sandbox, one: Deleted) -> str:
 def lock(box: Sandbox, one: Deleted) -> None:
     """Put deletion protection on between the first slice and the second, which begins a second later."""
     arn, client = one.stack.outputs["Arn"], box.client("ecr")
-    one.progress = wait_for_progress(box, one)
+    one.progress = wait_for_slice(box, one)
     client.tag_resource(resourceArn=arn, tags=[{"Key": "awstut:deletion-protection", "Value": "on"}])
 
 
@@ -64,7 +63,7 @@ def deleted(submitted: Sandbox) -> dict[str, Deleted]:
     for each in both.values():
         each.stack.delete(wait=False)
     lock(box, both["is locked"])
-    both["goes on"].progress = wait_for_progress(box, both["goes on"])
+    both["goes on"].progress = wait_for_slice(box, both["goes on"])
     box.control.clear_faults()
     for each in both.values():
         each.stack.wait()
