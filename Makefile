@@ -10,7 +10,7 @@ setup:  ## make .venv and .venv/sandbox with everything pinned, and install skop
 	@scripts/setup
 
 test: setup lint types  ## lint, types, and all tests
-	python -m pytest --numprocesses auto --dist loadfile
+	python -m pytest --numprocesses 4 --dist loadfile  # more than the cores of most machines: many tests wait
 
 check: setup lint types  ## before a commit: format, lint, types, and the unit tests of the product; under 2 minutes
 	python -m pytest tests/unit --numprocesses auto --dist worksteal
