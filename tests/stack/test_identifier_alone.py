@@ -177,7 +177,7 @@ def test_the_accounts_rules_add_to_those_of_a_repository(
 @pytest.mark.parametrize(
     "configuration",
     [{"DeletionProtecton": True}, {"PurgeProtection": {"TagPatterns": "v*"}}, {"Concurrency": "4"}],
-    ids=["an unknown key", "a text for a list", "a text for a number"],
+    ids=["an unknown key", "a string for a list", "a string for a number"],
 )
 def test_a_malformed_type_configuration_never_reaches_a_repository(
     box: Sandbox,

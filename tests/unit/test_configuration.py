@@ -20,8 +20,8 @@ BAD = {
     "a text": ("on", "the type configuration must be an object"),
     "an unknown key": ({"DeletionProtecton": True}, "has DeletionProtecton, and only"),
     "an unknown nested key": ({"PurgeProtection": {"Tags": ["v*"]}}, "PurgeProtection has Tags, and only"),
-    "a text for a boolean": ({"DeletionProtection": "true"}, "must be true or false, without quotes"),
-    "a text for a list": (
+    "a string for a boolean": ({"DeletionProtection": "true"}, "must be true or false, without quotes"),
+    "a string for a list": (
         {"PurgeProtection": {"TagPatterns": "v*"}},
         "TagPatterns must be a list, but is 'v*'",
     ),
@@ -31,10 +31,10 @@ BAD = {
     "off": ({"PurgeProtection": {"TagPatterns": ["off"]}}, "and not off"),
     "a character that no tag has": ({"PurgeProtection": {"TagPatterns": ["v+"]}}, "has 'v+'"),
     "a long pattern": ({"PurgeProtection": {"TagPatterns": ["v" * 65]}}, "1 to 64 letters"),
-    "a text for a number": ({"Concurrency": "4"}, "Concurrency must be a whole number, without quotes, but is '4'"),
+    "a string for a number": ({"Concurrency": "4"}, "Concurrency must be a whole number, without quotes, but is '4'"),
     "no concurrency": ({"Concurrency": 0}, "Concurrency must be a whole number from 1 to 16"),
     "too much concurrency": ({"Concurrency": 17}, "Concurrency must be a whole number from 1 to 16"),
-    "a text for days": (
+    "a string for days": (
         {"PurgeProtection": {"PulledWithinDays": "30"}},
         "a whole number, without quotes, but is '30'",
     ),
@@ -49,7 +49,7 @@ BAD = {
         {"PurgeProtection": {"PushedWithinDays": 3651}},
         "PushedWithinDays must be a whole number from 1 to 3,650",
     ),
-    "a text for replicated deletes": ({"AllowReplicatedDeletes": "true"}, "must be true or false, without quotes"),
+    "a string for replicated deletes": ({"AllowReplicatedDeletes": "true"}, "must be true or false, without quotes"),
     "a fraction of days": (
         {"PurgeProtection": {"PulledWithinDays": 1.5}},
         "a whole number, without quotes, but is 1.5",
@@ -69,7 +69,7 @@ BAD = {
         {"PurgeReport": {"BucketName": "bucket", "Prefix": "a/../b"}},
         "PurgeReport.Prefix must not have .. between slashes",
     ),
-    "a text for binding": (
+    "a string for binding": (
         {"PurgeReport": {"BucketName": "bucket", "Binding": "true"}},
         "PurgeReport.Binding must be true or false, without quotes",
     ),
@@ -81,7 +81,7 @@ BAD = {
         {"PurgeReport": {"BucketName": "bucket", "AllowedBuckets": ["My_Bucket"]}},
         "PurgeReport.AllowedBuckets must be the name of a bucket",
     ),
-    "a text for allowed buckets": (
+    "a string for allowed buckets": (
         {"PurgeReport": {"BucketName": "bucket", "AllowedBuckets": "bucket"}},
         "PurgeReport.AllowedBuckets must be a list",
     ),

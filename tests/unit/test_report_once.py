@@ -25,6 +25,8 @@ from tests.support.reports import (
 from tests.support.strict import STACK, Killed, Purge
 from tests.support.strict_s3 import Bucket, S3Error, StrictS3
 
+OF_STACK = REPORTED | {"awstut:stack-id": STACK, "awstut:logical-id": "Repository"}
+
 __all__ = ["bucket", "what_is_written_is_as_documented"]
 
 
@@ -158,9 +160,7 @@ def test_few_more_images_are_intended_than_deleted(
 def test_a_later_delete_completes_the_report_of_one_that_was_killed(
     ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
 ) -> None:
-    ecr.repository("app", tags=REPORTED | {"awstut:stack-id": STACK, "awstut:logical-id": "Repository"}).with_images(
-        1_050
-    )
+    ecr.repository("app", tags=OF_STACK).with_images(1_050)
     digests = digests_of(ecr)
     gone = abandon(ecr, clock, s3)
     assert gone
@@ -182,12 +182,10 @@ def test_a_later_delete_completes_the_report_of_one_that_was_killed(
     assert found[second]["images"]["deleted"] == 650
 
 
-def test_two_deletes_that_were_killed_are_completed_and_each_image_stands_in_one(
+def test_two_deletes_that_were_killed_are_completed_and_each_image_is_in_one(
     ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
 ) -> None:
-    ecr.repository("app", tags=REPORTED | {"awstut:stack-id": STACK, "awstut:logical-id": "Repository"}).with_images(
-        1_050
-    )
+    ecr.repository("app", tags=OF_STACK).with_images(1_050)
     digests = digests_of(ecr)
     abandon(ecr, clock, s3, "token-1")
     abandon(ecr, clock, s3, "token-2", nth=3)

@@ -116,9 +116,11 @@ class Call:
         budget, state, figures = Budget.of_call(began), State.from_context(context), Figures()
         state.begin(clock.time())
         pacer = Pacer(clock, ends=budget.purge_until)
+        look = Look(ecr, str(request.awsAccountId), name, pacer, pool, state.identity)
         progress = Progress(
             ecr=ecr,
             pacer=pacer,
+            look=look,
             counts=state.counts,
             current_pass=state.current_pass,
             began=began,
@@ -137,7 +139,7 @@ class Call:
             budget=budget,
             state=state,
             pacer=pacer,
-            look=Look(ecr, str(request.awsAccountId), name, pacer, pool, state.identity),
+            look=look,
             inventory=Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts, progress),
             freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
             purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures, progress),
@@ -150,7 +152,6 @@ class Call:
 
     def verdict(self, repository: Repository) -> Verdict:
         """The verdict on the repository as it was just seen, before any image is folded in."""
-        self.progress.arn = repository.arn
         now, counts = datetime.fromtimestamp(self.clock.time(), UTC), self.state.counts
         return Verdict.on(repository, self.requester, self.account, now, counts.deleted, counts.known)
 

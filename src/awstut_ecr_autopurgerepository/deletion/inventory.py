@@ -104,7 +104,8 @@ class Inventory:
             self.current_pass.go_on_at(*_as_pair(place), count)
             if spool and spool.is_full:
                 spool.give_up()
-            if self.progress.a_page_is_checked() and place is not None:
+            self.progress.count_page()
+            if place is not None and self.progress.is_time_to_answer():
                 raise OutOfTimeError
         self.counts.notice(self.current_pass.found)
         if spool and spool.has_given_up:  # What is to be deleted is listed again, in parts.

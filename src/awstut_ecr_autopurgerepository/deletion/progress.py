@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cloudformation_cli_python_lib import HandlerErrorCode
@@ -19,6 +20,7 @@ from ..errors import AWS_ERRORS, failure, handler_code
 from ..pacing import Pacer
 from ..rules.reserved_tags import PURGE_PROGRESS
 from . import messages
+from .look import Look
 from .state import Counts, CurrentPass
 
 if TYPE_CHECKING:
@@ -43,13 +45,13 @@ class Progress:
 
     ecr: ECRClient
     pacer: Pacer
+    look: Look
     counts: Counts
     current_pass: CurrentPass
     began: float
     is_first_call: bool
     first_answer_at: float
     soon_at: float
-    arn: str | None = None
     moved: bool = False
     _is_shown: bool = False
     _deleting_since: float = math.inf
@@ -66,16 +68,17 @@ class Progress:
         """
         if self._deleting_since == math.inf:
             self._deleting_since, self._deleted_before = self.pacer.clock.monotonic(), self.counts.deleted
-        if self._is_shown or self.arn is None or (self.is_first_call and not self._takes_longer()):
+        seen = self.look.seen
+        if self._is_shown or seen is None or (self.is_first_call and not self._takes_longer()):
             return None
         self._is_shown = True
-        return self._show
+        return partial(self._show, seen.arn)
 
     def _takes_longer(self) -> bool:
         left = self.counts.known - self.counts.deleted
         return left > (MANY_WHEN_THROTTLED if self.pacer.throttled else MANY_IMAGES)
 
-    def _show(self) -> None:
+    def _show(self, arn: str) -> None:
         now, counts = self.pacer.clock.time(), self.counts
         value = messages.progress_tag(
             counts.deleted,
@@ -85,24 +88,31 @@ class Progress:
             counts.deleted / max(1.0, now - (counts.since or now)),
         )
         try:
-            calls.tag_repository(self.ecr, self.arn or "", {PURGE_PROGRESS: value})
+            calls.tag_repository(self.ecr, arn, {PURGE_PROGRESS: value})
         except AWS_ERRORS as error:
             if handler_code(error) is HandlerErrorCode.Throttling:
                 raise  # It passes. To repeat the request after other failures would hold up the deletes.
 
     # When the first call ends
 
-    def a_page_is_checked(self) -> bool:
-        """Note a page of the check. True if this is the moment to answer that there are more."""
+    def note_movement(self) -> None:
+        """Note that an answer has moved the delete on."""
         self.moved = True
+
+    def count_page(self) -> None:
+        """Count a page of the check."""
+        self.note_movement()
         self._pages += 1
+
+    def is_time_to_answer(self) -> bool:
+        """Whether the first call ends before the next page of the check, to answer that there are more."""
         now = self.pacer.clock.monotonic()
         next_one = now + (now - self.began) / (self._pages + 2)  # the look before them took two requests
         return self.is_first_call and self.pacer.throttled > 0 and next_one > self.first_answer_at
 
-    def images_are_answered(self) -> None:
-        """Note an answer about images that were to be deleted; at the moment to tell so, let no other request start."""
-        self.moved = True
+    def count_answer(self) -> None:
+        """Count an answer to a request that deletes images; at the moment to tell so, let no other request start."""
+        self.note_movement()
         self._answers += 1
         now = self.pacer.clock.monotonic()
         seconds, deleted = now - self._deleting_since, self.counts.deleted - self._deleted_before

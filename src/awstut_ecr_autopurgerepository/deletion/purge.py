@@ -98,7 +98,7 @@ class Purge:
             if outcomes is not None and code == "ImageNotFound":
                 outcomes.doubtful = True  # It is gone; perhaps an earlier call has reported that.
             self._count_failure(code, each.get("imageId", {}).get("imageDigest", ""))
-        self.progress.images_are_answered()
+        self.progress.count_answer()
 
     def _count_failure(self, code: str, digest: str) -> None:
         if code == "ImageNotFound":
@@ -111,10 +111,10 @@ class Purge:
         """Delete the repository. False if ECR says that it is not empty. Never by force."""
         try:
             until_answered(self.pacer, lambda: calls.delete_repository(self.ecr, self.name))
-            self.progress.moved = True
+            self.progress.note_movement()
         except ClientError as error:
             if service_code(error) == "RepositoryNotEmptyException":
-                self.progress.moved = True
+                self.progress.note_movement()
                 return False
             raise
         return True

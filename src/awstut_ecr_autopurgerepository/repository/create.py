@@ -24,11 +24,12 @@ from ..rules import existing, reserved_tags
 from ..rules.existing import Whose
 from ..rules.policy_meaning import names_principals, same_access_policy, same_lifecycle_policy
 from ..rules.settings import Owner
-from . import translate
+from . import translate, visibility
 from .create_state import CreateState
 from .patience import GONE, VISIBLE, Patience, Step, patience_with
 from .translate import Repository
 from .validate import check_model, check_report, check_room_for_tags
+from .visibility import Waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALLBACK_DELAY_SECONDS = 5
-MOST_SECONDS_UNSHOWN = 20.0  # as in visibility.py
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -291,15 +291,14 @@ class Creation:
         if policy is None:
             return
         self.waits_for = "ECR shows its policy"
-        until = self.clock.monotonic() + MOST_SECONDS_UNSHOWN
-        while self.clock.monotonic() < until:
+
+        def is_shown() -> bool:
             try:
-                if same(until_answered(self.pacer, lambda: get(self.ecr, self.name)), policy):
-                    return
+                return same(until_answered(self.pacer, lambda: get(self.ecr, self.name)), policy)
             except AWS_ERRORS as error:
-                if service_code(error) != "RepositoryNotFoundException":
-                    return  # who may not look need not wait
-            self.pacer.pause(self.pause.next())
+                return service_code(error) != "RepositoryNotFoundException"  # who may not look need not wait
+
+        Waiting(self.pacer, self.clock.time() + visibility.MOST_SECONDS).for_(is_shown)
 
     def _patiently(self, step: Step, request: Callable[[], T], *, names_principals: bool = False) -> T:
         """Make a request until ECR does it, as long as a new repository can be why it does not. Raises HandlerError."""

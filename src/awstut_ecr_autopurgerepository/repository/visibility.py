@@ -1,4 +1,4 @@
-"""Waits until reads of ECR show what an update has changed: ECR may answer what was before for a while."""
+"""Waits until reads of ECR show what was changed: ECR may answer what was before for a while."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from .. import ecr as calls
+from ..pacing import Pacer
 from ..rules.policy_meaning import same_access_policy
 from .requests import Requests
 from .translate import Repository
 
-MOST_SECONDS = 20  # of one update; what is not shown by then is left to become visible
+MOST_SECONDS = 20  # of one create or update; what is not shown by then is left to become visible
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Looks at one repository until a moment, in seconds since 1970."""
+    """Looks at one repository, at the pacer's pace, until a moment in seconds since 1970."""
 
-    requests: Requests
+    pacer: Pacer
     until: float
 
     def for_(self, is_shown: Callable[[], bool]) -> None:
         """Look until it is shown, or it is too late. One look where ECR is not late. Raises OutOfTimeError."""
-        pacer, pause = self.requests.pacer, _FIRST_PAUSE_SECONDS
-        while not is_shown() and pacer.clock.time() + pause <= self.until:
-            pacer.pause(pause)
+        pause = _FIRST_PAUSE_SECONDS
+        while not is_shown() and self.pacer.clock.time() + pause <= self.until:
+            self.pacer.pause(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
@@ -37,7 +38,7 @@ def wait_until_shown(requests: Requests, before: Repository, after: Repository, 
     ECR raises, and OutOfTimeError.
     """
     name = after.description["repositoryName"]
-    waiting = Waiting(requests, until)
+    waiting = Waiting(requests.pacer, until)
     if before.tags != after.tags:
         removed = before.tags.keys() - after.tags.keys()
         waiting.for_(lambda: _shows(requests.until_answered(calls.list_tags, after.arn), after.tags, removed))

@@ -1,7 +1,7 @@
 """Completes the reports of earlier deletes of the same repository, which were killed and not called again.
 
 What such a delete has intended is gone once the repository is; what has no result anywhere gets one in its report. Only
-deletes of this very repository are looked at: its creation time and create request stand in the announcement that the
+deletes of this very repository are looked at: its creation time and create request are in the announcement that the
 delete has written, and in each of its lines. Requests to S3: one for the announcements; then, for each of at most
 MOST_EARLIER deletes, one for the names, one for each object (of at most MOST_OBJECTS in all), and two writes.
 """
@@ -22,15 +22,8 @@ from .writer import SAME_MS, Report, ReportError, Written
 MOST_EARLIER = 10  # deletes of one repository whose reports are completed by a later one
 MOST_OBJECTS = 1_000  # of all these reports
 
-_KEPT = (
-    "status",
-    "beganAt",
-    "endedAt",
-    "passes",
-    "failures",
-    "replicatedTo",
-    "completed",
-)  # of a summary that is there
+# What stays of a summary that is there
+_KEPT = ("status", "beganAt", "endedAt", "passes", "failures", "replicatedTo", "completed")
 
 Summarise = Callable[[str, Tally, Record, str], dict[str, Any]]
 

@@ -60,7 +60,7 @@ class Journal:
     _pending: tuple[Item, Tally] | None = None  # results that are made and not written
     _began: float = 0.0
     _wrote_seconds: float = 0.0
-    _last: int = 0  # images of the last stretch
+    _last_images: int = 0  # of the last stretch
     _last_seconds: float = 0.0
 
     def stretches(self, indexes: Sequence[str], others: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -74,7 +74,7 @@ class Journal:
                 size = self._begin(lines, min(self._next_size(), len(digests) - start))
                 yield digests[start : start + size]
                 start += size
-                self._last, self._last_seconds = size, self._now() - self._began
+                self._last_images, self._last_seconds = size, self._now() - self._began
 
     def _now(self) -> float:
         return self.pacer.clock.monotonic()
@@ -87,11 +87,11 @@ class Journal:
         requests = max(0.0, self.pacer.requests_left())
         if requests < float("inf"):
             wanted = requests * least * min(1.0, seconds / max(left, 1.0))
-        elif not self._last:
+        elif not self._last_images:
             wanted = self.width * least
         else:
-            rate = self._last / max(self._last_seconds, 0.001)
-            wanted = min(self._last * _GROWTH, rate * min(seconds, left))
+            rate = self._last_images / max(self._last_seconds, 0.001)
+            wanted = min(self._last_images * _GROWTH, rate * min(seconds, left))
         return max(least, min(MOST_LINES, int(wanted)) // least * least)
 
     def _begin(self, lines: Lines, most: int) -> int:
