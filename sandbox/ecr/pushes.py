@@ -92,18 +92,24 @@ def _new_image(
             f"Images with digests '[{', '.join(missing)}]' required for pushing image into repository with name "
             f"'{repository.name}' in the registry with id '{repository.registry_id}' do not exist",
         )
-    sizes = [each.get("size", 0) for each in manifest.get("layers", ())]
     return Image(
         digest=digest_of(content),
         sequence=0,
         media_type=kind,
         manifest=content,
         pushed_at=round(ecr.clock.time(), 3),
-        size=sum(sizes) + len(content),
+        size=_size(repository, manifest, content, children),
         children=children,
         subject=manifest.get("subject", {}).get("digest"),
         artifact_type=manifest.get("artifactType") or manifest.get("config", {}).get("mediaType"),
     )
+
+
+def _size(repository: Repository, manifest: dict[str, Any], content: bytes, children: tuple[str, ...]) -> int:
+    """The size that DescribeImages shows: of an index, that of its largest child (service model, ImageDetail)."""
+    if children:
+        return max(child.size for child in map(repository.images.by_digest, children) if child)
+    return sum(each.get("size", 0) for each in manifest.get("layers", ())) + len(content)
 
 
 def _is_immutable(repository: Repository, tag: str) -> bool:

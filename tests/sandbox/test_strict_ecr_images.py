@@ -194,6 +194,15 @@ def test_put_image_of_an_index_needs_its_children(ecr: StrictEcr) -> None:
     )
 
 
+def test_an_index_is_as_large_as_its_largest_child(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    digests = [put(ecr, manifest(number, layers=[{"size": size}])) for number, size in enumerate((70_000, 90_000))]
+    put(ecr, json.dumps({"mediaType": INDEX_TYPE, "manifests": [{"digest": each} for each in digests]}), "all")
+    sizes = [each["imageSizeInBytes"] for each in ecr.client().describe_images(repositoryName="app")["imageDetails"]]
+    assert sizes[2] == max(sizes[:2])
+    assert sizes[2] > 90_000
+
+
 def said(error: ClientError) -> tuple[str, str]:
     """Code and message."""
     return error.response["Error"]["Code"], error.response["Error"]["Message"]
