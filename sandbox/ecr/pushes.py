@@ -109,7 +109,8 @@ def _size(repository: Repository, manifest: dict[str, Any], content: bytes, chil
     """The size that DescribeImages shows: of an index, that of its largest child (service model, ImageDetail)."""
     if children:
         return max(child.size for child in map(repository.images.by_digest, children) if child)
-    return sum(each.get("size", 0) for each in manifest.get("layers", ())) + len(content)
+    sizes = [int(each.get("size", 0)) for each in manifest.get("layers", ())]
+    return sum(sizes) + len(content)
 
 
 def _is_immutable(repository: Repository, tag: str) -> bool:
