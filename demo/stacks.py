@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _POLL = 0.1  # seconds; `aws cloudformation wait` asks every 30
 _PATIENCE = 60  # seconds
 _SHORT = 70  # characters of a reason that has no line of its own
+_HELPERS = {"AWS::IAM::Role", "AWS::Lambda::Function"}  # of a custom resource
+_IDENTIFIERS = re.compile(r", Request ID: [^)]*| \(RequestToken: .*")
 _STYLES = {"COMPLETE": "green", "FAILED": "bold red", "PROGRESS": "dim"}
 
 Events = list[dict[str, Any]]
@@ -78,20 +81,25 @@ class Stack:
         return events[::-1][since:]
 
     def show(self, events: Events) -> None:
-        """Show events; those of progress, and identifiers at the ends of reasons, only if the shell is verbose."""
-        shown = [each for each in events if self.shell.verbose or not each["ResourceStatus"].endswith("_IN_PROGRESS")]
+        """Show events; if the shell is not verbose, only what matters, without the identifiers that end a reason."""
+        shown = [each for each in events if self.shell.verbose or _matters(each)]
         width = max(len(each["LogicalResourceId"]) for each in shown)
         for event in shown:
             status, reason = str(event["ResourceStatus"]), str(event.get("ResourceStatusReason", ""))
             line = Text(f"{event['Timestamp']:%H:%M:%S}  {event['LogicalResourceId']:{width}}  ")
             line.append(status, style=_STYLES.get(status.rsplit("_", 1)[-1], ""))
             if not self.shell.verbose:
-                reason = reason.split(" (RequestToken:")[0]
+                reason = _IDENTIFIERS.sub("", reason)
             if len(reason) <= _SHORT:
-                self.shell.console.print(line.append(f"  {reason}"))
+                self.shell.console.print(line.append(f"  {reason}" if reason else ""))
             else:
                 self.shell.console.print(line)
                 self.shell.console.print(Padding(Text(reason), (0, 0, 0, 4)))
+
+
+def _matters(event: dict[str, Any]) -> bool:
+    kind, status = event["ResourceType"], event["ResourceStatus"]
+    return not status.endswith("_IN_PROGRESS") and kind not in _HELPERS
 
 
 def seconds_of(events: Events) -> float:

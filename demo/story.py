@@ -176,8 +176,8 @@ class Story:
         expect(0 < left < outcome.images, f"{left} of {outcome.images} images are left")
         self.shell.say(
             f"[red]The stack cannot be deleted: {left:,} of {outcome.images:,} images are left.[/red] The custom "
-            f"resource listed one page of {PAGE} and reported success. It never saw the next pages, nor the archived "
-            "images; and it never looked at ECR's answer, which names the images that an index still references."
+            f"resource listed one page of {PAGE} and reported success. It never saw the other pages and the archived "
+            "images, nor the images that ECR refused to delete."
         )
         self.clean_up(stack, "team/tutorial-app")
         return outcome

@@ -136,17 +136,21 @@ def test_a_delete_that_fails_leaves_the_bar_where_it_is() -> None:
     assert written.getvalue().count("\n") == 1
 
 
+IDENTIFIERS = '(Service: Ecr, Request ID: 2)" (RequestToken: 1, HandlerErrorCode: InvalidRequest)'
+FAILED = "The following resource(s) failed to delete: [Repository]."
 EVENTS: list[dict[str, Any]] = [
     {
         "Timestamp": datetime(2026, 11, 28, 8, 5, second, tzinfo=UTC),
         "LogicalResourceId": name,
+        "ResourceType": kind,
         "ResourceStatus": status,
         "ResourceStatusReason": reason,
     }
-    for second, name, status, reason in (
-        (1, "Repository", "DELETE_IN_PROGRESS", ""),
-        (2, "Repository", "DELETE_FAILED", f"{'not deleted ' * 10}(RequestToken: 1, HandlerErrorCode: InvalidRequest)"),
-        (3, "app", "DELETE_FAILED", "The following resource(s) failed to delete: [Repository]."),
+    for second, name, kind, status, reason in (
+        (1, "Repository", "AWS::ECR::Repository", "DELETE_IN_PROGRESS", ""),
+        (1, "Role", "AWS::IAM::Role", "DELETE_COMPLETE", ""),
+        (2, "Repository", "AWS::ECR::Repository", "DELETE_FAILED", f"{'not deleted ' * 10}{IDENTIFIERS}"),
+        (3, "app", "AWS::CloudFormation::Stack", "DELETE_FAILED", FAILED),
     )
 ]
 
@@ -157,10 +161,9 @@ def test_events_are_shown_with_their_times_and_without_progress() -> None:
     lines = [line.rstrip() for line in written.getvalue().splitlines()]
     assert lines[0] == "08:05:02  Repository  DELETE_FAILED"
     assert lines[1].startswith("    not deleted not deleted")
-    assert lines[-1] == (
-        "08:05:03  app         DELETE_FAILED  The following resource(s) failed to delete: [Repository]."
-    )
-    assert "RequestToken" not in written.getvalue()
+    assert lines[-2].endswith('deleted (Service: Ecr)"')
+    assert lines[-1] == f"08:05:03  app         DELETE_FAILED  {FAILED}"
+    assert "Role" not in written.getvalue()
 
 
 def test_all_of_the_events_are_shown_to_the_verbose() -> None:
