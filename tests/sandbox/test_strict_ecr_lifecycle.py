@@ -6,16 +6,15 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_paramete
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import cfn_flip
 import pytest
 
 from sandbox.ecr import EcrError, StrictEcr
+from tests.support.project_copy import ROOT
 from tests.support.samples import LIFECYCLE
 
-ROOT = Path(__file__).resolve().parents[2]
 UNTAGGED = {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 30}
 TAGGED = {**UNTAGGED, "tagStatus": "tagged", "tagPatternList": ["v*"]}
 ANY = {**UNTAGGED, "tagStatus": "any"}
