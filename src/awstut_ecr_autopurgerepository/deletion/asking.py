@@ -142,7 +142,8 @@ def what_would_delete_do(
     ``requester`` is the stack and the resource in it for which the delete would be made; ``Owner()`` decides as for a
     delete by Cloud Control. ``account`` is the type configuration, ``account_id`` owns the registry, ``clock`` is the
     module ``time``. The clients must make each request once, as those of provider/clients.py do: requests are
-    repeated here. The client of S3 is made only if a purge report is asked for.
+    repeated here. ``make_s3`` makes a new client, of which nothing else is asked; it is called only if a purge report
+    is asked for.
 
     It takes as many calls as there are pages of 1,000 images, and at most six more. That a repository does not exist is
     believed after ten seconds, because the first answer could be old. Raises HandlerError where ECR gives different
