@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ..rules.account import AccountRules
@@ -46,9 +46,9 @@ class Outcome(Enum):
 class Question(Enum):
     """What has to be asked about a repository that has images, beside its images."""
 
-    REPLICAS = "does ECR delete the images elsewhere, too?"
-    REPORT = "is there a bucket for the purge report?"
-    PUSH_BLOCK = "can the push block be added to the repository policy?"
+    REPLICAS = auto()  # does ECR delete the images elsewhere, too?
+    REPORT = auto()  # is there a bucket for the purge report?
+    PUSH_BLOCK = auto()  # can the push block be added to the repository policy?
 
 
 @dataclass(frozen=True)
