@@ -67,6 +67,7 @@ def _one_call(call: Call) -> ProgressEvent:
     if call.state.failure:  # An earlier call failed, and could not lift.
         raise call.state.failure.error
     try:
+        call.resume_report()
         _until_gone(call)
         return call.done()
     except OutOfTimeError:
@@ -133,6 +134,9 @@ def _one_part(call: Call) -> Fate:
     with call.report.of_deletes(repository, listing.spool) as journal:  # Writes each intent first, then results.
         is_empty = call.purge.delete_images(listing, journal)  # Indexes first: ECR refuses what they reference.
 
+    if is_empty and not call.settle_report():  # The report is complete before the repository is gone.
+        call.purge.walk_again()
+        return Fate.STILL_THERE
     if is_empty and call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
         call.look.wait_until_gone()
         return Fate.GONE

@@ -168,6 +168,18 @@ class Call:
         self.report.note_destinations(destinations or ())
         return verdict.against_replicas(destinations)
 
+    def resume_report(self) -> None:
+        """Write the summary if that is all that the last call had no time for. Raises OutOfTimeError."""
+        if self.state.identity.deleted is None:
+            self.report.resume(self._ending("SUCCESS", ""))
+
+    def settle_report(self) -> bool:
+        """Complete the report before the empty repository is deleted. False if the images have to be listed again.
+
+        Raises OutOfTimeError.
+        """
+        return self.report.settle(self._ending("SUCCESS", ""))
+
     def done(self) -> ProgressEvent:
         """The answer once the repository is gone. Raises OutOfTimeError where the report is not complete yet."""
         self.look.forget()
