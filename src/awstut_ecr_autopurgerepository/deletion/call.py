@@ -127,6 +127,7 @@ class Call:
             is_first_call=not context,
             first_answer_at=began + FIRST_ANSWER_SECONDS,
             soon_at=began + SOON_SECONDS,
+            most_in_flight=pool.size,
         )
         reporter = Reporter(make_s3, _origin(request, name), pool, Pacer(clock, ends=budget.report_until))
         return cls(
@@ -144,7 +145,7 @@ class Call:
             freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
             purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures, progress),
             replication=Replication(ecr, name, pacer, pool),
-            report=PurgeReport(reporter, account, pacer, state.identity, state.report),
+            report=PurgeReport(reporter, account, pacer, state.identity, state.report, began),
             progress=progress,
             deleted_before=state.counts.deleted,
             figures=figures,

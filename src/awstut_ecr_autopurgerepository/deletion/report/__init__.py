@@ -52,13 +52,17 @@ class Ending:
 
 @dataclass
 class PurgeReport:
-    """The report of one operation: when it is written. ``ecr_pacer`` knows whether an answer of ECR was lost."""
+    """The report of one operation: when it is written. ``ecr_pacer`` knows whether an answer of ECR was lost.
+
+    ``began`` is when the call began, on the clock's monotonic time.
+    """
 
     reporter: Reporter
     account: AccountRules
     ecr_pacer: Pacer
     identity: Identity
     state: ReportState
+    began: float
     current: Report | None = None  # None where nobody asks for a report
     known: Known = field(default_factory=Known)
     _walks: int = 0  # of this call, after which no image was left
@@ -146,7 +150,7 @@ class PurgeReport:
         if state.place is None or self._has_given_up or not self._may_try() or self._is_as_told():
             return True
         if state.incomplete and self._walks < ENOUGH_WALKS:
-            return False
+            return not self._may_walk_again()
         is_last = state.summary_attempts >= MOST_ATTEMPTS_BEFORE
         try:
             return self._write_summary(ending, gone_since=self.reporter.now(), with_earlier=True)
@@ -157,6 +161,11 @@ class PurgeReport:
             pass  # It is tried once more when the repository is gone, and told then.
         self._has_given_up = True
         return True
+
+    def _may_walk_again(self) -> bool:
+        """Whether a call has time for another walk; if not, the report is completed when the repository is gone."""
+        elapsed = self.ecr_pacer.clock.monotonic() - self.began
+        return self.state.summary_attempts == 1 or self.ecr_pacer.seconds_left() > elapsed
 
     def _is_last_attempt(self) -> bool:
         attempts, is_mute = self.state.summary_attempts, self.reporter.pacer.is_mute()
