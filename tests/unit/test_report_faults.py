@@ -143,9 +143,7 @@ def test_the_report_is_complete_before_the_repository_is_gone(
     assert bucket.objects == written
 
 
-def test_one_old_listing_makes_no_image_gone(
-    ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
-) -> None:
+def test_one_old_listing_makes_no_image_gone(ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket) -> None:
     """A first call was killed before its deletes, so that their images are in an intent only; they are all there."""
     ecr.repository("app", tags=REPORTED).with_images(50)
     ecr.before("BatchDeleteImage", _raise_killed)
@@ -156,6 +154,26 @@ def test_one_old_listing_makes_no_image_gone(
     assert event.status is SUCCESS
     assert set(outcomes(bucket).values()) == {"confirmed"}
     assert len(records(bucket)) == 50
+
+
+def test_a_repository_that_is_recreated_while_the_summary_is_written_stays(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge, s3: StrictS3, bucket: Bucket
+) -> None:
+    """S3 takes its time, so the last look is old by then."""
+    ecr.repository("app", tags=REPORTED).with_images(50)
+    s3.faults.latency = {"*": 3.0}
+
+    def recreate(operation: str, _key: str) -> None:
+        if operation == "ListObjectsV2":
+            s3.before = lambda *_: None
+            ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
+            clock.advance(5)
+            ecr.repository("app", tags=REPORTED | {"awstut:request": "another"})
+
+    s3.before = recreate
+    assert delete().status is SUCCESS
+    assert ecr.repositories["app"].tags["awstut:request"] == "another"
+    assert summary(bucket)["images"]["confirmed"] == 50
 
 
 def test_a_repository_that_cannot_be_deleted_has_a_summary_that_says_so(

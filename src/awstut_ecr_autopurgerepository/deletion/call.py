@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 MOST_SILENT_SECONDS = 600  # in which nothing moves the delete on, and nothing is throttled
 FIRST_ANSWER_SECONDS = 9.0  # after the first call began; requests in flight, and the report, take the rest of 10 s
 SOON_SECONDS = 20.0  # a throttled purge that is expected to take no longer is not interrupted for its first answer
+OLD_LOOK_SECONDS = 5.0  # after which the repository is looked at again before it is deleted
 MOST_LIFT_ATTEMPTS = 5  # calls in which it is tried to remove the push block
 CALLBACK_DELAY_SECONDS = 1
 
@@ -175,11 +176,15 @@ class Call:
             self.report.resume(self._ending("SUCCESS", ""))
 
     def settle_report(self) -> bool:
-        """Complete the report before the empty repository is deleted. False if the images have to be listed again.
+        """Complete the report before the empty repository is deleted. False if it has to be looked at again before.
 
-        Raises OutOfTimeError.
+        That is so if the images have to be listed once more for the report, or if it took so long that the last look is
+        old. Raises OutOfTimeError.
         """
-        return self.report.settle(self._ending("SUCCESS", ""))
+        self.progress.note_movement()  # No image is left.
+        began = self.clock.monotonic()
+        is_settled = self.report.settle(self._ending("SUCCESS", ""))
+        return is_settled and self.clock.monotonic() - began <= OLD_LOOK_SECONDS
 
     def done(self) -> ProgressEvent:
         """The answer once the repository is gone. Raises OutOfTimeError where the report is not complete yet."""

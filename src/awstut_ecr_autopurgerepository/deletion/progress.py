@@ -41,7 +41,8 @@ class Progress:
     The first call of an operation ends at ``first_answer_at``, so that its answer is the first sign for who waits; but
     not if the purge is expected to end by ``soon_at``, or without any throttling in the same call: an early end costs
     another look, and another listing of what is left (measured in guides/reliability.md). Later calls use all of their
-    time. ``most_in_flight`` are requests. ``moved`` is True once an answer has moved the delete on: a page of the check, or what became of images.
+    time. ``most_in_flight`` are requests at once. ``moved`` is True once an answer has moved the delete on: a page of
+    the check, or what became of images.
     """
 
     ecr: ECRClient

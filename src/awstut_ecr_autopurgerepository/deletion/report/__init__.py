@@ -322,9 +322,7 @@ class PurgeReport:
             return 0
         return ending.deleted - found.tally.deleted - len(found.unresolved)
 
-    def _summary(
-        self, ending: Ending, message: str, tally: Tally, unresolved: int, objects: int
-    ) -> dict[str, Any]:
+    def _summary(self, ending: Ending, message: str, tally: Tally, unresolved: int, objects: int) -> dict[str, Any]:
         return {
             "version": 2,
             **self.reporter.origin.fields(self.identity),
