@@ -139,7 +139,7 @@ def _one_part(call: Call) -> Fate:
 
 def _delete_repository(call: Call, listing: Listing) -> Fate:
     """Delete the repository, of which all that was listed is gone, once the report is complete."""
-    if not call.settle_report():  # Look again, and see once more that nothing is left.
+    if not call.settle_report(len(listing)):  # Look again, and see once more that nothing is left.
         call.purge.walk_again()
         return Fate.STILL_THERE
     if call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.

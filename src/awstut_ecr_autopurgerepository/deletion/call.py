@@ -146,7 +146,7 @@ class Call:
             freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
             purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures, progress),
             replication=Replication(ecr, name, pacer, pool),
-            report=PurgeReport(reporter, account, pacer, state.identity, state.report, began),
+            report=PurgeReport(reporter, account, pacer, state.identity, state.report),
             progress=progress,
             deleted_before=state.counts.deleted,
             figures=figures,
@@ -175,15 +175,15 @@ class Call:
         if self.state.identity.deleted is None:
             self.report.resume(self._ending("SUCCESS", ""))
 
-    def settle_report(self) -> bool:
+    def settle_report(self, found: int) -> bool:
         """Complete the report before the empty repository is deleted. False if it has to be looked at again before.
 
-        That is so if the images have to be listed once more for the report, or if it took so long that the last look is
-        old. Raises OutOfTimeError.
+        That is so if the images, of which ``found`` were listed last, have to be listed once more for the report, or if
+        it took so long that the last look is old. Raises OutOfTimeError.
         """
         self.progress.note_movement()  # No image is left.
         began = self.clock.monotonic()
-        is_settled = self.report.settle(self._ending("SUCCESS", ""))
+        is_settled = self.report.settle(self._ending("SUCCESS", ""), found)
         return is_settled and self.clock.monotonic() - began <= OLD_LOOK_SECONDS
 
     def done(self) -> ProgressEvent:

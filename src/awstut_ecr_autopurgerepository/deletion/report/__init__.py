@@ -25,9 +25,10 @@ from .reconciliation import Reconciliation, Tally
 from .records import Part, Record, Spool, line_of, timestamp
 from .writer import Report, Reporter, ReportError, Written
 
-MOST_ATTEMPTS_BEFORE = 3  # calls that try to write the summary before the repository is deleted
-MOST_SUMMARY_ATTEMPTS = 5  # of all
-_LAST_ATTEMPT_SECONDS = 20.0  # of a last attempt at the beginning of a call; the rest deletes the repository
+MOST_ATTEMPTS_BEFORE = 6  # calls that try to write the summary before the repository is deleted
+MOST_SUMMARY_ATTEMPTS = 8  # of all
+MOST_MUTE_ATTEMPTS = 3  # where S3 answers nothing
+_LATER_ATTEMPT_SECONDS = 20.0  # of such an attempt at the beginning of a call; the rest deletes the repository
 # Walks of one call after which no image was left, before an image without a result is reported as gone: one listing may
 # be old.
 ENOUGH_WALKS = 2
@@ -52,26 +53,26 @@ class Ending:
 
 @dataclass
 class PurgeReport:
-    """The report of one operation: when it is written. ``ecr_pacer`` knows whether an answer of ECR was lost.
-
-    ``began`` is when the call began, on the clock's monotonic time.
-    """
+    """The report of one operation: when it is written. ``ecr_pacer`` knows whether an answer of ECR was lost."""
 
     reporter: Reporter
     account: AccountRules
     ecr_pacer: Pacer
     identity: Identity
     state: ReportState
-    began: float
     current: Report | None = None  # None where nobody asks for a report
     known: Known = field(default_factory=Known)
+    _parts: int = 0  # of this call
+    _part_began: float = 0.0  # on the clock's monotonic time
     _walks: int = 0  # of this call, after which no image was left
+    _found: int = 0  # images, in the last of these walks
     _has_tried: bool = False  # this call has tried to write the summary before the repository is deleted
     _has_given_up: bool = False  # and does not try it again
     _is_checked: bool = False  # the summary was written in this call, or counts all that is in the bucket
 
     def open(self, repository: Repository, *, deleted: int) -> None:
         """Follow the place that repository and account name now. ``deleted`` images are gone already."""
+        self._parts, self._part_began = self._parts + 1, self.ecr_pacer.clock.monotonic()
         place = self.account.place_of(repository.stored.settings.report)
         wanted = str(place) if place else None
         changed = wanted != self.state.place and bool(self.state.place or deleted)
@@ -128,20 +129,23 @@ class PurgeReport:
             return
         pacer = self.reporter.pacer
         ends = pacer.ends
-        if self.state.summary_attempts + 1 >= MOST_ATTEMPTS_BEFORE:
-            pacer.ends = min(ends, pacer.clock.monotonic() + _LAST_ATTEMPT_SECONDS)
+        if self.state.summary_attempts + 1 >= MOST_MUTE_ATTEMPTS:
+            pacer.ends = min(ends, pacer.clock.monotonic() + _LATER_ATTEMPT_SECONDS)
         try:
             self._settle(ending)
         finally:
             pacer.ends = ends
 
-    def settle(self, ending: Ending) -> bool:
+    def settle(self, ending: Ending, found: int) -> bool:
         """Complete the report after a walk that left no image, and before the repository is deleted.
+
+        ``found`` are the images that the walk had listed.
 
         True if the repository may be deleted; False if the images have to be listed once more before that. Raises
         OutOfTimeError where there is no time left; but not for ever.
         """
         self._walks += 1
+        self._found = found
         self.state.note_emptied()
         return self._settle(ending)
 
@@ -150,26 +154,27 @@ class PurgeReport:
         if state.place is None or self._has_given_up or not self._may_try() or self._is_as_told():
             return True
         if state.incomplete and self._walks < ENOUGH_WALKS:
-            return not self._may_walk_again()
-        is_last = state.summary_attempts >= MOST_ATTEMPTS_BEFORE
+            self._has_given_up = self._is_too_slow()
+            return self._has_given_up
         try:
             return self._write_summary(ending, gone_since=self.reporter.now(), with_earlier=True)
         except OutOfTimeError:
-            if not is_last:
+            if not self._is_last_of(MOST_ATTEMPTS_BEFORE):
                 raise
         except ReportError:
             pass  # It is tried once more when the repository is gone, and told then.
         self._has_given_up = True
         return True
 
-    def _may_walk_again(self) -> bool:
-        """Whether a call has time for another walk; if not, the report is completed when the repository is gone."""
-        elapsed = self.ecr_pacer.clock.monotonic() - self.began
-        return self.state.summary_attempts == 1 or self.ecr_pacer.seconds_left() > elapsed
+    def _is_too_slow(self) -> bool:
+        """Whether no call has time for two walks, as one whose first walk listed nothing knows."""
+        lasted = self.ecr_pacer.clock.monotonic() - self._part_began
+        return self._parts == 1 and self._found == 0 and lasted > self.ecr_pacer.seconds_left()
 
-    def _is_last_attempt(self) -> bool:
+    def _is_last_of(self, most: int) -> bool:
+        """Whether this attempt is the last one of so many."""
         attempts, is_mute = self.state.summary_attempts, self.reporter.pacer.is_mute()
-        return attempts >= MOST_SUMMARY_ATTEMPTS or (attempts > MOST_ATTEMPTS_BEFORE and is_mute)
+        return attempts >= most or (attempts >= MOST_MUTE_ATTEMPTS and is_mute)
 
     def _may_try(self) -> bool:
         """Whether this call may try to write the summary before the repository is deleted. Counts the calls."""
@@ -209,11 +214,11 @@ class PurgeReport:
             if self._is_as_told():
                 return self.state.told or ""
             self.state.try_summary()
-            is_last = self._is_last_attempt()
+            is_last = self._is_last_of(MOST_SUMMARY_ATTEMPTS)
             self._write_summary(ending, gone_since=self.reporter.now(), with_earlier=not is_last, is_gone=True)
             return self.state.told or ""
         except OutOfTimeError:
-            if not self._is_last_attempt():
+            if not self._is_last_of(MOST_SUMMARY_ATTEMPTS):
                 raise
             reason = "S3 did not answer"
         except ReportError as error:
