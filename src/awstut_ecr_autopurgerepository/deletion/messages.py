@@ -43,6 +43,7 @@ UNREADABLE_CONTEXT = (
     "Delete the resource again."
 )
 
+SERVICE_NAMES = {"LAMBDA": "Lambda", "ECS": "ECS", "INSPECTOR": "Amazon Inspector"}
 _ASK_ADMINISTRATOR = (
     "An administrator of the account can change it by aws cloudformation set-type-configuration "
     "--configuration-alias default."
@@ -256,6 +257,31 @@ def report_impossible(stored: Stored, arn: str, place: str, reason: str) -> str:
     if PURGE_REPORT not in stored.switched_on:
         return shortened(f"{sentence} The {ACCOUNT_WORDS} asks for it. {_ASK_ADMINISTRATOR}", LONGEST_REFUSAL)
     return _with_command(f"{sentence} To delete without that report:", arn, unlocked(stored, [PURGE_REPORT]))
+
+
+def use_denied(action: str) -> str:
+    """Why it is not known which images a service uses: the role may not ask it."""
+    return f"{action} was denied. Allow it to the role that runs this resource type"
+
+
+def inspector_refuses(action: str, said: str) -> str:
+    """Why it is not known what Amazon Inspector counts: it refuses to answer, and names no permission."""
+    return f"Amazon Inspector is off in this account and Region, or {action} was denied: {said}"
+
+
+def use_not_asked(service: str, said: str) -> str:
+    """Why it is not known which images a service uses: it fails, with these words."""
+    return f"{SERVICE_NAMES[service]} could not be asked: {said}"
+
+
+def use_not_answered(service: str) -> str:
+    """Why it is not known which images a service uses: it is too slow."""
+    return f"{SERVICE_NAMES[service]} does not answer in time"
+
+
+def use_list_too_long(service: str) -> str:
+    """Why it is not known which images a service uses, where its pages have too long tokens."""
+    return f"the list of {SERVICE_NAMES[service]} cannot be continued in another call, because its token is too long"
 
 
 def _with_command(sentence: str, arn: str, tags: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .settings import MOST_DAYS, PATTERN, Owner, ReportPlace, Settings, Stored
+from .settings import MOST_DAYS, PATTERN, SERVICES, Owner, ReportPlace, Settings, Stored
 
 PREFIX = "awstut:"
 MARK = PREFIX + "auto-purge"
@@ -23,6 +23,7 @@ DELETION_PROTECTION = PREFIX + "deletion-protection"
 PROTECT_TAGS = tuple(PREFIX + name for name in ("protect-tags", "protect-tags-2", "protect-tags-3", "protect-tags-4"))
 PROTECT_PULLED_DAYS = PREFIX + "protect-pulled-days"
 PROTECT_PUSHED_DAYS = PREFIX + "protect-pushed-days"
+PROTECT_IN_USE = PREFIX + "protect-in-use"
 PURGE_REPORT = PREFIX + "purge-report"
 FREEZE_ON_DELETE = PREFIX + "freeze-on-delete"
 RULE_TAGS = (
@@ -30,6 +31,7 @@ RULE_TAGS = (
     *PROTECT_TAGS,
     PROTECT_PULLED_DAYS,
     PROTECT_PUSHED_DAYS,
+    PROTECT_IN_USE,
     PURGE_REPORT,
     FREEZE_ON_DELETE,
 )
@@ -92,6 +94,15 @@ class _Reader:
         self.unreadable.append(key)
         return None
 
+    def services(self) -> tuple[str, ...]:
+        value = self.value(PROTECT_IN_USE)
+        if value is None or value == "off":
+            return ()
+        words = value.split()
+        if not words or not {word.upper() for word in words} <= set(SERVICES):
+            self.unreadable.append(PROTECT_IN_USE)
+        return tuple(dict.fromkeys(word.upper() for word in words if word.upper() in SERVICES))
+
     def report(self) -> ReportPlace | None:
         value = self.value(PURGE_REPORT)
         if value is None or value == "off":
@@ -118,6 +129,7 @@ def read_tags(tags: Mapping[str, str]) -> Stored:
         freeze=reader.switch(FREEZE_ON_DELETE),
         pushed_within_days=reader.days(PROTECT_PUSHED_DAYS),
         replicated_deletes=tags.get(REPLICATED_DELETES) == "on",
+        in_use_by=reader.services(),
     )
     return Stored(
         marked=MARK in tags,
@@ -139,6 +151,8 @@ def write_tags(settings: Settings) -> dict[str, str]:
         rules[PROTECT_PULLED_DAYS] = str(settings.pulled_within_days)
     if settings.pushed_within_days is not None:
         rules[PROTECT_PUSHED_DAYS] = str(settings.pushed_within_days)
+    if settings.in_use_by:
+        rules[PROTECT_IN_USE] = " ".join(settings.in_use_by).lower()
     if settings.report:
         rules[PURGE_REPORT] = str(settings.report)
     if settings.freeze:
