@@ -352,11 +352,17 @@ class State:
         if rules != self.rules or (self.is_purging and not may_purge):
             self.rules = rules
             self.check_again()
+            self.use.begin_again()
 
     def check_again(self) -> None:
         """Check everything again before another image is deleted."""
         self.phase = Phase.CHECK
         self.current_pass.restart()
+
+    def check_again_after_freeze(self) -> None:
+        """Check everything again, and use too, now that nobody can push: an image may have arrived meanwhile."""
+        self.check_again()
+        self.use.begin_again()
 
     def everything_is_checked(self) -> None:
         """From here on images are deleted."""
@@ -370,12 +376,14 @@ class State:
             self.failure = PendingFailure(error.code.name, ascii_message)
         self.phase = Phase.FAIL
         self.current_pass.restart()
+        self.use.begin_again()
         self.failure.count_attempt()
 
     def to_context(self) -> dict[str, Any]:
         """The state as callback context."""
         context = {**asdict(self), "phase": self.phase.value}
-        if self.current_pass.token and len(self.current_pass.token) > _LONGEST_TOKEN:
+        tokens = (self.current_pass.token or "", *self.use.place)
+        if self.current_pass.token and sum(map(len, tokens)) > _LONGEST_TOKEN:
             context["current_pass"].update(token=None, status=None, found=0, deleted=0, missing=0)
         return context
 
