@@ -232,7 +232,7 @@ def test_a_bucket_that_takes_nothing_is_found_out_before_the_first_image_goes(
     assert event.status is FAILED
     assert event.errorCode is code
     assert words in event.message
-    assert "could not be written to s3://audit/purges/ecr, so nothing is deleted" in event.message
+    assert "its purge report cannot be written to s3://audit/purges/ecr: " in event.message
     assert len(event.message) <= LONGEST_MESSAGE
     assert ecr.holds("app") == 250
     run_command_in(ecr, event.message)
