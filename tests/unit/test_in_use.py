@@ -22,10 +22,12 @@ GONE = f"sha256:{'0' * 64}"
 ALL = "lambda ecs inspector"
 
 
-def fill(ecr: StrictEcr, services: str = ALL, images: int = 3, name: str = "app", **more: str) -> RepositoryBuilder:
+def fill(
+    ecr: StrictEcr, services: str = ALL, images: int = 3, name: str = "app", more: dict[str, str] | None = None
+) -> RepositoryBuilder:
     """A repository whose images may not be in use by these services."""
     tags = {"awstut:auto-purge": "on protect-in-use", "awstut:protect-in-use": services}
-    return ecr.repository(name, tags=tags | more).with_images(images)
+    return ecr.repository(name, tags=tags | (more or {})).with_images(images)
 
 
 def digest_of(ecr: StrictEcr, tag: str, name: str = "app") -> str:
@@ -321,7 +323,7 @@ def test_a_missing_permission_counts_as_use_and_is_named(
     users.inspector.cover("app")
     for service in (users.functions, users.containers, users.inspector):
         service.denied.add(action)
-    assert_kept(ecr, delete(), f"{action} was denied", "Allow it to the role that runs this resource type")
+    assert_kept(ecr, delete(), f"all count as in use: {action} was denied to the role that runs this resource type")
     assert ecr.holds("app") == 3
 
 
@@ -402,7 +404,7 @@ def test_all_services_are_asked_and_all_users_named(ecr: StrictEcr, delete: Purg
 
 
 def test_only_what_refused_is_switched_off(ecr: StrictEcr, delete: Purge, users: Users) -> None:
-    fill(ecr, **{"awstut:auto-purge": "on protect-in-use protect-pulled-days", "awstut:protect-pulled-days": "5"})
+    fill(ecr, more={"awstut:auto-purge": "on protect-in-use protect-pulled-days", "awstut:protect-pulled-days": "5"})
     users.inspector.cover("app")
     users.functions.add("checkout", f"{URI}:v1")
     event = delete()
@@ -417,12 +419,12 @@ def test_the_account_asks_for_all_repositories(ecr: StrictEcr, delete: Purge, us
     users.functions.add("checkout", f"{URI}:v1")
     delete.configuration = AccountRules(in_use_by=("LAMBDA",))
     event = delete()
-    assert_kept(ecr, event, "1 image is in use: v1 (", "type configuration", "set-type-configuration")
+    assert_kept(ecr, event, "1 image is in use (type configuration of the account): v1 (", "set-type-configuration")
     assert "tag-resource" not in event.message
 
 
 def test_use_is_checked_again_once_pushes_are_refused(ecr: StrictEcr, delete: Purge, users: Users) -> None:
-    fill(ecr, "lambda", **{"awstut:freeze-on-delete": "on"})
+    fill(ecr, "lambda", more={"awstut:freeze-on-delete": "on"})
     ecr.after("SetRepositoryPolicy", lambda _: users.functions.add("checkout", f"{URI}:v1"))
     assert_kept(ecr, delete(), "by the Lambda function checkout")
     assert ecr.repositories["app"].policy is None

@@ -144,11 +144,12 @@ def test_images_in_use_are_named_with_their_users() -> None:
         found.add({"imageDigest": DIGEST, "imageTags": ["v1.4", "x"]}, user, "LAMBDA")
     found.add({"imageDigest": OTHER}, "a task", "ECS")
     assert found
-    assert found.samples == [
+    assert found.samples({"LAMBDA", "ECS"}) == [
         f"v1.4 ({DIGEST[:19]}) by the first, the second and 1 more",
         f"{OTHER[:19]} by a task",
     ]
-    assert found.services == ["LAMBDA", "ECS"]
+    assert found.samples({"ECS"}) == [f"{OTHER[:19]} by a task"]
+    assert found.services() == {"LAMBDA", "ECS"}
 
 
 # The tag

@@ -22,6 +22,7 @@ LONGEST_REFUSAL = LONGEST_MESSAGE - 100  # characters; leaves room for what was 
 _LONGEST_COMMAND = 700  # characters; leaves room for a sentence
 _SHORTEST_SENTENCE = 150  # characters that are left of a failure's own words, if need be
 _MOST_DESTINATIONS_NAMED = 5
+_LONGEST_USE = 450  # characters; leaves room for other reasons
 _MOST_BUCKETS_NAMED = 3
 
 NO_TIME_LEFT = "there was no time left"
@@ -35,6 +36,7 @@ UNREADABLE_CONTEXT = (
     "Delete the resource again."
 )
 
+_USERS = {"LAMBDA": "Lambda functions", "ECS": "ECS tasks and services", "INSPECTOR": "containers in ECS and EKS"}
 SERVICE_NAMES = {"LAMBDA": "Lambda", "ECS": "ECS", "INSPECTOR": "Amazon Inspector"}
 _ASK_ADMINISTRATOR = (
     "An administrator of the account can change it by aws cloudformation set-type-configuration "
@@ -254,9 +256,24 @@ def alone(reason: Reason) -> str:
     return " ".join(filter(None, (sentence, reason.advice, _ASK_ADMINISTRATOR if reason.by_account else "")))
 
 
+def in_use(samples: Sequence[str], *, by_account: bool) -> str:
+    """How many images are in use, and as many of them as there is room for, with their users."""
+    shown = next((n for n in range(len(samples), 1, -1) if len("; ".join(samples[:n])) <= _LONGEST_USE), 1)
+    more = len(samples) - shown
+    named = "; ".join(samples[:shown]) + (f" and {more:,} more" if more else "")
+    source = f" ({ACCOUNT_WORDS})" if by_account else ""
+    return f"{image_count(len(samples))} {'is' if len(samples) == 1 else 'are'} in use{source}: {named}"
+
+
+def use_unknown(service: str, failure: str, *, by_account: bool) -> str:
+    """Why images count as in use: a service could not be asked."""
+    source = f" ({ACCOUNT_WORDS})" if by_account else ""
+    return f"nobody knows which images {_USERS[service]} use, so all count as in use{source}: {failure}"
+
+
 def use_denied(action: str) -> str:
     """Why it is not known which images a service uses: the role may not ask it."""
-    return f"{action} was denied. Allow it to the role that runs this resource type"
+    return f"{action} was denied to the role that runs this resource type"
 
 
 def inspector_refuses(action: str, said: str) -> str:

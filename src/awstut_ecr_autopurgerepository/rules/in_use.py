@@ -6,7 +6,7 @@ The shapes are those of botocore's service models of Lambda 2015-03-31, ECS 2014
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,14 +138,13 @@ def of_coverage(resource: Mapping[str, Any], repository: Address) -> Iterator[Re
 
 @dataclass
 class ImagesInUse:
-    """Images that are in use: their users and a tag, by digest, and the services that said so.
+    """Images that are in use: their users, each with the service that named it, and a tag, by digest.
 
     ``unchecked`` says why use could not be checked, by service. ``is_complete`` is False if there may be more images.
     """
 
-    users: dict[str, list[str]] = field(default_factory=dict)
+    users: dict[str, dict[str, str]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    services: list[str] = field(default_factory=list)
     unchecked: dict[str, str] = field(default_factory=dict)
     is_complete: bool = True
 
@@ -154,25 +153,26 @@ class ImagesInUse:
 
     def add(self, image: Mapping[str, Any], user: str, service: str) -> None:
         """Note that a service says who uses an image, which has the shape of DescribeImages."""
-        if service not in self.services:
-            self.services.append(service)
         digest = image["imageDigest"]
-        users = self.users.setdefault(digest, [])
-        if user not in users:
-            users.append(user)
+        self.users.setdefault(digest, {}).setdefault(user, service)
         if tags := image.get("imageTags"):
             self.tags.setdefault(digest, tags[0])
 
-    @property
-    def samples(self) -> Sequence[str]:
-        """Each image in few words, and who uses it."""
-        return [f"{self._shown(digest)} by {_some(users)}" for digest, users in self.users.items()]
+    def services(self) -> set[str]:
+        """The services that named a user."""
+        return {service for users in self.users.values() for service in users.values()}
+
+    def samples(self, services: Collection[str]) -> list[str]:
+        """Each image that these services named, in few words, and who uses it."""
+        of_these = {
+            digest: [user for user, service in users.items() if service in services]
+            for digest, users in self.users.items()
+        }
+        return [f"{self._shown(digest)} by {_some(users)}" for digest, users in of_these.items() if users]
 
     def _shown(self, digest: str) -> str:
         tag = self.tags.get(digest)
-        if tag is None:
-            return digest[:19]
-        return f"{_cut(tag, _LONGEST_TAG_SHOWN)} ({digest[:19]})"
+        return f"{_cut(tag, _LONGEST_TAG_SHOWN)} ({digest[:19]})" if tag else digest[:19]
 
 
 def _some(users: Sequence[str]) -> str:

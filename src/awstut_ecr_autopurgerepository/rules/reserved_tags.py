@@ -38,7 +38,7 @@ RULE_TAGS = (
 # The mark does not name this tag, because it allows something: any value but ``on``, or none, allows less.
 REPLICATED_DELETES = PREFIX + "replicated-deletes"
 SETTING_TAGS = (*RULE_TAGS, REPLICATED_DELETES)
-LIST_TAGS = PROTECT_TAGS  # what protects, separated by spaces; or off
+LIST_TAGS = (*PROTECT_TAGS, PROTECT_IN_USE)  # what protects, separated by spaces; or off
 REQUEST = PREFIX + "request"
 PURGE_PROGRESS = PREFIX + "purge-progress"
 STACK_ID = PREFIX + "stack-id"
@@ -197,6 +197,14 @@ def without_pattern(stored: Stored, pattern: str) -> dict[str, str]:
         for key, patterns in stored.patterns_by_tag
         if pattern in patterns
     }
+
+
+def without_services(stored: Stored, services: Iterable[str]) -> dict[str, str]:
+    """The value for the tag of services that are asked for use, without these; empty if it has none of them."""
+    left = [each for each in stored.settings.in_use_by if each not in set(services)]
+    if len(left) == len(stored.settings.in_use_by):
+        return {}
+    return {PROTECT_IN_USE: " ".join(left).lower() or "off"}
 
 
 def owner_tags(owner: Owner) -> dict[str, str]:

@@ -47,7 +47,8 @@ _REFUSED_TOKEN = frozenset(
 class Use:
     """Asks for one repository. ``make_client`` makes a client of a service by botocore's name, where one is needed.
 
-    The clients make each request once. ``began`` is when the call began, in seconds since 1970.
+    The clients make each request once. ``progress`` is told of each page; None where nobody deletes. ``began`` is when
+    the call began, in seconds since 1970.
     """
 
     ecr: ECRClient
@@ -56,7 +57,7 @@ class Use:
     pool: Pool
     make_client: Callable[[str], Any]
     state: UseState
-    progress: Progress
+    progress: Progress | None
     began: float
     _pacers: list[SparingPacer] = field(default_factory=list)
     _images: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -126,7 +127,8 @@ class Use:
 
     def _from(self, walk: Walk, place: list[str]) -> Iterator[Page]:
         for page in walk.pages(place):
-            self.progress.note_movement()
+            if self.progress:
+                self.progress.note_movement()
             self.state.note_page()
             yield page
 
