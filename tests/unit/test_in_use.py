@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
+from awstut_ecr_autopurgerepository.deletion.asking import what_would_delete_do
+from awstut_ecr_autopurgerepository.deletion.verdict import Outcome
 from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.rules.account import AccountRules
+from awstut_ecr_autopurgerepository.rules.settings import Owner
 from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
 from tests.support.samples import LONG_NAME, put_tag, tags_of
 from tests.support.strict import ACCOUNT, MARKED, REGION, Purge, Users, Wire, run_command_in
+from tests.support.virtual import VirtualPool
 
 SUCCESS = OperationStatus.SUCCESS
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -485,6 +489,27 @@ def test_a_message_with_many_images_and_long_names_fits_and_keeps_its_command(
     assert_kept(ecr, event, "59 images are in use: v")
     run_command_in(ecr, event.message)
     assert tags_of(ecr, LONG_NAME)["awstut:protect-in-use"] == "off"
+
+
+# Asked without a delete
+
+
+def test_who_asks_first_reads_what_the_delete_would_say(
+    ecr: StrictEcr, delete: Purge, users: Users, clock: VirtualClock
+) -> None:
+    fill(ecr)
+    users.functions.add("checkout", f"{URI}:v1")
+    users.inspector.is_enabled = lambda: False
+    client, pool = ecr.client(), VirtualPool(8, clock)
+    arguments = (client, "app", Owner(), AccountRules(), ACCOUNT, clock, pool, delete.s3.client, users.client)
+    answer = what_would_delete_do(*arguments)
+    assert answer.outcome is Outcome.REFUSE
+    assert [each.rule for each in answer.objections] == ["PurgeProtection.InUseBy"] * 2
+    assert all(each.command for each in answer.objections)
+    assert answer.refusal == delete().message
+    assert answer.command is not None
+    run_command_in(ecr, answer.command)
+    assert what_would_delete_do(*arguments).outcome is Outcome.PURGE
 
 
 # Over the wire

@@ -117,7 +117,7 @@ def _one_part(call: Call) -> Fate:
         if not listing.is_complete:
             return Fate.STILL_THERE  # The check began in an earlier call: list again what to delete.
     else:
-        if call.freeze.is_missing(repository) and call.freeze.apply(verdict) is Freezing.JUST_APPLIED:
+        if call.freeze.is_missing(repository) and call.refuse_pushes(verdict) is Freezing.JUST_APPLIED:
             return _check_again(call)  # The call that finished the check had no time left to freeze.
         call.ask_about_use(verdict)  # Where the check had no time for that, or is older than ten minutes.
         listing = call.inventory.next_part(verdict, call.report.spool())  # Folds each image into the verdict.
@@ -130,7 +130,7 @@ def _one_part(call: Call) -> Fate:
     if listing:
         call.hear_about_replicas(verdict)
         call.refuse(verdict)  # ECR would delete the images elsewhere, too.
-        if call.freeze.apply(verdict) is Freezing.JUST_APPLIED:
+        if call.refuse_pushes(verdict) is Freezing.JUST_APPLIED:
             return _check_again(call)
 
     with call.report.of_deletes(verdict, listing.spool) as journal:  # Writes each intent first, then results.

@@ -153,8 +153,8 @@ def what_would_delete_do(
     ``requester`` is the stack and the resource in it for which the delete would be made; ``Owner()`` decides as for a
     delete by Cloud Control. ``account`` is the type configuration, ``account_id`` owns the registry, ``clock`` is the
     module ``time``. The clients must make each request once, as those of provider/clients.py do: requests are
-    repeated here. The client of S3 is made only if a purge report is asked for, and those of lambda, ecs and inspector2
-    by ``make_client``, only if use is to be checked.
+    repeated here. ``make_s3`` makes a new client, of which nothing else is asked; it is called only if a purge report
+    is asked for. ``make_client`` makes clients of lambda, ecs and inspector2, only if use is to be checked.
 
     It takes as many calls as there are pages of 1,000 images, at most six more, and those that the check of use takes.
     That a repository does not exist is believed after ten seconds, because the first answer could be old. Raises

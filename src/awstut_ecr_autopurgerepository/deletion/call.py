@@ -28,7 +28,7 @@ from ..rules.reserved_tags import request_hash
 from ..rules.settings import Owner
 from . import messages
 from .asking import Questions
-from .freeze import Freeze, Lifted, Lifting
+from .freeze import Freeze, Freezing, Lifted, Lifting
 from .inventory import Inventory
 from .look import Look, Repository
 from .metrics import Figures, log_line
@@ -152,7 +152,7 @@ class Call:
             freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
             purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures, progress),
             replication=replication,
-            report=PurgeReport(reporter, account, pacer, state.identity, state.report),
+            report=PurgeReport(reporter, account, pacer, state.identity, state.counts, state.report),
             questions=Questions(ecr, name, pacer, inventory, replication, reporter, use),
             progress=progress,
             deleted_before=state.counts.deleted,
@@ -178,6 +178,12 @@ class Call:
         if not verdict.may_delete_replicas or self.report.current is not None:
             self.questions.ask(Question.REPLICAS, verdict)
             self.report.note_destinations(verdict.destinations or ())
+
+    def refuse_pushes(self, verdict: Verdict) -> Freezing:
+        """Apply the freeze, if the repository wants that. Raises RefusalError if it cannot be applied."""
+        freezing = self.freeze.apply(verdict)
+        self.refuse(verdict)
+        return freezing
 
     def refuse(self, verdict: Verdict) -> None:
         """Raise RefusalError if there is a reason against the delete, with all further ones that can be found in time.

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from .. import ecr as calls
-from ..errors import AWS_ERRORS, RefusalError, failure, handler_code, service_code
+from ..errors import AWS_ERRORS, failure, handler_code, service_code
 from ..pacing import OutOfTimeError, Pacer, until_answered
 from ..rules import push_block
 from ..rules.settings import Owner, Stored
@@ -41,6 +41,7 @@ class Freezing(Enum):
     NOT_WANTED = auto()  # pushes are allowed
     IN_PLACE = auto()  # pushes were refused when the images were listed
     JUST_APPLIED = auto()  # pushes are refused from now on: what was listed may not be all
+    IMPOSSIBLE = auto()  # the push block cannot be added to the policy
 
 
 class Lifting(Enum):
@@ -80,7 +81,7 @@ class Freeze:
     def apply(self, verdict: Verdict) -> Freezing:
         """Refuse pushes from now on, if the repository wants that; allow them again if it no longer does.
 
-        Raises RefusalError if the push block cannot be added to the policy.
+        Tells the verdict why, if the push block cannot be added to the policy.
         """
         stored = verdict.repository.stored
         if not stored.settings.freeze:
@@ -93,7 +94,8 @@ class Freeze:
         try:
             written = self._change_policy(push_block.add_to, push_block.is_in)
         except ValueError as error:
-            raise RefusalError(verdict.refusal([verdict.against_freeze(str(error))])) from error
+            verdict.answer_push_block(str(error))
+            return Freezing.IMPOSSIBLE
         return Freezing.IN_PLACE if known and not written else Freezing.JUST_APPLIED
 
     def wait_until_it_holds(self) -> None:

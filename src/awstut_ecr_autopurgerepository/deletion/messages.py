@@ -9,6 +9,7 @@ import json
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ..errors import LONGEST_MESSAGE, shortened
@@ -18,7 +19,6 @@ from ..rules.reasons import Reason, lift_all
 from ..rules.reserved_tags import MARK, RELEASED, TAG_COMMAND, tag_command
 from ..rules.settings import Owner
 
-LONGEST_REFUSAL = LONGEST_MESSAGE - 100  # characters; leaves room for what was deleted before
 _LONGEST_COMMAND = 700  # characters; leaves room for a sentence
 _SHORTEST_SENTENCE = 150  # characters that are left of a failure's own words, if need be
 _MOST_DESTINATIONS_NAMED = 5
@@ -135,28 +135,36 @@ def not_empty(images: int, *, all_known: bool) -> str:
     return f"it has {'' if all_known else 'at least '}{image_count(images)}, and EmptyOnDelete is false"
 
 
-def replicated(destinations: Sequence[str] | None) -> tuple[str, str]:
-    """Why no image is deleted where ECR would delete it elsewhere, too, and advice. None: nobody knows where."""
+# Those that are long have a brief form for a message with many reasons.
+def replicated(destinations: Sequence[str] | None) -> tuple[str, str, str]:
+    """Why no image is deleted where ECR would delete it elsewhere, too; advice; why in brief.
+
+    ``destinations`` is None if nobody knows where.
+    """
     if destinations is None:
         why = (
             "ecr:DescribeRegistry was denied, so nobody knows whether ECR would delete the images in other Regions and "
             "accounts, too"
         )
-        return why, "Allow ecr:DescribeRegistry to the role that runs this resource type."
-    why = (
-        "a replication rule of the registry would delete each image in "
-        f"{_some(destinations, _MOST_DESTINATIONS_NAMED)}, too"
+        advice = "Allow ecr:DescribeRegistry to the role that runs this resource type."
+        return why, advice, "ecr:DescribeRegistry was denied"
+    there = _some(destinations, _MOST_DESTINATIONS_NAMED)
+    why = f"a replication rule of the registry would delete each image in {there}, too"
+    return (
+        why,
+        "The registry's delete replication can be switched off instead.",
+        f"ECR would delete them in {there}, too",
     )
-    return why, "The registry's delete replication can be switched off instead."
 
 
-def report_not_allowed(bucket: str, allowed: Sequence[str]) -> tuple[str, str]:
-    """Why images are not deleted where the repository names a bucket that its account does not allow, and advice."""
+def report_not_allowed(bucket: str, allowed: Sequence[str]) -> tuple[str, str, str]:
+    """Why images are not deleted where the account does not allow the bucket of the report; advice; why in brief."""
     why = (
         f"its purge report would be written to the bucket {bucket}, and the {ACCOUNT_WORDS} allows only "
         f"{_some(allowed, _MOST_BUCKETS_NAMED)}"
     )
-    return why, "PurgeReport can name one of the allowed buckets instead."
+    brief = f"its purge report would be written to the bucket {bucket}"
+    return why, "PurgeReport can name one of the allowed buckets instead.", brief
 
 
 def report_impossible(place: str, reason: str) -> str:
@@ -164,14 +172,20 @@ def report_impossible(place: str, reason: str) -> str:
     return f"its purge report cannot be written to {place}: {reason.rstrip('.')}"
 
 
+def report_impossible_brief(reason: str) -> str:
+    """The same in brief."""
+    return f"no purge report: {reason.rstrip('.')}"
+
+
 def report_not_known(place: str, reason: str) -> str:
     """What only the delete finds out: a sentence."""
     return f"Nobody knows whether the purge report can be written to {place}: {reason.rstrip('.')}."
 
 
-def freeze_impossible(reason: str) -> tuple[str, str]:
-    """Why a repository is not deleted where pushes must be refused meanwhile, and can't be; and advice."""
-    return f"FreezeOnDelete is on, but pushes cannot be refused because {reason}", "The policy can be changed instead."
+def freeze_impossible(reason: str) -> tuple[str, str, str]:
+    """Why a repository is not deleted where pushes must be refused meanwhile, and can't be; advice; why in brief."""
+    why = f"FreezeOnDelete is on, but pushes cannot be refused because {reason}"
+    return why, "The policy can be changed instead.", "pushes cannot be refused"
 
 
 # Refusals
@@ -210,27 +224,34 @@ def refused(
     images. ``deleted`` of about ``known`` images were deleted before. ``more`` is True if there may be reasons that
     were not found in time.
     """
-    lift = _first_tags(arn, lift_all(reasons))
-    offer = (_OFFER if all(each.lift for each in reasons) else _OFFER_SOME) if lift else ""
-    command = f" {offer} {tag_command(arn, lift)}" if lift else ""
-    ask = f" {_ASK_ADMINISTRATOR}" if any(each.by_account for each in reasons) else ""
-    end = (" No further image is deleted." if deleted else "") + ask
     name = name_of(arn)
-    opening = (
-        f"{_stopped(deleted, known)} in {name}"
-        if deleted
-        else f"The repository {name} was not deleted, and no image was deleted"
-    )
-    room = LONGEST_REFUSAL - len(command)
-    shown = len(reasons)
-    while len(sentence := f"{opening}{_listed(reasons, shown, more=more)}{end}") > room and shown > 1:
-        shown -= 1
-    extras = [*dict.fromkeys(each.advice for each in reasons[:shown] if each.advice)]
-    extras.insert(0, _samples(samples, protected, room - len(sentence) - 1))
-    for extra in filter(None, extras):
+    opening = f"The repository {name} was not deleted, and no image was deleted"
+    end = f" {_ASK_ADMINISTRATOR}" if any(each.by_account for each in reasons) else ""
+    if deleted:
+        opening, end = f"{_stopped(deleted, known)} in {name}", f" No further image is deleted.{end}"
+    in_brief = [replace(each, why=each.brief or each.why) for each in reasons]
+    shortest = len(f"{opening}{_listed(in_brief, 1, more=more)}{end}")
+    command = _offered(arn, reasons, LONGEST_MESSAGE - shortest)
+    room, shown = LONGEST_MESSAGE - len(command), len(reasons)
+    sentence = f"{opening}{_listed(reasons, shown, more=more)}{end}"
+    advice = [*dict.fromkeys(each.advice for each in reasons)]
+    if len(sentence) > room and shown > 1:
+        advice = []
+        while len(sentence := f"{opening}{_listed(in_brief, shown, more=more)}{end}") > room and shown > 1:
+            shown -= 1
+    for extra in filter(None, [_samples(samples, protected, room - len(sentence) - 1), *advice]):
         if len(sentence) + 1 + len(extra) <= room:
             sentence += f" {extra}"
     return shortened(sentence, room) + command
+
+
+def _offered(arn: str, reasons: Sequence[Reason], room: int) -> str:
+    """The command that lifts what tags can lift, and what it does; empty if no tag can lift anything."""
+    lift = lift_all(reasons)
+    if not lift:
+        return ""
+    offer = _OFFER if all(each.lift for each in reasons) else _OFFER_SOME
+    return f" {offer} {tag_command(arn, _first_tags(arn, lift, room - len(offer) - 2))}"
 
 
 def _listed(reasons: Sequence[Reason], shown: int, *, more: bool) -> str:
@@ -256,9 +277,10 @@ def alone(reason: Reason) -> str:
     return " ".join(filter(None, (sentence, reason.advice, _ASK_ADMINISTRATOR if reason.by_account else "")))
 
 
-def in_use(samples: Sequence[str], *, by_account: bool) -> str:
-    """How many images are in use, and as many of them as there is room for, with their users."""
-    shown = next((n for n in range(len(samples), 1, -1) if len("; ".join(samples[:n])) <= _LONGEST_USE), 1)
+def in_use(samples: Sequence[str], *, by_account: bool, brief: bool = False) -> str:
+    """How many images are in use, and as many of them as there is room for, with their users; ``brief``: one."""
+    most = 1 if brief else len(samples)
+    shown = next((n for n in range(most, 1, -1) if len("; ".join(samples[:n])) <= _LONGEST_USE), 1)
     more = len(samples) - shown
     named = "; ".join(samples[:shown]) + (f" and {more:,} more" if more else "")
     source = f" ({ACCOUNT_WORDS})" if by_account else ""
@@ -299,13 +321,13 @@ def use_list_too_long(service: str) -> str:
 def _with_command(sentence: str, arn: str, tags: Mapping[str, str]) -> str:
     """A message that fits, whole words only, with the whole command that puts the tags on the repository."""
     command = tag_command(arn, _first_tags(arn, tags))
-    return f"{shortened(sentence, LONGEST_REFUSAL - len(command) - 1)} {command}"
+    return f"{shortened(sentence, LONGEST_MESSAGE - len(command) - 1)} {command}"
 
 
-def _first_tags(arn: str, tags: Mapping[str, str]) -> dict[str, str]:
+def _first_tags(arn: str, tags: Mapping[str, str], room: int = _LONGEST_COMMAND) -> dict[str, str]:
     """As many tags as the command has room for, if names are so long; the next refusal has the others."""
     shown = dict(tags)
-    while len(tag_command(arn, shown)) > _LONGEST_COMMAND and len(shown) > 1:
+    while len(tag_command(arn, shown)) > min(room, _LONGEST_COMMAND) and len(shown) > 1:
         shown.popitem()
     return shown
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ..rules.account import AccountRules
@@ -51,10 +51,10 @@ class Outcome(Enum):
 class Question(Enum):
     """What has to be asked about a repository that has images, beside its images."""
 
-    REPLICAS = "does ECR delete the images elsewhere, too?"
-    REPORT = "is there a bucket for the purge report?"
-    USE = "does anything use an image?"
-    PUSH_BLOCK = "can the push block be added to the repository policy?"
+    REPLICAS = auto()  # does ECR delete the images elsewhere, too?
+    REPORT = auto()  # is there a bucket for the purge report?
+    USE = auto()  # does anything use an image?
+    PUSH_BLOCK = auto()  # can the push block be added to the repository policy?
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,8 @@ class Verdict:
             if samples:
                 why = messages.in_use(samples, by_account=services is by_account)
                 lift = {} if services is by_account else without_services(stored, services & self.use.services())
-                yield Reason(IN_USE, why, lift=lift, by_account=services is by_account)
+                brief = messages.in_use(samples, by_account=services is by_account, brief=True)
+                yield Reason(IN_USE, why, lift=lift, by_account=services is by_account, brief=brief)
         for service, failure in self.use.unchecked.items():
             why = messages.use_unknown(service, failure, by_account=service in by_account)
             lift = {} if service in by_account else without_services(stored, [service])
@@ -276,9 +277,13 @@ class Verdict:
 
     def _against_images(self) -> Iterator[Reason]:
         for rule, count in self.images.by_rule.items():
-            why = messages.of_images(count, rule.words, all_known=self.all_images_known)
-            lift = rule.lift(self.repository.stored)
-            yield Reason(rule.kind.value, why, lift=lift, by_account=rule.by_account)
+            yield Reason(
+                rule.kind.value,
+                messages.of_images(count, rule.words, all_known=self.all_images_known),
+                lift=rule.lift(self.repository.stored),
+                by_account=rule.by_account,
+                brief=messages.of_images(count, rule.brief, all_known=self.all_images_known),
+            )
 
     def _against_purge(self) -> Iterator[Reason]:
         """Reasons against the delete of any image."""
@@ -287,21 +292,23 @@ class Verdict:
             why = messages.not_empty(self.images_found, all_known=self.all_images_known)
             yield Reason("EmptyOnDelete", why, lift=unlocked(stored, [MARK]))
         if not self.may_delete_replicas and self.destinations != ():
-            yield Reason(
-                "AllowReplicatedDeletes", *messages.replicated(self.destinations), lift={REPLICATED_DELETES: "on"}
-            )
+            why, advice, brief = messages.replicated(self.destinations)
+            yield Reason("AllowReplicatedDeletes", why, advice, {REPLICATED_DELETES: "on"}, brief=brief)
         yield from self._against_bucket()
         if self.report_failure is not None:
             yield self.against_report(self.report_failure)
         if self.freeze_failure is not None:
-            yield self.against_freeze(self.freeze_failure)
+            lift = unlocked(stored, [FREEZE_ON_DELETE])
+            why, advice, brief = messages.freeze_impossible(self.freeze_failure)
+            yield Reason("FreezeOnDelete", why, advice, lift, brief=brief)
 
     def _against_bucket(self) -> Iterator[Reason]:
         place = self.repository.stored.settings.report
         if place is None or self.account.binding or self.account.allows(place.bucket):
             return
         lift = unlocked(self.repository.stored, [PURGE_REPORT])
-        yield Reason("PurgeReport", *messages.report_not_allowed(place.bucket, self.account.buckets), lift=lift)
+        why, advice, brief = messages.report_not_allowed(place.bucket, self.account.buckets)
+        yield Reason("PurgeReport", why, advice, lift, brief=brief)
 
     def against_report(self, failure: str) -> Reason:
         """Why no image is deleted where the purge report cannot be written."""
@@ -314,12 +321,8 @@ class Verdict:
             "" if own else messages.REPORT_ASKED_BY_ACCOUNT,
             lift,
             by_account=not own,
+            brief=messages.report_impossible_brief(failure),
         )
-
-    def against_freeze(self, failure: str) -> Reason:
-        """Why no image is deleted where pushes must be refused, and cannot be."""
-        lift = unlocked(self.repository.stored, [FREEZE_ON_DELETE])
-        return Reason("FreezeOnDelete", *messages.freeze_impossible(failure), lift=lift)
 
     # What it says
 
@@ -337,6 +340,10 @@ class Verdict:
             self.known,
             more=not self.is_complete,
         )
+
+    def refusal_amid_deletes(self, reason: Reason, deleted: int, known: int) -> str:
+        """The message of a delete that fails for one reason after it has deleted so many of about ``known`` images."""
+        return messages.refused(self.repository.arn, [reason], (), 0, deleted, known, more=False)
 
     def answer(self, not_known: Sequence[str] = ()) -> Answer:
         """The verdict once all images were folded in, and all questions answered that could be."""

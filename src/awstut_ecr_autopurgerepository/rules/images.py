@@ -36,12 +36,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class ImageRule:
-    """One rule for images. ``words`` name it and where it comes from. It has a pattern, or a time.
+    """One rule for images. ``brief`` names it, ``words`` also say where it comes from. It has a pattern, or a time.
 
     A pull, or a push, protects an image from the time ``since`` on. ``by_account`` is True if it is the account's.
     """
 
     kind: Kind
+    brief: str
     words: str
     by_account: bool
     pattern: str = ""
@@ -118,12 +119,13 @@ def image_rules(stored: Stored, account: AccountRules, now: datetime) -> ImageRu
 
 
 def _pattern(pattern: str, source: str, *, by_account: bool) -> ImageRule:
-    return ImageRule(Kind.TAG, f"tag pattern {pattern} ({source})", by_account, pattern=pattern)
+    brief = f"tag pattern {pattern}"
+    return ImageRule(Kind.TAG, brief, f"{brief} ({source})", by_account, pattern=pattern)
 
 
 def _period(kind: Kind, days: int, since: datetime, source: str, *, by_account: bool) -> ImageRule:
-    words = "pulled" if kind is Kind.PULL else "pushed"
-    return ImageRule(kind, f"{words} within {days} days ({source})", by_account, since=since)
+    brief = f"{'pulled' if kind is Kind.PULL else 'pushed'} within {days} days"
+    return ImageRule(kind, brief, f"{brief} ({source})", by_account, since=since)
 
 
 def fingerprint(stored: Stored, account: AccountRules) -> str:

@@ -13,10 +13,10 @@ class Reason:
     """Why a delete refuses.
 
     ``rule`` is the property that refuses, such as ``PurgeProtection.TagPatterns``, or ``Mark``, ``Owner`` and
-    ``UnreadableTags``. ``why`` is a clause that can follow a colon: ``its deletion protection is on``. ``advice`` are
-    whole sentences about what else allows the delete. ``lift`` are the values of reserved tags with which this reason
-    alone no longer refuses; empty if no tag can change it. ``by_account`` is True if only an administrator can change
-    it, in the type configuration.
+    ``UnreadableTags``. ``why`` is a clause that can follow a colon: ``its deletion protection is on``; ``brief`` is a
+    shorter one, for a message that has many reasons. ``advice`` are whole sentences about what else allows the delete.
+    ``lift`` are the values of reserved tags with which this reason alone no longer refuses; empty if no tag can change
+    it. ``by_account`` is True if only an administrator can change it, in the type configuration.
     """
 
     rule: str
@@ -24,6 +24,7 @@ class Reason:
     advice: str = ""
     lift: Mapping[str, str] = field(default_factory=dict)
     by_account: bool = False
+    brief: str = ""
 
 
 def lift_all(reasons: Iterable[Reason]) -> dict[str, str]:

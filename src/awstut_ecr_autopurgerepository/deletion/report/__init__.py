@@ -14,7 +14,7 @@ from ...rules.account import AccountRules
 from ...rules.settings import ReportPlace
 from .. import messages
 from ..look import Repository
-from ..state import Identity, ReportState
+from ..state import Counts, Identity, ReportState
 from ..verdict import Verdict
 from .earlier import Earlier
 from .journal import Journal, Known
@@ -48,6 +48,7 @@ class PurgeReport:
     account: AccountRules
     ecr_pacer: Pacer
     identity: Identity
+    counts: Counts
     state: ReportState
     current: Report | None = None  # None where nobody asks for a report
     known: Known = field(default_factory=Known)
@@ -87,19 +88,26 @@ class PurgeReport:
         try:
             yield journal
         except ReportError as error:
-            raised = _refusal(verdict, error)
+            raised = self._refusal(verdict, error)
         except (OutOfTimeError, *AWS_ERRORS) as error:
             raised = error
         try:
             journal.close()
         except (OutOfTimeError, ReportError) as error:
             self.state.doubt()
-            refusal = _refusal(verdict, error) if isinstance(error, ReportError) else error
+            refusal = self._refusal(verdict, error) if isinstance(error, ReportError) else error
             raised = refusal if raised is None or isinstance(raised, OutOfTimeError) else raised
         if raised:
             if self.ecr_pacer.unanswered:
                 self.state.doubt()
             raise raised
+
+    def _refusal(self, verdict: Verdict, error: ReportError) -> RefusalError:
+        """What is answered where an object cannot be written: images of this part may be deleted by then."""
+        words = verdict.refusal_amid_deletes(
+            verdict.against_report(error.words), self.counts.deleted, self.counts.known
+        )
+        return RefusalError(words, error.code)
 
     def close(self, ending: Ending) -> str:
         """Write the summary of a purge after which the repository is gone. Returns a sentence for the user.
@@ -248,7 +256,3 @@ class PurgeReport:
             "completedBy": this,
         }
         return summary | asked | more
-
-
-def _refusal(verdict: Verdict, error: ReportError) -> RefusalError:
-    return RefusalError(verdict.refusal([verdict.against_report(error.words)]), error.code)

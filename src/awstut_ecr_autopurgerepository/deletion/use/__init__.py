@@ -20,11 +20,10 @@ from ...errors import AWS_ERRORS, denied_action, handler_code, service_code, ser
 from ...pacing import OutOfTimeError, Pacer, Pool, until_answered
 from ...rules.in_use import Address, ImagesInUse, image_id
 from .. import messages
-from ..progress import Progress
 from ..state import UseState
 from .coverage import CoverageWalk
 from .functions import FunctionWalk
-from .pages import CannotTellError, Page, SparingPacer, Walk
+from .pages import CannotTellError, Page, SparingPacer, Walk, Watch
 from .tasks import TaskWalk
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Use:
     pool: Pool
     make_client: Callable[[str], Any]
     state: UseState
-    progress: Progress | None
+    progress: Watch | None
     began: float
     _pacers: list[SparingPacer] = field(default_factory=list)
     _images: dict[tuple[str, str], Any] = field(default_factory=dict)

@@ -28,6 +28,12 @@ class Walk(Protocol):
     def pages(self, place: list[str]) -> Iterator[Page]: ...
 
 
+class Watch(Protocol):
+    """Is told that a delete moves on (progress.py)."""
+
+    def note_movement(self) -> None: ...
+
+
 @dataclass
 class SparingPacer(Pacer):
     """Starts so many requests a second at most: the account's other callers need what is left of its quota."""
