@@ -213,7 +213,9 @@ class Call:
         """The answer of a call that ran out of time. Raises HandlerError if no call gets an answer any more."""
         counts, ended = self.state.counts, self.state.current_pass
         self._give_up_if_silent()
-        if counts.deleted or self.state.is_purging:
+        if self.state.use.service:
+            message = messages.asking_about_use(self.name, self.state.use.service)
+        elif counts.deleted or self.state.is_purging:
             rate = (counts.deleted - self.deleted_before) / max(1.0, self.clock.monotonic() - self.began)
             message = messages.purged(self.name, counts.deleted, counts.known, ended.number, rate)
         else:

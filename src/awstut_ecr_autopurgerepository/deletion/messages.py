@@ -90,6 +90,11 @@ def checked(name: str, images: int) -> str:
     return f"Checked {images:,} images in {name} so far. Deletion starts after all images have been checked."
 
 
+def asking_about_use(name: str, service: str) -> str:
+    """What a call was doing when its time was over: it asks who uses images."""
+    return f"Asking {SERVICE_NAMES[service]} which images of {name} are in use. Images are deleted only after that."
+
+
 def purged(name: str, deleted: int, known: int, number: int, rate: float) -> str:
     """How far the purge is, in which pass, how many images a second it deletes, and how long it takes at that rate."""
     sentence = f"Purged {deleted:,} of about {known:,} images from {name}, pass {number}, {rate:,.0f} a second"
