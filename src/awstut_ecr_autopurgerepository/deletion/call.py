@@ -194,8 +194,6 @@ class Call:
         if not reasons:
             return
         if not verdict.against_requester():
-            if not verdict.images_found:
-                self.state.check_again()  # Whatever this delete has looked at before: begin at the first page.
             self.questions.find_more(verdict, MOST_LOOKING_SECONDS)
             reasons = verdict.reasons() or reasons  # A listing that began again has forgotten what it had found.
         message = verdict.refusal(reasons)

@@ -187,6 +187,11 @@ def report_not_known(place: str, reason: str) -> str:
     return f"Nobody knows whether the purge report can be written to {place}: {reason.rstrip('.')}."
 
 
+def push_block_not_known(reason: str) -> str:
+    """What only the delete finds out: a sentence."""
+    return f"Nobody knows whether pushes can be refused: {reason.rstrip('.')}."
+
+
 def freeze_impossible(reason: str) -> tuple[str, str, str]:
     """Why a repository is not deleted where pushes must be refused meanwhile, and can't be; advice; why in brief."""
     why = f"FreezeOnDelete is on, but pushes cannot be refused because {reason}"
@@ -205,7 +210,7 @@ def retain(requester: Owner) -> str:
     return f"To delete the stack without it: {keep}."
 
 
-def not_ours(arn: str, reason: Reason, deleted: int, known: int, *, by_stack: bool) -> str:
+def not_ours(arn: str, reason: Reason, deleted: int, known: int) -> str:
     """Why a request does not touch what belongs to nobody, or to another stack. This reason stands alone.
 
     First the way that keeps the repository; then the command that makes it the requester's. ``deleted`` of about
@@ -216,7 +221,7 @@ def not_ours(arn: str, reason: Reason, deleted: int, known: int, *, by_stack: bo
         sentence = f"{_stopped(deleted, known)} in {name}: {reason.why}. No further image is deleted."
     else:
         sentence = f"The repository {name} and its images are not touched: {reason.why}."
-    take = "To make it this stack's, run this command, then delete again:" if by_stack else _OFFER
+    take = "To make it this stack's, run this command, then delete again:" if reason.rule == "Owner" else _OFFER
     return _with_command(" ".join(filter(None, (sentence, reason.advice, take))), arn, reason.lift)
 
 
