@@ -1,0 +1,18 @@
+"""Fixtures of the tests of the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.ecr import StrictEcr, VirtualClock
+from tests.support.command_line import Autopurge
+from tests.support.strict import clock, ecr, s3
+from tests.support.strict_s3 import StrictS3
+
+__all__ = ["clock", "ecr", "s3"]
+
+
+@pytest.fixture
+def autopurge(clock: VirtualClock, ecr: StrictEcr, s3: StrictS3) -> Autopurge:
+    """The command line on the strict ECR."""
+    return Autopurge(clock, {"ecr": ecr.client(), "s3": s3.client()})
