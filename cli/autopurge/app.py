@@ -6,7 +6,9 @@ from importlib.metadata import version
 
 import click
 
-COMMANDS: tuple[click.Command, ...] = ()
+from .inventory import list_repositories
+
+COMMANDS: tuple[click.Command, ...] = (list_repositories,)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

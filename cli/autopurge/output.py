@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -85,6 +86,11 @@ def size(number: int) -> str:
             return f"{amount:,.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
         amount /= 1_000
     raise AssertionError
+
+
+def day(time: datetime | None) -> str:
+    """The date, or ``never``."""
+    return f"{time:%Y-%m-%d}" if time else "never"
 
 
 def plural(number: int, noun: str, several: str | None = None) -> str:

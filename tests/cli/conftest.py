@@ -6,13 +6,20 @@ import pytest
 
 from sandbox.ecr import StrictEcr, VirtualClock
 from tests.support.command_line import Autopurge
-from tests.support.strict import clock, ecr, s3
+from tests.support.strict import ACCOUNT, REGION, clock, ecr, s3
+from tests.support.strict_cloudformation import StrictCloudFormation
 from tests.support.strict_s3 import StrictS3
 
 __all__ = ["clock", "ecr", "s3"]
 
 
 @pytest.fixture
-def autopurge(clock: VirtualClock, ecr: StrictEcr, s3: StrictS3) -> Autopurge:
+def cloudformation() -> StrictCloudFormation:
+    return StrictCloudFormation(ACCOUNT, REGION)
+
+
+@pytest.fixture
+def autopurge(clock: VirtualClock, ecr: StrictEcr, s3: StrictS3, cloudformation: StrictCloudFormation) -> Autopurge:
     """The command line on the strict ECR."""
-    return Autopurge(clock, {"ecr": ecr.client(), "s3": s3.client()})
+    clients = {"ecr": ecr.client(), "s3": s3.client(), "cloudformation": cloudformation.client()}
+    return Autopurge(clock, clients)
