@@ -7,8 +7,9 @@ from importlib.metadata import version
 import click
 
 from .inventory import list_repositories
+from .lock import lock, unlock
 
-COMMANDS: tuple[click.Command, ...] = (list_repositories,)
+COMMANDS: tuple[click.Command, ...] = (list_repositories, lock, unlock)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -11,6 +11,7 @@ A command is a function that takes a Tool and its own options, and returns an Ex
 from __future__ import annotations
 
 import functools
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -30,10 +31,14 @@ READ_ONLY = "This command changes nothing: run it again."
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a test replaces: how clients are made, and the clock. Handed to click as the context's object."""
+    """What a test replaces: how clients are made, the clock, and whether a user can be asked.
+
+    It is handed to click as the context's object.
+    """
 
     connect: Connect = connect
     clock: Clock = time
+    can_ask: Callable[[], bool] = lambda: sys.stdin.isatty()
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def command(
             target = Target(region, profile, endpoint_url)
             with told(how_to_go_on):
                 aws = Aws(around.connect(target), around.clock)
-                code = function(Tool(aws, Output(as_json=as_json), target), **own)
+                code = function(Tool(aws, Output(as_json=as_json, can_ask=around.can_ask()), target), **own)
             context.exit(code)
 
         made = click.command(name, cls=_Command)(_shared_options(run))

@@ -22,10 +22,11 @@ _WIDE = 10_000  # characters: no line of plain output is cut
 class Output:
     """Prints what a command found, for people or, with ``--json``, for scripts."""
 
-    def __init__(self, *, as_json: bool = False, console: Console | None = None, errors: Console | None = None) -> None:
+    def __init__(self, *, as_json: bool = False, can_ask: bool = False) -> None:
         self.as_json = as_json
-        self.console = console or _console(sys.stdout)
-        self.errors = errors or _console(sys.stderr)
+        self.console = _console(sys.stdout)
+        self.errors = _console(sys.stderr)
+        self._can_ask = can_ask
 
     @property
     def is_terminal(self) -> bool:
@@ -68,7 +69,7 @@ class Output:
         """
         if yes:
             return True
-        if not sys.stdin.isatty():
+        if not self._can_ask:
             raise click.UsageError(f"{question} Nobody can be asked here: repeat the command with --yes.")
         return click.confirm(question, default=False, err=True)
 

@@ -22,14 +22,14 @@ class Autopurge:
     clients: dict[str, Any] = field(default_factory=dict)
     targets: list[Target] = field(default_factory=list)
 
-    def __call__(self, *arguments: str, typed: str | None = None) -> Result:
-        """What a command printed, and its exit code. ``typed`` is what the user types."""
+    def __call__(self, *arguments: str, typed: str | None = None, terminal: bool = False) -> Result:
+        """What a command printed, and its exit code. ``typed`` is what the user types, at a ``terminal``."""
 
         def connect(target: Target) -> Any:
             self.targets.append(target)
             return self.clients.__getitem__
 
-        around = Surroundings(connect, self.clock)
+        around = Surroundings(connect, self.clock, can_ask=lambda: terminal)
         return CliRunner().invoke(app, arguments, obj=around, input=typed)
 
     def json(self, *arguments: str, code: int = 0) -> Any:
