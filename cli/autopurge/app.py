@@ -9,8 +9,9 @@ import click
 from .check.command import check
 from .inventory import list_repositories
 from .lock import lock, unlock
+from .report.command import report
 
-COMMANDS: tuple[click.Command, ...] = (list_repositories, lock, unlock, check)
+COMMANDS: tuple[click.Command, ...] = (list_repositories, lock, unlock, report, check)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

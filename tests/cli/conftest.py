@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from sandbox.ecr import StrictEcr, VirtualClock
@@ -21,5 +24,5 @@ def cloudformation() -> StrictCloudFormation:
 @pytest.fixture
 def autopurge(clock: VirtualClock, ecr: StrictEcr, s3: StrictS3, cloudformation: StrictCloudFormation) -> Autopurge:
     """The command line on the strict ECR."""
-    makers = {"ecr": ecr.client, "s3": s3.client, "cloudformation": cloudformation.client}
+    makers: dict[str, Callable[[], Any]] = {"ecr": ecr.client, "s3": s3.client, "cloudformation": cloudformation.client}
     return Autopurge(clock, Clients(makers))
