@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib.metadata import version
 
 import click
@@ -28,5 +30,15 @@ for each in COMMANDS:
 
 
 def main() -> None:
-    """The entry point."""
-    app()
+    """The entry point. An error that nobody foresaw is a sentence, too; with AUTOPURGE_DEBUG=1 it is a stack trace."""
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get("AUTOPURGE_DEBUG"):
+            raise
+        click.echo(
+            f"Error: autopurge does not know how to go on: {type(error).__name__}: {error}. Set AUTOPURGE_DEBUG=1 for the "
+            "stack trace, and report it.",
+            err=True,
+        )
+        sys.exit(1)

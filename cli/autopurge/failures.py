@@ -75,5 +75,9 @@ def told(how_to_go_on: str) -> Iterator[None]:
         yield
     except AWS_ERRORS as error:
         raise failure(error) from error
+    except BrokenPipeError:  # the reader of the output has seen enough; click ends quietly
+        raise
+    except OSError as error:
+        raise Failure(f"{error.strerror or error}: {error.filename}." if error.filename else f"{error}.") from error
     except KeyboardInterrupt:
         raise Failure(f"Stopped by Ctrl-C. {how_to_go_on}") from None

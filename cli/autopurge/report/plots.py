@@ -45,6 +45,8 @@ def bars(name: str, counts: Mapping[str, int]) -> str:
         show_y_guides=False,
         include_x_axis=True,
         truncate_label=24,
+        min_scale=2,
+        max_scale=5,
         margin=8,
         spacing=8,
     )
