@@ -12,8 +12,9 @@ from .check.command import check
 from .inventory import list_repositories
 from .lock import lock, unlock
 from .report.command import report
+from .watch.command import watch
 
-COMMANDS: tuple[click.Command, ...] = (list_repositories, lock, unlock, report, check)
+COMMANDS: tuple[click.Command, ...] = (list_repositories, watch, lock, unlock, report, check)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -37,8 +38,8 @@ def main() -> None:
         if os.environ.get("AUTOPURGE_DEBUG"):
             raise
         click.echo(
-            f"Error: autopurge does not know how to go on: {type(error).__name__}: {error}. Set AUTOPURGE_DEBUG=1 for the "
-            "stack trace, and report it.",
+            f"Error: autopurge does not know how to go on: {type(error).__name__}: {error}. Set AUTOPURGE_DEBUG=1 for "
+            "the stack trace, and report it.",
             err=True,
         )
         sys.exit(1)
