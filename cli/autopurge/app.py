@@ -11,10 +11,11 @@ import click
 from .check.command import check
 from .inventory import list_repositories
 from .lock import lock, unlock
+from .plan import plan
 from .report.command import report
 from .watch.command import watch
 
-COMMANDS: tuple[click.Command, ...] = (list_repositories, watch, lock, unlock, report, check)
+COMMANDS: tuple[click.Command, ...] = (plan, list_repositories, watch, lock, unlock, report, check)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -40,7 +40,7 @@ class Autopurge:
 
         def connect(target: Target) -> Any:
             self.targets.append(target)
-            return self.clients.__getitem__
+            return lambda service, config=None: self.clients[service]
 
         around = Surroundings(connect, self.clock, can_ask=lambda: terminal)
         return CliRunner().invoke(app, arguments, obj=around, input=typed)
