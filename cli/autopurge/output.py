@@ -94,6 +94,11 @@ def day(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d}" if time else "never"
 
 
+def moment(time: str | None) -> str:
+    """A time in ISO 8601, to the minute."""
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M}" if time else "never"
+
+
 def plural(number: int, noun: str, several: str | None = None) -> str:
     """``1 image``, ``2,000 images``."""
     return f"{number:,} {noun if number == 1 else several or noun + 's'}"

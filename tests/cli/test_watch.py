@@ -84,13 +84,17 @@ def test_watch_of_a_stack_shows_why_a_delete_failed(
     for name in ("one", "two"):
         ecr.repository(name, tags=OWNED)
 
+    stack.becomes("Second", "DELETE_FAILED", "What an earlier delete said.")
+    stack.status = "DELETE_IN_PROGRESS"
+
     def events() -> Iterator[None]:
-        for logical_id in ("First", "Second"):
-            stack.becomes(logical_id, "DELETE_IN_PROGRESS")
+        stack.becomes("First", "DELETE_IN_PROGRESS")
         yield
         del ecr.repositories["one"]
-        yield
         stack.becomes("Second", "DELETE_FAILED", "Its deletion protection is on.")
+        yield
+        yield
+        stack.status = "DELETE_FAILED"
         yield
 
     watched = watching(events())

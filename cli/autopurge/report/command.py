@@ -10,10 +10,9 @@ import click
 
 from ..command import READ_ONLY, Tool, command
 from ..failures import ExitCode, Failure
-from ..output import plural, size
+from ..output import moment, plural, size
 from .contents import Contents
 from .location import objects
-from .page import moment, page
 from .who import MOST_PAGES, find_callers
 
 _COLUMNS = ("Repository", "Ended", "Status", "Images", "Size", "Stack", "Resource")
@@ -55,6 +54,8 @@ def report(tool: Tool, location: str, output: Path | None, csv_file: IO[str] | N
     if who and not find_callers(tool.aws, contents.in_order()):
         tool.output.hint(f"CloudTrail has more events than {MOST_PAGES} pages: name a prefix with fewer deletes.")
     if output is not None:
+        from .page import page  # with its libraries, which other commands need not wait for
+
         output.write_text(page(contents, location, tool.aws.now()), encoding="utf-8")
         tool.output.hint(f"Wrote {output}.")
     if csv_file is not None:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..output import size
+from ..output import moment, size
 from .contents import Contents
 from .plots import bars
 
@@ -44,11 +44,6 @@ def page(contents: Contents, location: str, now: datetime) -> str:
         size=size,
         moment=moment,
     )
-
-
-def moment(time: str | None) -> str:
-    """A time of a report, to the minute."""
-    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M}" if time else "never"
 
 
 def charged_until(ends: list[str]) -> str:

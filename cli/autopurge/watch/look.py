@@ -13,10 +13,11 @@ from awstut_ecr_autopurgerepository.rules.reserved_tags import PURGE_PROGRESS, R
 from ..aws import Aws
 from ..progress import Progress, read_progress
 from ..repositories import TYPE_NAME, Repository, at_once, find
-from ..stacks import describe, repositories_in
+from ..stacks import RepositoryInStack, describe, repositories_in
 
 _MOST_REQUESTS = 100  # of Cloud Control that are looked through: the latest come first
 _MOST_LOG_LINES = 100
+_RUNNING, _FAILED = "DELETE_IN_PROGRESS", "DELETE_FAILED"
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class Looker:
             return Seen(False, arn=arn)
         progress = read_progress(repository.tags.get(PURGE_PROGRESS))
         fresh = progress if progress and progress.is_running(self.aws.now()) else None
-        running = bool(status and status[0] == "DELETE_IN_PROGRESS")
-        failed = status[1] if status and status[0] == "DELETE_FAILED" else None
+        running = bool(status and status[0] == _RUNNING)
+        failed = status[1] if status and status[0] == _FAILED else None
         if request is not None:
             running = running or request["OperationStatus"] in ("PENDING", "IN_PROGRESS")
             if request["OperationStatus"] in ("FAILED", "CANCEL_COMPLETE"):
@@ -84,20 +85,25 @@ class Looker:
         found: dict[str, tuple[str, str]] = {}
         for stack_id in dict.fromkeys(self.stack_ids.values()):
             try:
+                running = describe(self.aws, stack_id)["StackStatus"] == _RUNNING
                 for each in repositories_in(self.aws, stack_id):
                     if each.name in self.names:
-                        failed = each.status == "DELETE_FAILED"
-                        reason = self._reason(stack_id, each.logical_id) if failed else ""
-                        found[each.name] = (each.status, reason)
+                        found[each.name] = self._in_stack(each, running)
             except AWS_ERRORS:  # the stack is gone, or the user may not see it: the repository itself tells
                 continue
         return found
+
+    def _in_stack(self, resource: RepositoryInStack, running: bool) -> tuple[str, str]:
+        """While the delete of a stack runs, a resource that an earlier delete could not delete is still in its turn."""
+        if resource.status != _FAILED:
+            return resource.status, ""
+        return (_RUNNING, "") if running else (_FAILED, self._reason(resource.stack_id, resource.logical_id))
 
     def _reason(self, stack_id: str, logical_id: str) -> str:
         """Why the last delete of a resource failed, in the words of its event."""
         events = self.aws.cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"]
         for event in events:
-            if event.get("LogicalResourceId") == logical_id and event.get("ResourceStatus") == "DELETE_FAILED":
+            if event.get("LogicalResourceId") == logical_id and event.get("ResourceStatus") == _FAILED:
                 return event.get("ResourceStatusReason", "")
         return "The stack's events say more."
 
