@@ -22,7 +22,7 @@ from sandbox.ecr import StrictEcr, VirtualClock
 from sandbox.ecr.service import OPERATIONS
 from tests.support.direct_client import direct_client
 from tests.support.samples import tags_of
-from tests.support.strict import ACCOUNT, MARKED, REGION, STACK, Purge, run_command_in
+from tests.support.strict import ACCOUNT, MARKED, REGION, STACK, Purge, Users, run_command_in
 from tests.support.strict_s3 import StrictS3
 from tests.support.virtual import VirtualPool
 
@@ -54,6 +54,7 @@ class World:
             self.ecr.before(operation, partial(self._deny, operation), nth=None)
         self.client = direct_client(self.ecr)
         self.s3_client = SharedClient(self.s3.client())
+        self.users = Users(self.clock)
 
     def _check_s3(self, operation: str, _key: str) -> None:
         if operation != "ListObjectsV2":
@@ -76,6 +77,7 @@ class World:
                 self.clock,
                 VirtualPool(8, self.clock),
                 lambda: cast("S3Client", self.s3_client),
+                self.users.client,
                 **more,
             )
         finally:

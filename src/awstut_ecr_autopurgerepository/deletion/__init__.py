@@ -48,13 +48,15 @@ def delete(
     clock: Clock,
     pool: Pool,
     make_s3: Callable[[], S3Client],
+    make_client: Callable[[str], Any],
 ) -> ProgressEvent:
     """Purge and delete the repository, as far as one call gets. Raises HandlerError if it fails.
 
     The clients must make each request once: repeating is done here, within the deadline. The client of S3 is made only
-    if a purge report is asked for. What happens to a repository is in ``_one_part``, from top to bottom.
+    if a purge report is asked for, and clients of lambda, ecs and inspector2 (``make_client``) only if use is to be
+    checked. What happens to a repository is in ``_one_part``, from top to bottom.
     """
-    call = Call.begin(ecr, request, account, context, clock, pool, make_s3)
+    call = Call.begin(ecr, request, account, context, clock, pool, make_s3, make_client)
     try:
         event = _one_call(call)
     except HandlerError as error:
@@ -117,8 +119,9 @@ def _one_part(call: Call) -> Fate:
     else:
         if call.freeze.is_missing(repository) and call.refuse_pushes(verdict) is Freezing.JUST_APPLIED:
             return _check_again(call)  # The call that finished the check had no time left to freeze.
+        call.ask_about_use(verdict)  # Where the check had no time for that, or is older than ten minutes.
         listing = call.inventory.next_part(verdict, call.report.spool())  # Folds each image into the verdict.
-        call.refuse(verdict)  # An image of this part is protected: it arrived during the purge.
+        call.refuse(verdict)  # An image of this part is protected: it arrived during the purge; or an image is in use.
 
     if listing:
         call.ask_about_replicas(verdict)  # Side by side with the next look.
@@ -145,12 +148,15 @@ def _check_everything(call: Call, verdict: Verdict) -> Listing:
     listing = call.inventory.everything(verdict, call.report.spool())
     call.refuse(verdict)  # A rule protects an image, EmptyOnDelete is false, the account does not allow the bucket.
     call.state.everything_is_checked()
+    if verdict.images_found:
+        call.ask_about_use(verdict)
+        call.refuse(verdict)  # A function, a task or a service uses an image, or nobody can tell.
     return listing
 
 
 def _check_again(call: Call) -> Fate:
     """Go on with a new check now that pushes are refused: an image may have arrived since the last one."""
-    call.state.check_again()
+    call.state.check_again_after_freeze()
     return Fate.STILL_THERE
 
 

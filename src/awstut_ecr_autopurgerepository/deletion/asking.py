@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudformation_cli_python_lib import HandlerErrorCode
 
@@ -20,13 +20,15 @@ from ..errors import AWS_ERRORS, HandlerError
 from ..pacing import Clock, OutOfTimeError, Pacer, Pool, until_answered
 from ..rules import push_block
 from ..rules.account import AccountRules
+from ..rules.in_use import Address, ImagesInUse
 from ..rules.settings import Owner
 from . import messages
 from .inventory import Inventory
 from .look import Look
 from .replication import Replication
 from .report.writer import Origin, Reporter, ReportError
-from .state import Counts, CurrentPass, Identity
+from .state import Counts, CurrentPass, Identity, UseState
+from .use import Use
 from .verdict import Answer, Outcome, Question, Verdict
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Questions:
     inventory: Inventory
     replication: Replication
     reporter: Reporter
+    use: Use
     not_known: list[str] = field(default_factory=list)
 
     def find_more(self, verdict: Verdict, seconds: float) -> None:
@@ -83,6 +86,7 @@ class Questions:
         {
             Question.REPLICAS: self._ask_about_replicas,
             Question.REPORT: self._ask_about_report,
+            Question.USE: self._ask_about_use,
             Question.PUSH_BLOCK: self._ask_about_push_block,
         }[question](verdict)
 
@@ -103,6 +107,12 @@ class Questions:
                 self.not_known.append(messages.report_not_known(str(place), error.words))
             return
         verdict.answer_report(None)
+
+    def _ask_about_use(self, verdict: Verdict) -> None:
+        repository, services = verdict.repository, verdict.services
+        is_due = self.use.is_due(services)
+        found = self.use.look(Address.of(repository.arn, repository.uri), services) if is_due else ImagesInUse()
+        verdict.answer_use(found)
 
     def _ask_about_push_block(self, verdict: Verdict) -> None:
         policy = until_answered(self.pacer, partial(calls.get_policy, self.ecr, self.name))
@@ -135,6 +145,7 @@ def what_would_delete_do(
     clock: Clock,
     pool: Pool,
     make_s3: Callable[[], S3Client],
+    make_client: Callable[[str], Any],
     seconds: float = MOST_SECONDS_ASKED,
 ) -> Answer:
     """What a delete of the repository ``name`` would do now. Changes nothing.
@@ -143,12 +154,12 @@ def what_would_delete_do(
     delete by Cloud Control. ``account`` is the type configuration, ``account_id`` owns the registry, ``clock`` is the
     module ``time``. The clients must make each request once, as those of provider/clients.py do: requests are
     repeated here. ``make_s3`` makes a new client, of which nothing else is asked; it is called only if a purge report
-    is asked for.
+    is asked for. ``make_client`` makes clients of lambda, ecs and inspector2, only if use is to be checked.
 
-    It takes as many calls as there are pages of 1,000 images, and at most six more. That a repository does not exist is
-    believed after ten seconds, because the first answer could be old. Raises HandlerError where ECR gives different
-    answers about the repository, OutOfTimeError if all that takes longer than so many ``seconds``, and what botocore
-    raises.
+    It takes as many calls as there are pages of 1,000 images, at most six more, and those that the check of use takes.
+    That a repository does not exist is believed after ten seconds, because the first answer could be old. Raises
+    HandlerError where ECR gives different answers about the repository, OutOfTimeError if all that takes longer than so
+    many ``seconds``, and what botocore raises.
     """
     pacer = Pacer(clock, ends=clock.monotonic() + seconds)
     look = Look(ecr, account_id, name, pacer, pool, Identity())
@@ -163,7 +174,8 @@ def what_would_delete_do(
     inventory = Inventory(ecr, name, pacer, pacer.ends, CurrentPass(), Counts(), None)
     origin = Origin(name, "", account_id, requester.stack_id, requester.logical_id)
     reporter = Reporter(make_s3, origin, pool, Pacer(clock, ends=pacer.ends))
-    questions = Questions(ecr, name, pacer, inventory, Replication(ecr, name, pacer, pool), reporter)
+    use = Use(ecr, name, pacer, pool, make_client, UseState(), None, clock.time())
+    questions = Questions(ecr, name, pacer, inventory, Replication(ecr, name, pacer, pool), reporter, use)
     verdict = Verdict.on(repository, requester, account, datetime.fromtimestamp(clock.time(), UTC), 0, 0)
     questions.find_all(verdict)
     return verdict.answer(questions.not_known)

@@ -38,6 +38,7 @@ from .replication import Replication
 from .report import Ending, PurgeReport
 from .report.writer import Origin, Reporter
 from .state import State
+from .use import Use
 from .verdict import Question, Verdict
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Call:
         clock: Clock,
         pool: Pool,
         make_s3: Callable[[], S3Client],
+        make_client: Callable[[str], Any],
     ) -> Call:
         """Wire the parts. Raises HandlerError (NotFound) if the request names no repository."""
         name, requester, began = required_name(request.desiredResourceState), owner_of(request), clock.monotonic()
@@ -134,6 +136,7 @@ class Call:
         reporter = Reporter(make_s3, _origin(request, name), pool, Pacer(clock, ends=budget.report_until))
         inventory = Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts, progress)
         replication = Replication(ecr, name, pacer, pool)
+        use = Use(ecr, name, pacer, pool, make_client, state.use, progress, clock.time())
         return cls(
             name=name,
             model=request.desiredResourceState,
@@ -150,7 +153,7 @@ class Call:
             purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures, progress),
             replication=replication,
             report=PurgeReport(reporter, account, pacer, state.identity, state.counts, state.report),
-            questions=Questions(ecr, name, pacer, inventory, replication, reporter),
+            questions=Questions(ecr, name, pacer, inventory, replication, reporter, use),
             progress=progress,
             deleted_before=state.counts.deleted,
             figures=figures,
@@ -160,6 +163,10 @@ class Call:
         """The verdict on the repository as it was just seen, before any image is folded in."""
         now, counts = datetime.fromtimestamp(self.clock.time(), UTC), self.state.counts
         return Verdict.on(repository, self.requester, self.account, now, counts.deleted, counts.known)
+
+    def ask_about_use(self, verdict: Verdict) -> None:
+        """Tell the verdict whether an image is in use. Raises OutOfTimeError if another call has to go on asking."""
+        self.questions.ask(Question.USE, verdict)
 
     def ask_about_replicas(self, verdict: Verdict) -> None:
         """Start to ask whether ECR carries deletions elsewhere, if the decision or the report needs it."""

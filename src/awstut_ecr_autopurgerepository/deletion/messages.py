@@ -22,6 +22,7 @@ from ..rules.settings import Owner
 _LONGEST_COMMAND = 700  # characters; leaves room for a sentence
 _SHORTEST_SENTENCE = 150  # characters that are left of a failure's own words, if need be
 _MOST_DESTINATIONS_NAMED = 5
+_LONGEST_USE = 450  # characters; leaves room for other reasons
 _MOST_BUCKETS_NAMED = 3
 
 NO_TIME_LEFT = "there was no time left"
@@ -35,6 +36,8 @@ UNREADABLE_CONTEXT = (
     "Delete the resource again."
 )
 
+_USERS = {"LAMBDA": "Lambda functions", "ECS": "ECS tasks and services", "INSPECTOR": "containers in ECS and EKS"}
+SERVICE_NAMES = {"LAMBDA": "Lambda", "ECS": "ECS", "INSPECTOR": "Amazon Inspector"}
 _ASK_ADMINISTRATOR = (
     "An administrator of the account can change it by aws cloudformation set-type-configuration "
     "--configuration-alias default."
@@ -272,6 +275,47 @@ def alone(reason: Reason) -> str:
     """A reason as whole sentences."""
     sentence = f"{reason.why[:1].upper()}{reason.why[1:]}."
     return " ".join(filter(None, (sentence, reason.advice, _ASK_ADMINISTRATOR if reason.by_account else "")))
+
+
+def in_use(samples: Sequence[str], *, by_account: bool, brief: bool = False) -> str:
+    """How many images are in use, and as many of them as there is room for, with their users; ``brief``: one."""
+    most = 1 if brief else len(samples)
+    shown = next((n for n in range(most, 1, -1) if len("; ".join(samples[:n])) <= _LONGEST_USE), 1)
+    more = len(samples) - shown
+    named = "; ".join(samples[:shown]) + (f" and {more:,} more" if more else "")
+    source = f" ({ACCOUNT_WORDS})" if by_account else ""
+    return f"{image_count(len(samples))} {'is' if len(samples) == 1 else 'are'} in use{source}: {named}"
+
+
+def use_unknown(service: str, failure: str, *, by_account: bool) -> str:
+    """Why images count as in use: a service could not be asked."""
+    source = f" ({ACCOUNT_WORDS})" if by_account else ""
+    return f"nobody knows which images {_USERS[service]} use, so all count as in use{source}: {failure}"
+
+
+def use_denied(action: str) -> str:
+    """Why it is not known which images a service uses: the role may not ask it."""
+    return f"{action} was denied to the role that runs this resource type"
+
+
+def inspector_refuses(action: str, said: str) -> str:
+    """Why it is not known what Amazon Inspector counts: it refuses to answer, and names no permission."""
+    return f"Amazon Inspector is off in this account and Region, or {action} was denied: {said}"
+
+
+def use_not_asked(service: str, said: str) -> str:
+    """Why it is not known which images a service uses: it fails, with these words."""
+    return f"{SERVICE_NAMES[service]} could not be asked: {said}"
+
+
+def use_not_answered(service: str) -> str:
+    """Why it is not known which images a service uses: it is too slow."""
+    return f"{SERVICE_NAMES[service]} does not answer in time"
+
+
+def use_list_too_long(service: str) -> str:
+    """Why it is not known which images a service uses, where its pages have too long tokens."""
+    return f"the list of {SERVICE_NAMES[service]} cannot be continued in another call, because its token is too long"
 
 
 def _with_command(sentence: str, arn: str, tags: Mapping[str, str]) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ..rules.account import AccountRules
 from ..rules.images import ImageRules, ImagesFound, fingerprint, image_rules
-from ..rules.reasons import Reason, UseFound, lift_all
+from ..rules.in_use import ImagesInUse
+from ..rules.reasons import Reason, lift_all
 from ..rules.reserved_tags import (
     DELETION_PROTECTION,
     FREEZE_ON_DELETE,
@@ -25,6 +26,7 @@ from ..rules.reserved_tags import (
     owner_tags,
     tag_command,
     unlocked,
+    without_services,
 )
 from ..rules.settings import Owner, ReportPlace
 from . import messages
@@ -32,6 +34,9 @@ from .look import Repository
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageDetailTypeDef
+
+
+IN_USE = "PurgeProtection.InUseBy"
 
 
 class Outcome(Enum):
@@ -46,9 +51,10 @@ class Outcome(Enum):
 class Question(Enum):
     """What has to be asked about a repository that has images, beside its images."""
 
-    REPLICAS = "does ECR delete the images elsewhere, too?"
-    REPORT = "is there a bucket for the purge report?"
-    PUSH_BLOCK = "can the push block be added to the repository policy?"
+    REPLICAS = auto()  # does ECR delete the images elsewhere, too?
+    REPORT = auto()  # is there a bucket for the purge report?
+    USE = auto()  # does anything use an image?
+    PUSH_BLOCK = auto()  # can the push block be added to the repository policy?
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,7 @@ class Verdict:
 
     ``images`` are those that were folded in; earlier calls of the same check have folded in ``images_before``, and no
     rule protected any of them. ``all_images_known`` is True once the last page was folded in. ``answered`` are the
-    questions that were answered; ``destinations``, ``report_failure`` and ``freeze_failure`` are the answers. ``use``
-    is what is known of images in use, given before the first image is folded in; None if nobody asks for it.
+    questions that were answered; ``destinations``, ``report_failure``, ``use`` and ``freeze_failure`` are the answers.
     ``deleted`` of about ``known_before`` images were deleted before; they only matter for the words.
     """
 
@@ -114,7 +119,7 @@ class Verdict:
     destinations: tuple[str, ...] | None = ()
     report_failure: str | None = None
     freeze_failure: str | None = None
-    use: UseFound | None = None
+    use: ImagesInUse = field(default_factory=ImagesInUse)
 
     @classmethod
     def on(
@@ -154,20 +159,21 @@ class Verdict:
         """Where the purge report is written; None for nowhere."""
         return self.account.place_of(self.repository.stored.settings.report)
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that are asked which images are in use, for the account or for the repository."""
+        return tuple(dict.fromkeys((*self.account.in_use_by, *self.repository.stored.settings.in_use_by)))
+
     # The fold
 
     def add(self, images: Sequence[ImageDetailTypeDef]) -> None:
         """Fold a page in."""
         for image in images:
             self.images.add(image, self.rules.protecting(image))
-        if self.use:
-            self.use.add(images)
 
     def restart(self) -> None:
         """Forget all images, because they are listed again from the first page."""
         self.images, self.images_before, self.all_images_known = ImagesFound(), 0, False
-        if self.use:
-            self.use.restart()
 
     def end_of_images(self) -> None:
         """Note that the last page was folded in."""
@@ -183,6 +189,11 @@ class Verdict:
         self.report_failure = failure
         self.answered.add(Question.REPORT)
 
+    def answer_use(self, use: ImagesInUse) -> None:
+        """Note which images are in use, and what could not be asked; nothing of both: no image is in use."""
+        self.use = use
+        self.answered.add(Question.USE)
+
     def answer_push_block(self, failure: str | None) -> None:
         """Note why the push block cannot be added to the repository policy; None: it can."""
         self.freeze_failure = failure
@@ -195,7 +206,7 @@ class Verdict:
         """Whether images that were not folded in could be a reason against the delete, or change one."""
         if self.all_images_known:
             return False
-        return not self.images_found or not self.may_purge or bool(self.rules.rules) or self.use is not None
+        return not self.images_found or not self.may_purge or bool(self.rules.rules)
 
     def open_questions(self) -> list[Question]:
         """What could be a further reason against the delete, and was not answered."""
@@ -203,6 +214,7 @@ class Verdict:
         matter = {
             Question.REPLICAS: not self.may_delete_replicas,
             Question.REPORT: self.report_place is not None and not list(self._against_bucket()),
+            Question.USE: bool(self.services),
             Question.PUSH_BLOCK: settings.freeze,
         }
         return [each for each in Question if self.images_found and matter[each] and each not in self.answered]
@@ -210,7 +222,7 @@ class Verdict:
     @property
     def is_complete(self) -> bool:
         """Whether all reasons are known."""
-        return not (self.needs_more_images or self.open_questions()) and (self.use is None or self.use.is_complete)
+        return not (self.needs_more_images or self.open_questions()) and self.use.is_complete
 
     # The reasons
 
@@ -224,7 +236,7 @@ class Verdict:
             return [foreign]
         found = list(self._against_any_touch())
         if self.images_found:
-            found += [*(self.use.reasons() if self.use else ()), *self._against_images(), *self._against_purge()]
+            found += [*self._against_use(), *self._against_images(), *self._against_purge()]
         return found
 
     def against_requester(self) -> Reason | None:
@@ -247,6 +259,21 @@ class Verdict:
         if stored.unreadable:
             lift = unlocked(stored, stored.unreadable)
             yield Reason("UnreadableTags", messages.unreadable(stored.unreadable), lift=lift)
+
+    def _against_use(self) -> Iterator[Reason]:
+        """Images in use, and then what could not be checked, which counts as use."""
+        stored, by_account = self.repository.stored, set(self.account.in_use_by)
+        for services in (by_account, set(self.services) - by_account):
+            samples = self.use.samples(services)
+            if samples:
+                why = messages.in_use(samples, by_account=services is by_account)
+                lift = {} if services is by_account else without_services(stored, services & self.use.services())
+                brief = messages.in_use(samples, by_account=services is by_account, brief=True)
+                yield Reason(IN_USE, why, lift=lift, by_account=services is by_account, brief=brief)
+        for service, failure in self.use.unchecked.items():
+            why = messages.use_unknown(service, failure, by_account=service in by_account)
+            lift = {} if service in by_account else without_services(stored, [service])
+            yield Reason(IN_USE, why, lift=lift, by_account=service in by_account)
 
     def _against_images(self) -> Iterator[Reason]:
         for rule, count in self.images.by_rule.items():

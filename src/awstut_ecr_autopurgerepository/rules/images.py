@@ -132,7 +132,8 @@ def fingerprint(stored: Stored, account: AccountRules) -> str:
     """The same string for the same rules of repository and account, whenever they are read."""
     pulled = (account.pulled_within_days, stored.settings.pulled_within_days)
     pushed = (account.pushed_within_days, stored.settings.pushed_within_days)
-    rules = (sorted(account.patterns), sorted(stored.settings.patterns), pulled, pushed)
+    use = (sorted(account.in_use_by), sorted(stored.settings.in_use_by))
+    rules = (sorted(account.patterns), sorted(stored.settings.patterns), pulled, pushed, use)
     return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 
 

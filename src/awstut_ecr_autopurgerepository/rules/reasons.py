@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
 
 from .reserved_tags import LIST_TAGS
-
-if TYPE_CHECKING:
-    from mypy_boto3_ecr.type_defs import ImageDetailTypeDef
 
 
 @dataclass(frozen=True)
@@ -29,27 +25,6 @@ class Reason:
     lift: Mapping[str, str] = field(default_factory=dict)
     by_account: bool = False
     brief: str = ""
-
-
-class UseFound(Protocol):
-    """What is known of images in use, as the field ``use`` of a verdict.
-
-    Whoever looks up what uses images gives it to the verdict before the first image is folded in. The verdict folds
-    each page into it, and names its reasons before those of image rules. ``is_complete`` is False if there may be
-    further reasons that were not found in time. What could not be checked is a reason of its own.
-    """
-
-    @property
-    def is_complete(self) -> bool: ...
-
-    def add(self, images: Sequence[ImageDetailTypeDef]) -> None:
-        """Fold in a page of the repository's images."""
-
-    def restart(self) -> None:
-        """Forget all images, because they are listed again from the first page."""
-
-    def reasons(self) -> Sequence[Reason]:
-        """Every reason that follows from the images that were folded in, the most important first."""
 
 
 def lift_all(reasons: Iterable[Reason]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .settings import MOST_DAYS, PATTERN, Owner, ReportPlace, Settings, Stored
+from .settings import MOST_DAYS, PATTERN, SERVICES, Owner, ReportPlace, Settings, Stored
 
 PREFIX = "awstut:"
 MARK = PREFIX + "auto-purge"
@@ -23,6 +23,7 @@ DELETION_PROTECTION = PREFIX + "deletion-protection"
 PROTECT_TAGS = tuple(PREFIX + name for name in ("protect-tags", "protect-tags-2", "protect-tags-3", "protect-tags-4"))
 PROTECT_PULLED_DAYS = PREFIX + "protect-pulled-days"
 PROTECT_PUSHED_DAYS = PREFIX + "protect-pushed-days"
+PROTECT_IN_USE = PREFIX + "protect-in-use"
 PURGE_REPORT = PREFIX + "purge-report"
 FREEZE_ON_DELETE = PREFIX + "freeze-on-delete"
 RULE_TAGS = (
@@ -30,13 +31,14 @@ RULE_TAGS = (
     *PROTECT_TAGS,
     PROTECT_PULLED_DAYS,
     PROTECT_PUSHED_DAYS,
+    PROTECT_IN_USE,
     PURGE_REPORT,
     FREEZE_ON_DELETE,
 )
 # The mark does not name this tag, because it allows something: any value but ``on``, or none, allows less.
 REPLICATED_DELETES = PREFIX + "replicated-deletes"
 SETTING_TAGS = (*RULE_TAGS, REPLICATED_DELETES)
-LIST_TAGS = PROTECT_TAGS  # what protects, separated by spaces; or off
+LIST_TAGS = (*PROTECT_TAGS, PROTECT_IN_USE)  # what protects, separated by spaces; or off
 REQUEST = PREFIX + "request"
 PURGE_PROGRESS = PREFIX + "purge-progress"
 STACK_ID = PREFIX + "stack-id"
@@ -96,6 +98,15 @@ class _Reader:
         self.unreadable.append(key)
         return None
 
+    def services(self) -> tuple[str, ...]:
+        value = self.value(PROTECT_IN_USE)
+        if value is None or value == "off":
+            return ()
+        words = value.split()
+        if not words or not {word.upper() for word in words} <= set(SERVICES):
+            self.unreadable.append(PROTECT_IN_USE)
+        return tuple(dict.fromkeys(word.upper() for word in words if word.upper() in SERVICES))
+
     def report(self) -> ReportPlace | None:
         value = self.value(PURGE_REPORT)
         if value is None or value == "off":
@@ -123,6 +134,7 @@ def read_tags(tags: Mapping[str, str]) -> Stored:
         freeze=reader.switch(FREEZE_ON_DELETE),
         pushed_within_days=reader.days(PROTECT_PUSHED_DAYS),
         replicated_deletes=tags.get(REPLICATED_DELETES) == "on",
+        in_use_by=reader.services(),
     )
     return Stored(
         marked=MARK in tags,
@@ -145,6 +157,8 @@ def write_tags(settings: Settings) -> dict[str, str]:
         rules[PROTECT_PULLED_DAYS] = str(settings.pulled_within_days)
     if settings.pushed_within_days is not None:
         rules[PROTECT_PUSHED_DAYS] = str(settings.pushed_within_days)
+    if settings.in_use_by:
+        rules[PROTECT_IN_USE] = " ".join(settings.in_use_by).lower()
     if settings.report:
         rules[PURGE_REPORT] = str(settings.report)
     if settings.freeze:
@@ -183,6 +197,14 @@ def without_pattern(stored: Stored, pattern: str) -> dict[str, str]:
         for key, patterns in stored.patterns_by_tag
         if pattern in patterns
     }
+
+
+def without_services(stored: Stored, services: Iterable[str]) -> dict[str, str]:
+    """The value for the tag of services that are asked for use, without these; empty if it has none of them."""
+    left = [each for each in stored.settings.in_use_by if each not in set(services)]
+    if len(left) == len(stored.settings.in_use_by):
+        return {}
+    return {PROTECT_IN_USE: " ".join(left).lower() or "off"}
 
 
 def owner_tags(owner: Owner) -> dict[str, str]:
