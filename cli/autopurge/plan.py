@@ -13,7 +13,7 @@ from awstut_ecr_autopurgerepository.deletion.asking import what_would_delete_do
 from awstut_ecr_autopurgerepository.deletion.verdict import Answer, Outcome
 from awstut_ecr_autopurgerepository.errors import AWS_ERRORS
 from awstut_ecr_autopurgerepository.pacing import ThreadPool
-from awstut_ecr_autopurgerepository.provider.clients import ecr_client, s3_client
+from awstut_ecr_autopurgerepository.provider.clients import client_of_users, ecr_client, s3_client
 from awstut_ecr_autopurgerepository.rules.settings import Owner
 
 from . import type_configuration
@@ -121,7 +121,10 @@ def ask(aws: Aws, asked: Iterable[Asked]) -> list[Answer]:
     def answer(each: Asked) -> Answer:
         with ThreadPool(_POOL) as pool:
             make_s3 = partial(s3_client, aws.handler_session, _POOL)
-            return what_would_delete_do(ecr, each.name, each.requester, account, account_id, aws.clock, pool, make_s3)
+            make_client = partial(client_of_users, aws.handler_session, _POOL)
+            return what_would_delete_do(
+                ecr, each.name, each.requester, account, account_id, aws.clock, pool, make_s3, make_client
+            )
 
     return at_once(answer, asked)
 

@@ -9,11 +9,11 @@ import pytest
 
 from sandbox.ecr import StrictEcr, VirtualClock
 from tests.support.command_line import Autopurge, Clients
-from tests.support.strict import ACCOUNT, REGION, clock, delete, ecr, s3
+from tests.support.strict import ACCOUNT, REGION, clock, delete, ecr, s3, users
 from tests.support.strict_cloudformation import StrictCloudFormation
 from tests.support.strict_s3 import StrictS3
 
-__all__ = ["clock", "delete", "ecr", "s3"]
+__all__ = ["clock", "delete", "ecr", "s3", "users"]
 
 
 @pytest.fixture
