@@ -76,11 +76,11 @@ class Story:
         expect(outputs["Uri"].endswith(f"/{repository}"), f"RepositoryUri is {outputs['Uri']}")
         expect(outputs["RegistryId"] == outputs["Arn"].split(":")[4], f"RegistryId is {outputs['RegistryId']}")
         images = self.fill(repository)
-        self.refused(stack, repository, outputs["Arn"])
+        self.refused(stack, repository)
 
         self.shell.heading("4. Delete the stack")
         before, events = self.count_calls(), stack.event_count()
-        status = stack.delete()
+        status = stack.delete(watch=repository)
         stack.show_events(since=events)
         expect(status == "DELETE_COMPLETE", f"the stack is {status}")
         calls = self.calls_since(before)
@@ -89,17 +89,20 @@ class Story:
         deleting = calls.get("BatchDeleteImage", 0)
         self.shell.say(
             f"[green]All {images:,} images and the repository are gone[/green], "
-            f"in {sum(calls.values())} ECR calls, of which {deleting} deleted images; without force."
+            f"in {sum(calls.values())} ECR calls, those of watch included, of which {deleting} deleted images; without "
+            "force."
         )
         return images
 
-    def refused(self, stack: Stack, repository: str, arn: str) -> None:
+    def refused(self, stack: Stack, repository: str) -> None:
         """An operator protects some images; the delete refuses, and says how to allow it."""
         self.shell.heading("3. Protect the releases, and try to delete the stack")
         images, events = self.count_images(repository), stack.event_count()
-        tag = "Key=awstut:protect-tags,Value=1.@"  # a tag's value may not hold *
-        self.shell.run("aws", "ecr", "tag-resource", "--resource-arn", arn, "--tags", tag)
+        self.shell.run("autopurge", "lock", repository, "--pattern", "1.*", "--yes")
         self.wait_until_shown()
+        self.shell.say("What would a delete of the stack do now? Exit code 3: it would be refused.")
+        planned = self.shell.run("autopurge", "plan", "--stack", stack.name, code=3)
+        expect(f"{repository}: refuse" in planned, f"the plan does not say that the delete is refused: {planned}")
         expect(stack.delete() == "DELETE_FAILED", "the delete of protected images was not refused")
         shown = stack.show_events(since=events + 1)
         message = next(each["ResourceStatusReason"] for each in shown if each["ResourceStatus"] == "DELETE_FAILED")
@@ -109,6 +112,8 @@ class Story:
         command = message[message.index("aws ecr tag-resource") :].partition('" (RequestToken')[0]
         self.shell.run(*shlex.split(command))
         self.wait_until_shown()
+        planned = self.shell.run("autopurge", "plan", "--stack", stack.name)
+        expect(f"{repository}: purge" in planned, f"the plan does not say that the delete purges: {planned}")
 
     @staticmethod
     def wait_until_shown() -> None:

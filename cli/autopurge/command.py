@@ -50,7 +50,7 @@ class Tool:
     target: Target
 
 
-class _Command(click.Command):
+class ExampleCommand(click.Command):
     """A command whose help ends with examples, as they are typed."""
 
     example = ""
@@ -81,7 +81,7 @@ def command(
                 code = function(Tool(aws, Output(as_json=as_json, can_ask=around.can_ask()), target), **own)
             context.exit(code)
 
-        made = click.command(name, cls=_Command)(_shared_options(run))
+        made = click.command(name, cls=ExampleCommand)(_shared_options(run))
         made.example = example
         return made
 

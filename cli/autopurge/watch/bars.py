@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .story import Stage, Story, clock_time
@@ -36,6 +36,11 @@ class Bars:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+    @property
+    def renderable(self) -> RenderableType:
+        """The bars as they are now."""
+        return self._progress.get_renderable()
 
     def show(self, story: Story, now: float) -> None:
         """Move the bar of a repository."""
