@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.server import Sandbox
-from tests.stack.support import Template, holds
+from tests.stack.support import Template, blocks, holds
 from tests.support.stack import Stack, unique_name
 
 Json = dict[str, Any]
@@ -68,17 +68,24 @@ def test_a_repository_from_its_lock_to_its_report(
     assert "36</b> images deleted" in page.read_text(encoding="utf-8")
 
 
+def _in_the_guide(command: str) -> list[str]:
+    """The words of a command that the guide shows, without the first."""
+    shown = "".join(blocks("command-line.md", "shell")).splitlines()
+    assert f"autopurge {command}" in shown
+    return command.split()
+
+
 def test_the_account_is_locked_by_a_merge(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:
     stack.create(template({"RepositoryName": repository_name}))
     try:
         autopurge(box, "lock", "--account", "--pattern", "release-*", "--yes")
-        changed = document(box, "lock", "--account", "--yes")
+        changed = document(box, *_in_the_guide("lock --account"), "--yes")
         assert changed["before"] == {"PurgeProtection": {"TagPatterns": ["release-*"]}}
         assert changed["after"] == {**changed["before"], "DeletionProtection": True}
         assert stack.delete() == "DELETE_FAILED"
         autopurge(box, "plan", repository_name, code=3)
     finally:
-        autopurge(box, "unlock", "--account", "--yes")
+        autopurge(box, *_in_the_guide("unlock --account --yes"))
         autopurge(box, "unlock", "--account", "--pattern", "release-*", "--yes")
     assert stack.delete() == "DELETE_COMPLETE"
 

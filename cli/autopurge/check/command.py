@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -22,8 +22,14 @@ from .template import problems_in
     cfn-lint --append-rules autopurge.check.cfn_lint -- template.yaml
     """,
 )
-@click.argument("templates", metavar="TEMPLATE...", nargs=-1, required=True, type=click.File(encoding="utf-8"))
-def check(tool: Tool, templates: tuple[IO[str], ...]) -> ExitCode:
+@click.argument(
+    "templates",
+    metavar="TEMPLATE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+)
+def check(tool: Tool, templates: tuple[str, ...]) -> ExitCode:
     """Check templates, YAML or JSON, before a deployment does. A dash reads one from standard input.
 
     Finds in resources of this type: unknown properties, values that are not allowed, quoted booleans, combinations
@@ -31,9 +37,9 @@ def check(tool: Tool, templates: tuple[IO[str], ...]) -> ExitCode:
     code is 3 if something was found. The same checks are rules of cfn-lint.
     """
     findings = []
-    for file in templates:
-        template = _read(file)
-        findings += [_finding(file.name, template, problem) for problem in problems_in(template.document)]
+    for name in templates:
+        template = _read(name)
+        findings += [_finding(name, template, problem) for problem in problems_in(template.document)]
     if tool.output.as_json:
         tool.output.json({"findings": findings})
     for each in findings:
@@ -43,11 +49,12 @@ def check(tool: Tool, templates: tuple[IO[str], ...]) -> ExitCode:
     return ExitCode.FOUND if findings else ExitCode.FINE
 
 
-def _read(file: IO[str]) -> Read:
+def _read(name: str) -> Read:
     try:
-        return read(file.read())
+        with click.open_file(name, encoding="utf-8") as file:
+            return read(file.read())
     except ValueError as error:
-        raise Failure(f"{file.name} is neither YAML nor JSON: {error}.") from error
+        raise Failure(f"{name} is neither YAML nor JSON: {error}.") from error
 
 
 def _finding(name: str, template: Read, problem: Problem) -> dict[str, Any]:
