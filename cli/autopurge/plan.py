@@ -168,6 +168,8 @@ def _figures(answer: Answer) -> list[str]:
     lines = [counts, f"newest push {day(images.newest_push)}, last pull {day(images.last_pull)}"]
     if answer.destinations:
         lines.append(f"ECR would delete them in {', '.join(answer.destinations)}, too")
+    elif answer.destinations is None:
+        lines.append("whether ECR would delete them elsewhere, too, is not known: ecr:DescribeRegistry was denied")
     if answer.archived_note:
         lines.append(answer.archived_note)
     return lines

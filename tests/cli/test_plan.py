@@ -14,7 +14,7 @@ from sandbox.ecr import StrictEcr
 from tests.support.command_line import Autopurge
 from tests.support.direct_client import direct_client
 from tests.support.samples import tags_of
-from tests.support.strict import ACCOUNT, MARKED, Purge, run_command_in
+from tests.support.strict import ACCOUNT, MARKED, REGION, Purge, Users, run_command_in
 from tests.support.strict_cloudformation import StrictCloudFormation
 
 LOCKED = {**MARKED, "awstut:deletion-protection": "on"}
@@ -121,6 +121,23 @@ def test_plan_all_and_tag_choose_among_those_under_this_type(planning: Autopurge
     assert verdicts(planning.json("plan", "--all")) == {"one": "empty", "two": "empty"}
     assert verdicts(planning.json("plan", "--tag", "team=a")) == {"one": "empty"}
     assert planning.json("plan", "--tag", "team=none") == {"repositories": []}
+
+
+def test_plan_says_which_images_are_in_use(planning: Autopurge, ecr: StrictEcr, users: Users) -> None:
+    ecr.repository("app", tags={**MARKED, "awstut:protect-in-use": "lambda"}).with_tagged("v1")
+    users.functions.add("checkout", f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/app:v1")
+    planning.clients["lambda"] = users.client("lambda")
+    (reason,) = planning.json("plan", "app", code=3)["repositories"][0]["reasons"]
+    assert reason["rule"] == "PurgeProtection.InUseBy"
+    assert "checkout" in reason["message"]
+
+
+def test_plan_says_where_ecr_would_delete_too(planning: Autopurge, ecr: StrictEcr) -> None:
+    destinations = [{"region": "eu-central-1", "registryId": ACCOUNT}]
+    rules = [{"destinations": destinations, "deleteReplication": {"enabled": True}}]
+    ecr.call("PutReplicationConfiguration", {"replicationConfiguration": {"rules": rules}})
+    ecr.repository("app", tags={**MARKED, "awstut:replicated-deletes": "on"}).with_images(1)
+    assert "ECR would delete them in eu-central-1 (account" in planning("plan", "app").stdout
 
 
 def test_plan_obeys_the_type_configuration(
