@@ -88,7 +88,9 @@ def command(
     return decorate
 
 
-def _shared_options(function: Callable[..., None]) -> Callable[..., None]:
+def _shared_options(function: Any) -> Any:
+    """Add the options of all commands after its own: click reads the list from its end."""
+    own, function.__click_params__ = getattr(function, "__click_params__", []), []
     for option in (
         click.option("--endpoint-url", metavar="URL", help="Another endpoint; also AWS_ENDPOINT_URL."),
         click.option("--profile", metavar="NAME", help="A profile of the AWS CLI."),
@@ -96,4 +98,5 @@ def _shared_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for scripts."),
     ):
         function = option(function)
+    function.__click_params__ += own
     return function
