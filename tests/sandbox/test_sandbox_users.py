@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from awstut_ecr_autopurgerepository.deletion.asking import what_would_delete_do
+from awstut_ecr_autopurgerepository.deletion.verdict import Answer, Outcome
+from awstut_ecr_autopurgerepository.pacing import ThreadPool
+from awstut_ecr_autopurgerepository.rules.account import AccountRules
+from awstut_ecr_autopurgerepository.rules.settings import Owner
 from sandbox.environment import ACCOUNT
 from sandbox.server import Sandbox, start_sandbox
 from tests.support.stack import unique_name
@@ -113,3 +120,25 @@ def test_faults_of_the_services_can_be_switched_on(box: Sandbox) -> None:
     with pytest.raises(ClientError, match="ServiceException"):
         box.client("lambda").list_functions()
     box.client("lambda").list_functions()
+
+
+def test_a_delete_finds_a_function_that_was_made_in_the_sandbox(box: Sandbox, image: tuple[str, str]) -> None:
+    (uri, digest), function = image, unique_name("function")
+    name, ecr = uri.partition("/")[2], box.client("ecr")
+    arn = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryArn"]
+    tags = {"awstut:auto-purge": "on protect-in-use", "awstut:protect-in-use": "lambda ecs"}
+    ecr.tag_resource(resourceArn=arn, tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+    given: dict[str, Any] = {"PackageType": "Image", "Code": {"ImageUri": f"{uri}:v1"}, "Role": ROLE}
+    box.client("lambda").create_function(FunctionName=function, **given)
+    move_tag(box, uri, "v1", to="v2")
+    with ThreadPool(4) as pool:
+
+        def ask() -> Answer:
+            make_s3 = partial(box.client, "s3")
+            return what_would_delete_do(ecr, name, Owner(), AccountRules(), ACCOUNT, time, pool, make_s3, box.client)
+
+        refused = ask()
+        assert refused.outcome is Outcome.REFUSE
+        assert f"{digest[:19]} by the Lambda function {function}" in str(refused.refusal)
+        box.client("lambda").delete_function(FunctionName=function)
+        assert ask().outcome is Outcome.PURGE
