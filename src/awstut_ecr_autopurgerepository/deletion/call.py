@@ -194,8 +194,6 @@ class Call:
         if not reasons:
             return
         if not verdict.against_requester():
-            if not verdict.images_found:
-                self.state.check_again()  # Whatever this delete has looked at before: begin at the first page.
             self.questions.find_more(verdict, MOST_LOOKING_SECONDS)
             reasons = verdict.reasons() or reasons  # A listing that began again has forgotten what it had found.
         message = verdict.refusal(reasons)
@@ -213,7 +211,9 @@ class Call:
         """The answer of a call that ran out of time. Raises HandlerError if no call gets an answer any more."""
         counts, ended = self.state.counts, self.state.current_pass
         self._give_up_if_silent()
-        if counts.deleted or self.state.is_purging:
+        if self.state.use.service:
+            message = messages.asking_about_use(self.name, self.state.use.service)
+        elif counts.deleted or self.state.is_purging:
             rate = (counts.deleted - self.deleted_before) / max(1.0, self.clock.monotonic() - self.began)
             message = messages.purged(self.name, counts.deleted, counts.known, ended.number, rate)
         else:

@@ -32,7 +32,7 @@ class TaskWalk:
 
     def pages(self, place: list[str]) -> Iterator[Page]:
         """What each page of tasks or services uses, beginning at a place. Raises OutOfTimeError, and ECS's errors."""
-        clusters_token, at, kind, token = place or _BEGINNING
+        clusters_token, at, kind, token = place if len(place) == len(_BEGINNING) else _BEGINNING
         while True:
             page = until_answered(self.pacer, partial(calls.list_clusters, self.client, clusters_token))
             clusters = page["clusterArns"]
