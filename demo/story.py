@@ -95,9 +95,13 @@ class Story:
         expect(outputs["Uri"].endswith(f"/{repository}"), f"RepositoryUri is {outputs['Uri']}")
         expect(outputs["RegistryId"] == arn.split(":")[4], f"RegistryId is {outputs['RegistryId']}")
         images, before = self.count_images(repository), len(stack.events())
-        tag = "Key=awstut:protect-tags,Value=1.@"  # a tag's value may not hold *
-        self.shell.run("aws", "ecr", "tag-resource", "--resource-arn", arn, "--tags", tag)
+        self.shell.run("autopurge", "lock", repository, "--pattern", "1.*", "--yes")
         self.wait_until_shown()
+        self.shell.say("What would a delete of the stack do now? The exit code is 3, because it would be refused.")
+        planned = self.shell.run("autopurge", "plan", "--stack", stack.name, shown=True, code=3)
+        expect(
+            planned.startswith(f"{repository}: refuse"), f"the plan does not say that the delete is refused: {planned}"
+        )
         stack.delete()
         with self.shell.console.status("waiting for the refusal"):
             expect(stack.wait() == "DELETE_FAILED", "the delete of protected images was not refused")
@@ -195,9 +199,11 @@ class Story:
             f"[green]Refused: all {images} images are still there.[/green] Without the function, it succeeds:"
         )
         self.shell.run("aws", "lambda", "delete-function", "--function-name", "checkout")
+        planned = self.shell.run("autopurge", "plan", repository, shown=True)
+        expect(planned.startswith(f"{repository}: purge"), f"the plan does not say that the delete purges: {planned}")
         stack.delete()
-        with self.shell.console.status("waiting for the stack"):
-            expect(stack.wait() == "DELETE_COMPLETE", "the stack is not deleted although nothing uses an image")
+        self.shell.run("autopurge", "watch", repository, shown=True)
+        expect(stack.wait() == "DELETE_COMPLETE", "the stack is not deleted although nothing uses an image")
         expect(self.box.control.repository(repository) is None, "the repository is still there")
 
     def as_in_tutorials(self) -> Outcome:
