@@ -34,7 +34,7 @@ POLICIES = strategies.fixed_dictionaries(
 
 @strategies.composite
 def texts(draw: strategies.DrawFn) -> str:
-    """Policies as people write them: in one line or many, characters escaped or not. There is room for the push block."""
+    """Policies as people write them: in one line or many, characters escaped or not, with room for the push block."""
     indent, ascii_only = draw(strategies.sampled_from([None, 2, "\t"])), draw(strategies.booleans())
     text = json.dumps(draw(POLICIES), indent=indent, ensure_ascii=ascii_only)
     assume(len(json.dumps(json.loads(text), ensure_ascii=True)) < push_block.LONGEST_POLICY // 2)
