@@ -241,7 +241,8 @@ def refused(
         opening, end = f"{_stopped(deleted, known)} in {name}", f" No further image is deleted.{end}"
     in_brief = [replace(each, why=each.brief or each.why) for each in reasons]
     shortest = len(f"{opening}{_listed(in_brief, 1, more=more)}{end}")
-    command = _offered(arn, reasons, LONGEST_MESSAGE - shortest)
+    # The words of a single reason may be cut: the command comes first, or it would take many refusals to get all tags.
+    command = _offered(arn, reasons, LONGEST_MESSAGE - shortest if len(reasons) > 1 else LONGEST_MESSAGE)
     room, shown = LONGEST_MESSAGE - len(command), len(reasons)
     sentence = f"{opening}{_listed(reasons, shown, more=more)}{end}"
     advice = [*dict.fromkeys(each.advice for each in reasons)]
