@@ -8,8 +8,8 @@ from typing import Any
 
 from .settings import ReportPlace, check_bucket, check_days, check_number, check_patterns, report_place
 
-DEFAULT_CONCURRENCY = 8
-MOST_CONCURRENCY = 16
+DEFAULT_CONCURRENCY = 40
+MOST_CONCURRENCY = 40
 MOST_BUCKETS = 20
 
 
