@@ -91,11 +91,12 @@ class Rate:
     _answers: deque[Turn] = field(default_factory=deque)
 
     @classmethod
-    def learnt(cls, calls_a_second: float | None) -> Rate:
-        """The rate as an earlier call of the handler has learnt it."""
-        rate = cls(calls_a_second)
-        if calls_a_second is not None:
-            rate._bound, rate._lowered_paced = calls_a_second, -rate._at_least(_TO_BOUND)
+    def as_learnt(cls, calls_a_second: float | None) -> Rate:
+        """The rate that an earlier call of the handler has learnt; it begins at its bound."""
+        if calls_a_second is None:
+            return cls()
+        rate = cls(max(_SLOWEST, calls_a_second), _bound=calls_a_second)
+        rate._lowered_paced = -rate._at_least(_TO_BOUND)
         return rate
 
     @property
@@ -192,6 +193,11 @@ class Pacer:
     last_error: Exception | None = None
     _next_start: float = 0.0
     _failures: int = 0
+
+    @classmethod
+    def as_learnt(cls, clock: Clock, ends: float, calls_a_second: float | None, in_flight: int | None) -> Pacer:
+        """A pacer that begins with what an earlier call of the handler has learnt; None: it has learnt nothing."""
+        return cls(clock, ends, rate=Rate.as_learnt(calls_a_second), in_flight=in_flight or _FIRST_IN_FLIGHT)
 
     def wait_for_turn(self) -> Turn:
         """Sleep until the next request may start. Raises OutOfTimeError if that is too late."""
