@@ -19,7 +19,8 @@ from typing import Any
 
 from benchmarks import calls, experiments, package, processes, report, targets
 from benchmarks.assumptions import Assumptions
-from benchmarks.races import all_races, hold
+from benchmarks.cases import CASES
+from benchmarks.races import all_races, hold, our_races
 
 FIGURES = report.HERE / "figures.json"
 _PACKAGES = ("boto3", "cloudformation-cli-python-lib", "cloudformation-cli")
@@ -29,7 +30,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--latency", type=float, default=Assumptions.seconds_a_call, help="seconds that a call takes")
     parser.add_argument("--write-only", action="store_true", help="measure nothing, write from figures.json")
+    parser.add_argument(
+        "--case", action="append", choices=CASES, help="hold the races of this type on one case, and write nothing"
+    )
     arguments = parser.parse_args()
+    if arguments.case:
+        _show_races(Assumptions(seconds_a_call=arguments.latency), arguments.case)
+        return
     if not arguments.write_only:
         figures = _measure(Assumptions(seconds_a_call=arguments.latency))
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
@@ -38,6 +45,16 @@ def main() -> None:
     for target in targets.all_targets(figures):
         print(f"{target.seen:12,.4g}{target.unit:4} {target.what}: {target.by}")
     print(f"Written: {report.HERE / 'RESULTS.md'}")
+
+
+def _show_races(assumptions: Assumptions, cases: list[str]) -> None:
+    for race in our_races(cases):
+        found = hold(race, assumptions)
+        words = f"throttled, burst {race.burst or assumptions.burst}" if race.throttled else "not throttled"
+        calls = f"{found['calls']:,} calls of at least {found['least']:,}, {found['refused']:,} refused"
+        print(
+            f"{race.case}, {words}: {found['seconds']:.2f} s, {calls}, {found['slices']} slices, {found['left']} left"
+        )
 
 
 def _measure(assumptions: Assumptions) -> dict[str, Any]:

@@ -309,9 +309,16 @@ class ThreadPool:
 
 
 def side_by_side(
-    pacer: Pacer, pool: Pool, request: Callable[[T], Any], items: list[T], done: Callable[[Any], None]
+    pacer: Pacer,
+    pool: Pool,
+    request: Callable[[T], Any],
+    items: list[T],
+    done: Callable[[Any], None],
+    most: int | None = None,
 ) -> None:
     """Make one request for each item, as many at once as pool and pacer allow, and call ``done`` with each answer.
+
+    ``most`` may be in flight at once, if it is given.
 
     An item whose request failed for a while goes back into the queue. Every request that was started is waited for and
     counted, whatever happens; then OutOfTimeError, or an error that isn't transient, is raised.
@@ -319,9 +326,10 @@ def side_by_side(
     queue = deque(items)
     in_flight: dict[Future[Any], tuple[T, Turn]] = {}
     stop: Exception | None = None
+    limit = min(pool.size, most or pool.size)
     while in_flight or (queue and stop is None):
         done_now: set[Future[Any]] = set()
-        is_full = len(in_flight) >= min(pool.size, int(pacer.in_flight))
+        is_full = len(in_flight) >= min(limit, int(pacer.in_flight))
         if queue and stop is None and not is_full:
             done_now = _done_before_turn(pacer, pool, in_flight)
             if not done_now:
@@ -339,7 +347,7 @@ def side_by_side(
             stop = final or stop
             if again:
                 queue.appendleft(item)
-            elif is_full:
+            elif is_full and pacer.in_flight < limit:
                 pacer.allow_more(turn)
     if stop:
         raise stop
