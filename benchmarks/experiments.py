@@ -178,21 +178,25 @@ def _throttled_words(race: Race) -> str:
 class _Bucket:
     """The throttle as it is: who asks it knows when the next call gets through."""
 
+    _ROUNDED = 1e-4  # calls: to be that much late, because times are not exact
+
     def __init__(self, rate: float, burst: int) -> None:
         self.rate, self._burst = rate, burst
-        self._tokens, self._filled = float(burst), 0.0
+        self._permits, self._filled = burst + self._ROUNDED, 0.0
 
-    def fill(self, now: float) -> None:
-        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self.rate)
-        self._filled = now
-
-    def seconds_to_token(self, now: float) -> float:
-        self.fill(now)
-        return max(0.0, 1 - self._tokens) / self.rate
+    def seconds_to_permit(self, now: float) -> float:
+        """How long it is until a call gets through."""
+        self._fill(now)
+        return max(0.0, 1 + self._ROUNDED - self._permits) / self.rate
 
     def take(self, now: float) -> None:
-        self.fill(now)
-        self._tokens -= 1
+        """Count a call."""
+        self._fill(now)
+        self._permits = min(self._burst, self._permits) - 1
+
+    def _fill(self, now: float) -> None:
+        self._permits = min(self._burst + self._ROUNDED, self._permits + (now - self._filled) * self.rate)
+        self._filled = now
 
 
 class _KnowingPacer(Pacer):
@@ -201,12 +205,12 @@ class _KnowingPacer(Pacer):
     bucket: _Bucket
 
     def seconds_to_turn(self) -> float:
-        return max(super().seconds_to_turn(), self.bucket.seconds_to_token(self.clock.monotonic()))
+        return max(super().seconds_to_turn(), self.bucket.seconds_to_permit(self.clock.monotonic()))
 
     def wait_for_turn(self) -> Turn:
-        seconds = self.bucket.seconds_to_token(self.clock.monotonic())
+        seconds = self.bucket.seconds_to_permit(self.clock.monotonic())
         if seconds:
-            self.pause(seconds + 1e-6)
+            self.pause(seconds)
         turn = super().wait_for_turn()
         self.bucket.take(self.clock.monotonic())
         return turn
