@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from awstut_ecr_autopurgerepository.deletion.progress import MANY_IMAGES
 from sandbox.ecr import StrictEcr
 from sandbox.ecr.builder import RepositoryBuilder
 
 NAME = "app"
 # What lets each contender do its work: our mark, and CDK's.
 TAGS = {"awstut:auto-purge": "on", "aws-cdk:auto-delete-images": "true"}
+SHOWN_ABOVE = 10_000  # images: a purge of so many shows its progress in a tag
 PAGE, BATCH = 1_000, 100  # images that DescribeImages lists, and BatchDeleteImage deletes, at most
 # What the repository is, and its tags; both again before images go, because one old answer must not decide about them,
 # with the registry (does ECR carry deletions elsewhere?); the delete of the repository, and that it is gone.
@@ -68,7 +68,7 @@ def least_calls(images: int, pushed: int = 0) -> int:
     ``pushed`` of the images arrive meanwhile. A purge of many images shows its progress, by a tag.
     """
     first = images - pushed
-    shown = 1 if images > MANY_IMAGES else 0
+    shown = 1 if images > SHOWN_ABOVE else 0
     fixed = FIXED_CALLS + shown + (CALLS_OF_ANOTHER_PASS if pushed else 0)
     return fixed + math.ceil(first / PAGE) + math.ceil(first / BATCH)
 

@@ -177,7 +177,8 @@ class Pacer:
     """Says when the next request may start, and how many may be in flight at once.
 
     ``ends`` is the moment, on the clock's monotonic time, after which none may start. While nothing is throttled, more
-    and more may be in flight (``in_flight``); once something is, ``rate`` says how fast they may follow one another.
+    and more may be in flight (``in_flight``); once something is, ``rate`` says how fast they may follow one another,
+    and more may be in flight only where that many are needed for this rate.
     Other transient errors make a pause that doubles. ``answered``, ``throttled`` and ``unanswered`` (all other
     transient errors) count; ``last_error`` is the last transient error.
     """
@@ -240,7 +241,7 @@ class Pacer:
 
     def allow_more(self, turn: Turn) -> None:
         """Let more be in flight: all that may be were, and a request that had this turn was answered."""
-        if self.rate.calls_a_second is None and self.clock.monotonic() - turn.started <= _QUICK_SECONDS:
+        if self.clock.monotonic() - turn.started <= _QUICK_SECONDS:
             self.in_flight += _GROWTH_IN_FLIGHT
 
     def failed(self, turn: Turn, error: Exception) -> None:
