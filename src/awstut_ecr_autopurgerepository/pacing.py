@@ -1,4 +1,4 @@
-"""Pacing of the calls of one slice: a deadline, a rate that backs off when throttled, and a small pool.
+"""Pacing of the calls of one slice: a deadline, a rate that is learnt from what is throttled, and a pool.
 
 Ours rather than botocore's, as it must know the deadline: botocore's adaptive mode blocks single calls for 13-33 s with
 8-16 threads, and takes 1.4-1.9 times what the throttle allows (measured). The clients it is used with make each request
@@ -32,12 +32,14 @@ _FIRST_IN_FLIGHT = 8  # requests side by side, before any was answered
 _GROWTH_IN_FLIGHT = 0.5  # for each answer: half as many again, with each round of answers
 _QUICK_SECONDS = 2.0  # an answer that takes longer is no reason to have more requests in flight
 _SLOWEST = 0.5  # calls a second
-_SEARCHING = 0.4  # each request may come so many times faster than the last, until the second refusal
-_PER_ROUND = 0.5
-_BELOW_BOUND = 0.95  # where the rate begins after a refusal
-_TO_BOUND = 2.5, 20  # seconds and intervals, after both of which it is at the bound again
+# How a rate is learnt. The values were found by trying, on buckets of 1 to 50 calls at 2 to 100 calls a second.
+_SEARCH_GROWTH = 0.4  # for each request, until the second refusal
+_MOST_SEARCH_GROWTH = 0.5  # in the time of an answer: a refusal is known so much later
+_BELOW_BOUND = 0.95  # of the bound: where the rate begins after a refusal
+_TO_BOUND = 2.5, 20  # seconds and intervals, after both of which the rate is at the bound again
 _WINDOW = 5.0, 30  # seconds and intervals, over which a bound is looked for
-_ON_TIME = 1.1  # a request that comes within so many intervals after the last one is held back by nothing but the rate
+_LEAST_LOSS = 8  # answers, among which a refusal may have lost one permit, where the bucket saves up none
+_ON_TIME = 1.1  # intervals: a request that comes so soon after the last one was held back by the rate only
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
@@ -57,32 +59,35 @@ class OutOfTimeError(Exception):
 
 @dataclass(frozen=True)
 class Turn:
-    """When a request started, on the clock's monotonic time; ``paced`` on the time that a rate counts (see Rate).
+    """When a request started, on the clock's monotonic time, and what its Rate was like then.
 
-    ``signs`` is how many signs of a throttle the rate had seen by then.
+    ``paced`` is when it started on the time that the rate counts, ``lowered`` how often the rate had been lowered.
     """
 
     started: float
     paced: float = 0.0
     calls_a_second: float = math.inf
-    signs: int = 0
+    lowered: int = 0
 
 
 @dataclass
 class Rate:
     """How many calls a second are let through, learnt from what is refused. Pure: moments are passed in.
 
-    A throttle is like a bucket: permits flow in at its rate, a few can be saved up, each call takes one, and a refused
-    call costs nothing. So at each refusal the bucket was empty, and between two refusals no more flowed in than the
-    calls that were answered, and one. That is a bound. After a refusal the rate begins a little below it, is back at it
-    after some seconds, and goes on slowly, then ever faster, as the throttle may have been lifted.
+    A throttle is like a bucket. Permits flow in at its rate, and some can be saved up. Each call takes one; a refused
+    call takes none. So at each refusal the bucket was empty, and between two refusals no more permits flowed in than
+    calls were answered, and one. This is a bound for the rate. After a refusal the rate begins a little below the
+    bound, is back at it some seconds later, and then grows slowly at first and ever faster, because the throttle may
+    have been lifted. After the first refusal there is no bound yet: the rate begins as if one call followed another,
+    and grows fast until the second refusal.
 
-    ``calls_a_second`` is None while nothing was refused. Time in which fewer requests came than allowed is not counted.
+    ``calls_a_second`` is None while nothing was refused. Time in which fewer requests came than the rate allows is not
+    counted, because permits may have been lost then.
     """
 
     calls_a_second: float | None = None
-    _bound: float | None = None  # None: there was one refusal only; the rate is searched for
-    _signs: int = 0
+    _bound: float | None = None  # None: not known yet
+    _lowered: int = 0  # times
     _lowered_paced: float = 0.0  # when, on paced time
     _last_start: float = -math.inf
     _paced: float = 0.0
@@ -95,7 +100,7 @@ class Rate:
         """The rate that an earlier call of the handler has learnt; it begins at its bound."""
         if calls_a_second is None:
             return cls()
-        rate = cls(max(_SLOWEST, calls_a_second), _bound=calls_a_second)
+        rate = cls(max(_SLOWEST, calls_a_second), _bound=max(_SLOWEST, calls_a_second))
         rate._lowered_paced = -rate._at_least(_TO_BOUND)
         return rate
 
@@ -122,15 +127,15 @@ class Rate:
         gap, on_time = now - self._last_start, _ON_TIME * self.interval
         self._last_start = now
         self._paced += min(gap, on_time)
-        turn = Turn(now, self._paced, self.calls_a_second, self._signs)
+        turn = Turn(now, self._paced, self.calls_a_second, self._lowered)
         if gap <= on_time:
             self._grow(self.calls_a_second)
         return turn
 
     def _grow(self, calls_a_second: float) -> None:
         if self._bound is None:
-            a_round = max(1.0, calls_a_second * self._seconds_of_an_answer)
-            self.calls_a_second = calls_a_second * (1 + min(_SEARCHING, _PER_ROUND / a_round))
+            a_round = max(1.0, calls_a_second * self._seconds_of_an_answer)  # requests in the time of an answer
+            self.calls_a_second = calls_a_second * (1 + min(_SEARCH_GROWTH, _MOST_SEARCH_GROWTH / a_round))
             return
         since = (self._paced - self._lowered_paced) / self._at_least(_TO_BOUND) - 1
         self.calls_a_second = self._bound * (1 + (1 - _BELOW_BOUND) * since**3)
@@ -139,15 +144,16 @@ class Rate:
         """Count an answer to a request."""
         if self.calls_a_second is not None:
             self._answers.append(turn)
+            self._forget(turn)
 
     def refuse(self, turn: Turn, seconds_of_an_answer: float) -> None:
-        """Lower the rate, as a request was refused. The first time it goes on as if one call followed another.
+        """Lower the rate because a request was refused, whose answer took so many seconds.
 
-        Requests that were in flight together are one sign, not many.
+        It is lowered once for all requests that were in flight together.
         """
-        if turn.signs < self._signs:
+        if turn.lowered < self._lowered:
             return
-        self._signs += 1
+        self._lowered += 1
         if self.calls_a_second is None:
             self._seconds_of_an_answer = max(0.001, seconds_of_an_answer)
             self.calls_a_second = max(_SLOWEST, 1 / self._seconds_of_an_answer)
@@ -159,17 +165,21 @@ class Rate:
         self._lowered_paced = self._paced
 
     def _bound_at(self, turn: Turn) -> float:
-        """What flowed in at most, in calls a second, as the request that had this turn was refused."""
-        for turns in (self._refusals, self._answers):
-            while turns and turns[0].paced < turn.paced - self._at_least(_WINDOW):
-                turns.popleft()
+        """The most permits a second that can have flowed in until the request with this turn was refused."""
+        self._forget(turn)
         bounds = [math.inf]
         for later, refused in enumerate(reversed(self._refusals)):
             seconds = turn.paced - refused.paced
             if seconds > 0 and refused.calls_a_second >= turn.calls_a_second / 2:
                 answers = sum(refused.paced < each.paced < turn.paced for each in self._answers)
-                bounds.append((answers + 1 + min(answers / 8, later)) / seconds)
+                bounds.append((answers + 1 + min(answers / _LEAST_LOSS, later)) / seconds)
         return min(bounds)
+
+    def _forget(self, turn: Turn) -> None:
+        """Forget what was too long before this turn."""
+        for turns in (self._refusals, self._answers):
+            while turns and turns[0].paced < turn.paced - self._at_least(_WINDOW):
+                turns.popleft()
 
 
 @dataclass
