@@ -128,8 +128,11 @@ def _targets(figures: Figures) -> str:
         for each in all_targets(figures)
     ]
     shortest = (
-        "A purge learns of a throttle by being refused, and then goes slower. In one that is over after a second or "
-        "two that is a large part of its time: half a second too late is a ratio of 1.3."
+        "A purge learns of a throttle by being refused, and each call of the handler begins with what the last one has "
+        "learnt. In a purge that is over after a second, the first refusals are a large part of its time. 100,000 "
+        "throttled images take several calls of the handler. Each lists again what it can delete, because the digests "
+        "of so many images do not fit into the callback context. What the throttle would allow at best, if it were "
+        "known beforehand, is [at the end](#what-would-make-it-faster)."
     )
     return "## Targets\n\n" + table([title(OUR_DEFAULT), "seen", "target", ""], rows) + f"\n\n{shortest}"
 
