@@ -109,6 +109,7 @@ def _head(figures: Figures) -> str:
 
 Written by `make bench` on {figures["date"]}, in {figures["minutes"]:.1f} minutes, on {machine["cpus"]} cores
 ({machine["cpu"]}), {machine["memory_gb"]} GB, {machine["system"]}; {versions}.
+The package, and the times of the handlers, were measured on {figures["handlers_date"]}.
 
 Every way to empty a repository meets the same strict ECR, which enforces the service's pages, batches, references and
 statuses. Times are those of the bench's own clock, and rest on assumptions, as AWS publishes neither: **each call takes
