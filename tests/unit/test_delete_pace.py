@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +39,7 @@ class WatchedPool(VirtualPool):
 
 
 @pytest.fixture(autouse=True)
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[WatchedPool]]:
+def watched(monkeypatch: pytest.MonkeyPatch) -> type[WatchedPool]:
     monkeypatch.setattr(WatchedPool, "most", 0)
     monkeypatch.setattr(strict, "VirtualPool", WatchedPool)
     return WatchedPool
