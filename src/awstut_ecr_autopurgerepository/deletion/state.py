@@ -413,7 +413,7 @@ def _checked(section: Section) -> Section:
         if hasattr(value, "__dataclass_fields__"):
             _checked(value)
     if isinstance(section, Pace) and 0 in vars(section).values():
-        raise ValueError("at this pace nothing goes on")
+        raise ValueError("the pace is zero")
     if isinstance(section, CurrentPass) and any(count < 0 for count in section.failures.values()):
         raise ValueError("failures are negative")
     if isinstance(section, ReportState) and section.place and ReportPlace.parse(section.place) is None:
