@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,29 +19,27 @@ from sandbox.ecr.builder import RepositoryBuilder
 from tests.support import strict
 from tests.support.direct_client import direct_client
 from tests.support.strict import OWNED, Purge, Wire
-from tests.support.virtual import VirtualPool
+from tests.support.virtual import WatchedPool
 
 SECONDS = 0.1  # that a call takes
 FIRST = 4  # calls, one after the other: what the repository is, its tags, both again, one round of deletes
 LAST = 2  # its delete, whether it is gone
 
 
-class WatchedPool(VirtualPool):
-    """Knows how many tasks were in flight at most, in any of the pools."""
-
-    most = 0
-
-    def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        future = super().submit(task, *arguments)
-        WatchedPool.most = max(WatchedPool.most, len(self._ends))
-        return future
+Most = Callable[[], int]
 
 
 @pytest.fixture(autouse=True)
-def watched(monkeypatch: pytest.MonkeyPatch) -> type[WatchedPool]:
-    monkeypatch.setattr(WatchedPool, "most", 0)
-    monkeypatch.setattr(strict, "VirtualPool", WatchedPool)
-    return WatchedPool
+def most_in_flight(monkeypatch: pytest.MonkeyPatch) -> Most:
+    """How many calls were in flight at most."""
+    pools: list[WatchedPool] = []
+
+    def make(size: int, clock: VirtualClock) -> WatchedPool:
+        pools.append(WatchedPool(size, clock))
+        return pools[-1]
+
+    monkeypatch.setattr(strict, "VirtualPool", make)
+    return lambda: max(pool.most for pool in pools)
 
 
 @pytest.fixture
@@ -62,13 +59,11 @@ def refused(ecr: StrictEcr) -> int:
     return sum(call.error == "ThrottlingException" for call in ecr.call_log)
 
 
-def test_10000_images_take_little_longer_than_their_pages(
-    ecr: StrictEcr, delete: Purge, watched: type[WatchedPool]
-) -> None:
+def test_10000_images_take_little_longer_than_their_pages(ecr: StrictEcr, delete: Purge, most_in_flight: Most) -> None:
     ecr.repository("app", tags=strict.MARKED).with_images(10_000)
     least = (FIRST + 10 + LAST) * SECONDS
     assert seconds_of(delete) <= 1.3 * least
-    assert 30 < watched.most <= DEFAULT_CONCURRENCY
+    assert 30 < most_in_flight() <= DEFAULT_CONCURRENCY
     assert ecr.calls.total() == 10 + 100 + 7
 
 
@@ -111,7 +106,7 @@ def test_the_next_call_begins_with_the_pace_that_a_call_has_learnt(
 
 
 def test_images_with_long_tags_are_deleted_with_fewer_in_flight(
-    ecr: StrictEcr, delete: Purge, watched: type[WatchedPool]
+    ecr: StrictEcr, delete: Purge, most_in_flight: Most
 ) -> None:
     """ECR repeats each tag in its answers, which are in memory at the same time."""
     builder = ecr.repository("app", tags=strict.MARKED)
@@ -126,7 +121,7 @@ def test_images_with_long_tags_are_deleted_with_fewer_in_flight(
 
     ecr.before("BatchDeleteImage", measure, nth=None)
     seconds_of(delete)
-    assert 1 < watched.most <= MOST_ANSWER_BYTES / longest * 1.1
+    assert 1 < most_in_flight() <= MOST_ANSWER_BYTES / longest * 1.1
 
 
 @pytest.mark.parametrize(("concurrency", "most"), [(3, 3), (None, DEFAULT_CONCURRENCY)])
@@ -134,7 +129,7 @@ def test_concurrency_of_the_type_configuration_limits_deletes_and_connections(
     ecr: StrictEcr,
     wire: Wire,
     monkeypatch: pytest.MonkeyPatch,
-    watched: type[WatchedPool],
+    most_in_flight: Most,
     concurrency: int | None,
     most: int,
 ) -> None:
@@ -153,5 +148,5 @@ def test_concurrency_of_the_type_configuration_limits_deletes_and_connections(
     event = wire.event("DELETE", {"RepositoryName": "app"})
     event["requestData"]["typeConfiguration"] = {} if concurrency is None else {"Concurrency": concurrency}
     assert handlers.resource(event, None)["status"] == "SUCCESS"
-    assert 3 <= watched.most <= most
+    assert 3 <= most_in_flight() <= most
     assert connections == [most]

@@ -22,7 +22,7 @@ from awstut_ecr_autopurgerepository.pacing import (
 )
 from sandbox.ecr import EcrError, VirtualClock
 from sandbox.ecr.faults import Faults
-from tests.support.virtual import VirtualPool
+from tests.support.virtual import VirtualPool, WatchedPool
 
 
 def client_error(code: str, status: int = 400) -> ClientError:
@@ -182,17 +182,6 @@ def test_a_rate_that_was_learnt_is_begun_with(clock: VirtualClock) -> None:
     side_by_side(pacer, VirtualPool(40, clock), Throttled(clock, 10, 1), list(range(100)), lambda _: None)
     assert clock.monotonic() - began < 1.1 * 99 / 10
     assert pacer.throttled < 6
-
-
-class WatchedPool(VirtualPool):
-    """Knows how many tasks were in flight at most."""
-
-    most = 0
-
-    def submit(self, task: Any, *arguments: Any) -> Any:
-        future = super().submit(task, *arguments)
-        self.most = max(self.most, len(self._ends))
-        return future
 
 
 def test_more_and_more_requests_are_in_flight_while_nothing_is_throttled(clock: VirtualClock, pacer: Pacer) -> None:
