@@ -62,7 +62,6 @@ NO_MESSAGES = {
     "last pull …": "",
     "restored …": "",
     "no pull recorded": "",
-    "They are …….": "",
     "and … more": "",
     "aws ecr tag-resource": "",
     "aws ecr tag-resource --region … --resource-arn … --tags …": "",

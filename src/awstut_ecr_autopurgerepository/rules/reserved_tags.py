@@ -36,6 +36,7 @@ RULE_TAGS = (
 # The mark does not name this tag, because it allows something: any value but ``on``, or none, allows less.
 REPLICATED_DELETES = PREFIX + "replicated-deletes"
 SETTING_TAGS = (*RULE_TAGS, REPLICATED_DELETES)
+LIST_TAGS = PROTECT_TAGS  # what protects, separated by spaces; or off
 REQUEST = PREFIX + "request"
 PURGE_PROGRESS = PREFIX + "purge-progress"
 STACK_ID = PREFIX + "stack-id"
@@ -73,7 +74,9 @@ class _Reader:
             self.unreadable.append(key)
         return _SWITCH.get(value or "off", True)
 
-    def patterns(self) -> Iterable[str]:
+    def patterns(self) -> dict[str, tuple[str, ...]]:
+        """The patterns by the tag that has them."""
+        found: dict[str, tuple[str, ...]] = {}
         for key in PROTECT_TAGS:
             value = self.value(key)
             words = [word.replace("@", "*") for word in (value or "").split()]
@@ -81,7 +84,8 @@ class _Reader:
                 continue
             if not words or not all(map(PATTERN.fullmatch, words)):
                 self.unreadable.append(key)
-            yield from filter(PATTERN.fullmatch, words)
+            found[key] = tuple(filter(PATTERN.fullmatch, words))
+        return found
 
     def days(self, key: str) -> int | None:
         value = self.value(key)
@@ -109,10 +113,11 @@ def read_tags(tags: Mapping[str, str]) -> Stored:
     reader = _Reader(tags, named)
     if word not in _SWITCH or not named <= set(RULE_TAGS):
         reader.unreadable.append(MARK)
+    locked, patterns = reader.switch(DELETION_PROTECTION), reader.patterns()
     settings = Settings(
         empty_on_delete=_SWITCH.get(word, False),
-        deletion_protection=reader.switch(DELETION_PROTECTION),
-        patterns=tuple(dict.fromkeys(reader.patterns())),
+        deletion_protection=locked,
+        patterns=tuple(dict.fromkeys(pattern for each in patterns.values() for pattern in each)),
         pulled_within_days=reader.days(PROTECT_PULLED_DAYS),
         report=reader.report(),
         freeze=reader.switch(FREEZE_ON_DELETE),
@@ -127,6 +132,7 @@ def read_tags(tags: Mapping[str, str]) -> Stored:
         unreadable=tuple(reader.unreadable),
         owner=Owner(tags.get(STACK_ID), tags.get(LOGICAL_ID)),
         knows_freeze=FREEZE_ON_DELETE in named or FREEZE_ON_DELETE in tags,
+        patterns_by_tag=tuple(patterns.items()),
     )
 
 
@@ -168,6 +174,15 @@ def mark(empty_on_delete: bool, rules: Iterable[str]) -> str:
 def unlocked(stored: Stored, keys: Iterable[str]) -> dict[str, str]:
     """Values for reserved tags with which they no longer stop a delete."""
     return {key: mark(True, stored.rules) if key == MARK else "off" for key in keys}
+
+
+def without_pattern(stored: Stored, pattern: str) -> dict[str, str]:
+    """Values for the tags that have a pattern, without it: their other patterns stay."""
+    return {
+        key: " ".join(_packed(each for each in patterns if each != pattern)) or "off"
+        for key, patterns in stored.patterns_by_tag
+        if pattern in patterns
+    }
 
 
 def owner_tags(owner: Owner) -> dict[str, str]:

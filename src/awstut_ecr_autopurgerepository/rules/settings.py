@@ -75,7 +75,8 @@ class Stored:
     ``rules`` are the keys of the rule tags that the mark names. ``switched_on`` are the keys of the rule tags that are
     present and not off, whether the mark names them or an operator added them. ``unreadable`` are the keys of tags that
     the mark names and that are missing, or that have a value that means nothing; they count as protection.
-    ``knows_freeze`` is True if pushes to the repository are, or once were, refused during a purge.
+    ``knows_freeze`` is True if pushes to the repository are, or once were, refused during a purge. ``patterns_by_tag``
+    has the patterns of image tags, each with the key of the reserved tag that has it.
     """
 
     marked: bool
@@ -85,6 +86,7 @@ class Stored:
     unreadable: tuple[str, ...] = ()
     owner: Owner = Owner()
     knows_freeze: bool = False
+    patterns_by_tag: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def check_days(path: str, days: int) -> None:
