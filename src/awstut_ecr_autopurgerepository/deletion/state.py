@@ -19,7 +19,7 @@ from ..rules.settings import ReportPlace
 from ..typed_json import Strictness, decode
 from . import messages
 
-CONTEXT_VERSION = 5
+CONTEXT_VERSION = 6
 _LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the pass begins again
 _MOST_SAMPLES = 3
 _MOST_DESTINATIONS = 6
