@@ -155,14 +155,6 @@ def test_a_purge_that_ends_soon_is_not_interrupted(
     assert len(delete.events) == 1
 
 
-def test_a_purge_whose_deletes_become_faster_is_not_interrupted(ecr: StrictEcr, delete: Purge) -> None:
-    """The first 16 deletes are answered while few are in flight: at their pace the call would be too short."""
-    ecr.repository("app", tags=MARKED).with_images(12_000)
-    ecr.faults.latency = {"*": 0.1, "DescribeImages": 2.95, "BatchDeleteImage": 0.6}
-    assert delete().status is SUCCESS
-    assert len(delete.events) == 1
-
-
 def test_the_first_answer_costs_little(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge, monkeypatch: pytest.MonkeyPatch
 ) -> None:

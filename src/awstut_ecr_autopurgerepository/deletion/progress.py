@@ -60,7 +60,6 @@ class Progress:
     _deleting_since: float = math.inf
     _deleted_before: int = 0
     _answers: int = 0
-    _measured_in_flight: float = 0
     _pages: int = 0
 
     # The tag
@@ -71,16 +70,12 @@ class Progress:
         It raises only that it was throttled: not to be allowed to show the progress is no reason to fail.
         """
         if self._deleting_since == math.inf:
-            self._measure_anew(self.pacer.clock.monotonic())
+            self._deleting_since, self._deleted_before = self.pacer.clock.monotonic(), self.counts.deleted
         seen = self.look.seen
         if self._is_shown or seen is None or (self.is_first_call and not self._takes_longer()):
             return None
         self._is_shown = True
         return partial(self._show, seen.arn)
-
-    def _measure_anew(self, now: float) -> None:
-        self._deleting_since, self._deleted_before, self._answers = now, self.counts.deleted, 0
-        self._measured_in_flight = self.pacer.in_flight
 
     def _takes_longer(self) -> bool:
         left = self.counts.known - self.counts.deleted
@@ -130,8 +125,6 @@ class Progress:
         self.note_movement()
         self._answers += 1
         now = self.pacer.clock.monotonic()
-        if not self.pacer.throttled and self.pacer.in_flight != self._measured_in_flight:
-            self._measure_anew(now)  # More are in flight than before, so the others will go faster.
         seconds, deleted = now - self._deleting_since, self.counts.deleted - self._deleted_before
         if not self.is_first_call or seconds < _SHORTEST_MEASURED_SECONDS or not deleted:
             return
