@@ -19,7 +19,8 @@ from typing import Any
 
 from benchmarks import calls, experiments, package, processes, report, targets, use
 from benchmarks.assumptions import Assumptions
-from benchmarks.races import all_races, hold
+from benchmarks.cases import CASES
+from benchmarks.races import all_races, hold, our_races
 
 FIGURES = report.HERE / "figures.json"
 _PACKAGES = ("boto3", "cloudformation-cli-python-lib", "cloudformation-cli")
@@ -29,9 +30,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--latency", type=float, default=Assumptions.seconds_a_call, help="seconds that a call takes")
     parser.add_argument("--write-only", action="store_true", help="measure nothing, write from figures.json")
+    parser.add_argument(
+        "--case", action="append", choices=CASES, help="hold the races of this type on one case, and write nothing"
+    )
+    parser.add_argument(
+        "--keep-handlers",
+        action="store_true",
+        help="keep the last figures of the handlers and the package, whose times need a quiet machine",
+    )
     arguments = parser.parse_args()
+    if arguments.case:
+        _show_races(Assumptions(seconds_a_call=arguments.latency), arguments.case)
+        return
     if not arguments.write_only:
-        figures = _measure(Assumptions(seconds_a_call=arguments.latency))
+        last = json.loads(FIGURES.read_text()) if arguments.keep_handlers else None
+        figures = _measure(Assumptions(seconds_a_call=arguments.latency), last)
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     figures = json.loads(FIGURES.read_text())
     report.write(figures)
@@ -40,15 +53,26 @@ def main() -> None:
     print(f"Written: {report.HERE / 'RESULTS.md'}")
 
 
-def _measure(assumptions: Assumptions) -> dict[str, Any]:
+def _show_races(assumptions: Assumptions, cases: list[str]) -> None:
+    for race in our_races(cases):
+        found = hold(race, assumptions)
+        words = f"throttled, burst {race.burst or assumptions.burst}" if race.throttled else "not throttled"
+        calls = f"{found['calls']:,} calls of at least {found['least']:,}, {found['refused']:,} refused"
+        print(
+            f"{race.case}, {words}: {found['seconds']:.2f} s, {calls}, {found['slices']} slices, {found['left']} left"
+        )
+
+
+def _measure(assumptions: Assumptions, last: dict[str, Any] | None) -> dict[str, Any]:
+    """All figures; those of the handlers and the package are the ``last`` ones, if they are given."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         with _step("package"):
             code, archive = package.build(Path(place))
         with _step("processes: memory, CPU, first answers"):
-            measured = processes.measure(code)
+            measured = processes.measure(code, last["processes"] if last else None)
         with _step("package, trimmed"):
-            packed = package.measure(Path(place), archive)
+            packed = last["package"] if last else package.measure(Path(place), archive)
     with _step("races"), ProcessPoolExecutor(os.cpu_count()) as pool:
         every = all_races()
         races = list(pool.map(hold, every, [assumptions] * len(every)))
@@ -56,6 +80,7 @@ def _measure(assumptions: Assumptions) -> dict[str, Any]:
         counted, tried = calls.measure(), experiments.measure(assumptions, races)
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "handlers_date": last["handlers_date"] if last else f"{datetime.now(UTC):%Y-%m-%d}",
         "minutes": round((time.monotonic() - began) / 60, 1),
         "machine": _machine(),
         "versions": {"Python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},

@@ -58,8 +58,9 @@ OPERATIONS = (
     Operation("list of 1,000", 1, "1,000 is ECR's largest page", lambda wire: wire.succeed("LIST", None), _thousand),
     Operation(
         "delete of an empty repository",
-        6,
-        "the repository, its tags, its images, whether it is still the same, its delete, whether it is gone",
+        7,
+        "the repository and its tags, its images, both again (one old answer must not decide), its delete, whether "
+        "it is gone",
         lambda wire: wire.succeed("DELETE", _PLAIN),
         _create(_PLAIN),
     ),

@@ -117,14 +117,14 @@ CONTENDERS: dict[str, Contender] = {
         force=True,
     ),
 }
-OURS = {f"ours-{size}": size for size in (1, 4, 8, 16)}
-OUR_DEFAULT = "ours-8"
+OURS = {f"ours-{size}": size for size in (1, 8, 16, 40)}
+OUR_DEFAULT = "ours-40"
 
 
 def title(contender: str) -> str:
     """What a contender is called in tables and plots."""
     if contender in OURS:
-        return f"this type, {OURS[contender]} in flight"
+        return f"this type, up to {OURS[contender]} in flight"
     return CONTENDERS[contender].title
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,17 +14,20 @@ from botocore.config import Config
 from cloudformation_cli_python_lib import OperationStatus
 
 from benchmarks.assumptions import Assumptions
-from benchmarks.cases import CASES, NAME, least_calls, prepare
-from benchmarks.contenders import CONTENDERS, OURS, run
+from benchmarks.cases import BURST_CASE, BURSTS, CASES, NAME, least_calls, prepare
+from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS, run
 from sandbox.ecr import StrictEcr, VirtualClock
 from tests.support.strict import Purge
 
 
 @dataclass(frozen=True)
 class Race:
+    """``burst`` is that of the throttle, where it is not the assumed one."""
+
     contender: str
     case: str
     throttled: bool
+    burst: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Result:
     contender: str
     case: str
     throttled: bool
+    burst: int | None
     images: int
     left: int
     error: str | None
@@ -51,23 +55,29 @@ def all_races() -> list[Race]:
     """The long ones first, so that two processes end at about the same time."""
     contenders = [*OURS, *CONTENDERS]
     cases = sorted(CASES, key=lambda case: case != "100,000 images")
-    return [Race(each, case, throttled) for case in cases for each in contenders for throttled in (True, False)]
+    races = [Race(each, case, throttled) for case in cases for each in contenders for throttled in (True, False)]
+    return races + [Race(OUR_DEFAULT, BURST_CASE, True, burst) for burst in BURSTS]
 
 
-def strict_ecr(assumptions: Assumptions, throttled: bool) -> tuple[StrictEcr, VirtualClock]:
-    """An ECR of which the assumptions hold."""
+def our_races(cases: Iterable[str]) -> list[Race]:
+    """Those of this type, as it is by default, on some cases."""
+    return [each for each in all_races() if each.contender == OUR_DEFAULT and each.case in cases]
+
+
+def strict_ecr(assumptions: Assumptions, throttled: bool, burst: int | None = None) -> tuple[StrictEcr, VirtualClock]:
+    """An ECR of which the assumptions hold; ``burst`` is another one than the assumed."""
     clock = VirtualClock()
     ecr = StrictEcr(clock=clock)
     ecr.faults.latency = assumptions.latency()
     if throttled:
-        ecr.faults.throttle(rate=assumptions.calls_a_second, burst=assumptions.burst)
+        ecr.faults.throttle(rate=assumptions.calls_a_second, burst=burst or assumptions.burst)
     return ecr, clock
 
 
 def hold(race: Race, assumptions: Assumptions) -> dict[str, Any]:
     """One race; its result, ready for JSON."""
     random.seed(f"{race}")  # the jitter between requests: the same for the same race
-    ecr, clock = strict_ecr(assumptions, race.throttled)
+    ecr, clock = strict_ecr(assumptions, race.throttled, race.burst)
     before = prepare(ecr, CASES[race.case])
     began = clock.monotonic()
     if race.contender in OURS:
@@ -83,7 +93,7 @@ def hold(race: Race, assumptions: Assumptions) -> dict[str, Any]:
         error=error,
         calls=sum(ecr.calls.values()),
         refused=sum(call.error == "ThrottlingException" for call in ecr.call_log),
-        least=least_calls(images),
+        least=least_calls(images, CASES[race.case].pushes),
         seconds=round(clock.monotonic() - began, 3),
         slices=slices,
     )

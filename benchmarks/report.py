@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
-from benchmarks.cases import CASES, FIXED_CALLS
+from benchmarks.cases import BURST_CASE, BURSTS, CALLS_OF_ANOTHER_PASS, CASES, FIXED_CALLS
 from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS, title
 from benchmarks.targets import Figures, all_targets, allowed_seconds, pick, purge
 
@@ -109,6 +109,7 @@ def _head(figures: Figures) -> str:
 
 Written by `make bench` on {figures["date"]}, in {figures["minutes"]:.1f} minutes, on {machine["cpus"]} cores
 ({machine["cpu"]}), {machine["memory_gb"]} GB, {machine["system"]}; {versions}.
+The package, and the times of the handlers, were measured on {figures["handlers_date"]}.
 
 Every way to empty a repository meets the same strict ECR, which enforces the service's pages, batches, references and
 statuses. Times are those of the bench's own clock, and rest on assumptions, as AWS publishes neither: **each call takes
@@ -128,17 +129,20 @@ def _targets(figures: Figures) -> str:
         for each in all_targets(figures)
     ]
     shortest = (
-        "A purge learns of a throttle by being refused, and then goes slower. In one that is over after a second or "
-        "two that is a large part of its time: half a second too late is a ratio of 1.3."
+        "A purge learns of a throttle by being refused, and each call of the handler begins with what the last one has "
+        "learnt. In a purge that is over after a second, the first refusals are a large part of its time. 100,000 "
+        "throttled images take several calls of the handler. Each lists again what it can delete, because the digests "
+        "of so many images do not fit into the callback context. What the throttle would allow at best, if it were "
+        "known beforehand, is [at the end](#what-would-make-it-faster)."
     )
-    return "## Targets\n\n" + table(["this type, 8 in flight", "seen", "target", ""], rows) + f"\n\n{shortest}"
+    return "## Targets\n\n" + table([title(OUR_DEFAULT), "seen", "target", ""], rows) + f"\n\n{shortest}"
 
 
 def _contenders() -> str:
     lines = [f"- **{each.title}**: {each.what} Source: {each.source}." for each in CONTENDERS.values()]
     lines.append(
-        "- **this type**: its delete, slice after slice as CloudFormation calls it, with 1, 4, 8 (the default) and 16 "
-        "deletes in flight."
+        "- **this type**: its delete, slice after slice as CloudFormation calls it, with up to "
+        f"{', '.join(map(str, OURS.values()))} (the default) deletes in flight. It begins with 8 at most."
     )
     return "## Who takes part\n\n" + "\n".join(lines)
 
@@ -154,10 +158,16 @@ def _races(figures: Figures, throttled: bool) -> str:
     words = f"throttled to {assumed['calls_a_second']:g} calls a second" if throttled else "not throttled"
     plot = "" if throttled else "![Time to empty and delete](seconds.svg)\n\n"
     tables = "\n\n".join(f"**{case}**\n\n{_race_table(figures, case, throttled)}" for case in CASES)
+    if throttled:
+        tables += f"\n\n**{BURST_CASE}, other bursts**\n\n{_burst_table(figures)}"
     note = (
-        f"The least calls are the pages of 1,000 there are, the hundreds there are, and {FIXED_CALLS}: two looks at "
-        "the repository, its tags, its delete, one tag that shows the progress. Who makes fewer leaves some out. "
-        "Time to ours: to that of this type with 8 in flight."
+        f"The least calls are the pages of 1,000 there are, the hundreds there are, and {FIXED_CALLS}: what the "
+        "repository is, and its tags; both again before images go, because one old answer must not decide about them, "
+        "and the registry, because ECR may carry deletions elsewhere; the delete of the repository, and that it is "
+        "gone. Above 10,000 images one more shows the progress. Images that arrive after the listing need another "
+        f"pass, of {CALLS_OF_ANOTHER_PASS} calls. Who makes fewer leaves some out. What the throttle allows: the least "
+        "calls, at its rate after the burst, until the last of them is answered. Time to ours: to that of "
+        f"{title(OUR_DEFAULT)}."
     )
     return f"## Calls and time, {words}\n\n{note}\n\n{plot}{tables}"
 
@@ -175,6 +185,16 @@ def _race_table(figures: Figures, case: str, throttled: bool) -> str:
             row.append(f"{result['seconds'] / allowed_seconds(figures, result):.2f}")
         rows.append(row)
     return table([*head, "to what the throttle allows"] if throttled else head, rows)
+
+
+def _burst_table(figures: Figures) -> str:
+    rows = []
+    for burst in (*BURSTS, None):
+        result = pick(figures, OUR_DEFAULT, BURST_CASE, throttled=True, burst=burst)
+        row = [burst or figures["assumptions"]["burst"], f"{result['calls']:,}", f"{result['refused']:,}"]
+        row += [f"{result['seconds']:,.1f}", f"{result['seconds'] / allowed_seconds(figures, result):.2f}"]
+        rows.append(row)
+    return table(["burst", "calls", "refused", "seconds", "to what the throttle allows"], rows)
 
 
 def _processes(figures: Figures) -> str:

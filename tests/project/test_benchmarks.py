@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +12,13 @@ from typing import Any
 
 import pytest
 
+from awstut_ecr_autopurgerepository.deletion.progress import MANY_IMAGES
+from awstut_ecr_autopurgerepository.rules.account import DEFAULT_CONCURRENCY
+from benchmarks import experiments
+from benchmarks.__main__ import main
 from benchmarks.assumptions import Assumptions
-from benchmarks.cases import CASES, NAME, least_calls, prepare
-from benchmarks.contenders import CONTENDERS, run
+from benchmarks.cases import CASES, NAME, SHOWN_ABOVE, least_calls, prepare
+from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS, run
 from benchmarks.races import Race, hold
 from benchmarks.served import ServedEcr, served_ecr
 from sandbox.ecr import StrictEcr
@@ -98,9 +103,33 @@ def test_command_line_leaves_what_the_aws_cli_leaves(
     assert (ecr.holds(NAME) or 0) == left
 
 
-@pytest.mark.parametrize(("images", "least"), [(1, 8), (100, 8), (101, 9), (1_000, 17), (1_001, 19), (10_000, 116)])
+@pytest.mark.parametrize(("images", "least"), [(1, 9), (100, 9), (101, 10), (1_000, 18), (1_001, 20), (10_001, 120)])
 def test_least_calls_are_the_pages_the_hundreds_and_the_fixed_few(images: int, least: int) -> None:
     assert least_calls(images) == least
+
+
+def test_images_that_arrive_meanwhile_need_another_pass() -> None:
+    found = hold(Race(OUR_DEFAULT, "1,000 images, 5 pushes meanwhile", throttled=False), Assumptions())
+    assert found["images"] == 1_005
+    assert found["calls"] == found["least"] == least_calls(1_000) + 7
+
+
+def test_this_type_takes_part_as_it_is_by_default() -> None:
+    assert OURS[OUR_DEFAULT] == DEFAULT_CONCURRENCY
+    assert SHOWN_ABOVE == MANY_IMAGES
+
+
+def test_a_throttle_that_is_known_refuses_nothing() -> None:
+    race = Race(OUR_DEFAULT, "1,000 images", throttled=True, burst=3)
+    found = experiments._at_best(Assumptions(), race)
+    assert (found["refused"], found["left"]) == (0, 0)
+    assert found["seconds"] == pytest.approx((found["calls"] - 3) / 10 + 0.1, abs=0.01)
+
+
+def test_one_case_can_be_held_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--case", "1,000 images"])
+    main()
+    assert len(re.findall("1,000 images, .* 0 left", capsys.readouterr().out)) == 2
 
 
 def test_a_race_counts_what_the_strict_ecr_saw() -> None:
@@ -116,5 +145,5 @@ def test_a_throttled_race_waits_on_the_clock_of_the_bench() -> None:
 
 
 def test_the_same_race_ends_the_same_way() -> None:
-    race = Race("ours-8", "latest re-pushed 500 times", throttled=True)
+    race = Race(OUR_DEFAULT, "latest re-pushed 500 times", throttled=True)
     assert hold(race, Assumptions()) == hold(race, Assumptions())

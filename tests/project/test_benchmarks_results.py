@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import plots, report
-from benchmarks.cases import CASES
+from benchmarks.cases import BURST_CASE, BURSTS, CASES
 from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS
 from benchmarks.targets import Target, all_targets, allowed_seconds, best_client_seconds, pick
 from benchmarks.use import ACCOUNTS
@@ -44,9 +44,9 @@ def test_readme_shows_plots_that_are_there() -> None:
 
 
 def test_figures_hold_every_contender_on_every_case_with_and_without_throttling() -> None:
-    held = {(each["contender"], each["case"], each["throttled"]) for each in FIGURES["races"]}
-    wanted = {(name, case, how) for name in (*CONTENDERS, *OURS) for case in CASES for how in (True, False)}
-    assert held == wanted
+    held = {(each["contender"], each["case"], each["throttled"], each["burst"]) for each in FIGURES["races"]}
+    wanted = {(name, case, how, None) for name in (*CONTENDERS, *OURS) for case in CASES for how in (True, False)}
+    assert held == wanted | {(OUR_DEFAULT, BURST_CASE, True, burst) for burst in BURSTS}
 
 
 def test_figures_hold_what_each_account_s_check_of_use_costs() -> None:
@@ -80,7 +80,9 @@ def test_best_client_leaves_nothing_and_uses_no_force(figures: dict[str, Any]) -
 def test_throttle_allows_the_burst_at_once_and_then_the_rate(figures: dict[str, Any]) -> None:
     figures["assumptions"].update(burst=5, calls_a_second=10)
     result = pick(figures, OUR_DEFAULT, "10,000 images", throttled=True)
-    assert allowed_seconds(figures, result) == pytest.approx((result["least"] - 5) / 10)
+    assert allowed_seconds(figures, result) == pytest.approx((result["least"] - 5) / 10 + 0.1)
+    result["burst"] = 1
+    assert allowed_seconds(figures, result) == pytest.approx((result["least"] - 1) / 10 + 0.1)
 
 
 @pytest.mark.parametrize("name", PLOTS)

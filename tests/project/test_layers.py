@@ -29,6 +29,7 @@ OWNERS = {
     "Counts": {"purge", "inventory"},
     "CurrentPass": {"purge", "inventory", "state"},
     "Stalls": {"purge", "call"},
+    "Pace": {"call"},
     "FreezeState": {"freeze"},
     "ReportState": {"report"},
     "UseState": {"use", "state"},
@@ -91,7 +92,7 @@ def assigned(path: Path) -> Iterator[tuple[str, str]]:
 
 def test_a_section_of_the_state_is_changed_by_its_own_class_only() -> None:
     names = {each.name for cls in SECTIONS.values() for each in fields(cls)}
-    paths = {"state", "identity", "counts", "current_pass", "stalls", "freeze", "report", "use", "failure"}
+    paths = {"state", "identity", "counts", "current_pass", "stalls", "pace", "freeze", "report", "use", "failure"}
     foreign = [
         f"{path.name}: {owner}.{attribute}"
         for path in (SOURCE / "deletion").rglob("*.py")
@@ -124,6 +125,7 @@ def test_a_section_of_the_state_has_one_owner(section: str) -> None:
         "Counts": ["counts"],
         "CurrentPass": ["current_pass"],
         "Stalls": ["stalls"],
+        "Pace": ["pace"],
         "FreezeState": ["state.freeze"],
         "ReportState": ["state.report"],
         "UseState": ["state.use", "self.use"],

@@ -48,6 +48,7 @@ NO_MESSAGES = {
     "seen tags": "",
     "the report has no place": "",
     "the failure has no code": "",
+    "the pace is zero": "",
     "a failure has its phase, and the phase its failure": "",
     "must be a number, without quotes": "no value of ours is such a number",
     "… must be one of …": "no value of ours from outside is such a choice",

@@ -47,3 +47,15 @@ class VirtualPool:
         self._clock.advance(lasts)
         del self._ends[first]
         return {first}
+
+
+class WatchedPool(VirtualPool):
+    """Knows how many tasks were in flight at most."""
+
+    most = 0
+
+    def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Run a task, and count those that are not seen to be done."""
+        future = super().submit(task, *arguments)
+        self.most = max(self.most, len(self._ends))
+        return future

@@ -32,8 +32,8 @@ BAD = {
     "a character that no tag has": ({"PurgeProtection": {"TagPatterns": ["v+"]}}, "has 'v+'"),
     "a long pattern": ({"PurgeProtection": {"TagPatterns": ["v" * 65]}}, "1 to 64 letters"),
     "a string for a number": ({"Concurrency": "4"}, "Concurrency must be a whole number, without quotes, but is '4'"),
-    "no concurrency": ({"Concurrency": 0}, "Concurrency must be a whole number from 1 to 16"),
-    "too much concurrency": ({"Concurrency": 17}, "Concurrency must be a whole number from 1 to 16"),
+    "no concurrency": ({"Concurrency": 0}, "Concurrency must be a whole number from 1 to 40"),
+    "too much concurrency": ({"Concurrency": 41}, "Concurrency must be a whole number from 1 to 40"),
     "a string for days": (
         {"PurgeProtection": {"PulledWithinDays": "30"}},
         "a whole number, without quotes, but is '30'",
@@ -130,11 +130,11 @@ def test_everything_is_read() -> None:
             "Binding": True,
             "AllowedBuckets": ["other", "third"],
         },
-        "Concurrency": 16,
+        "Concurrency": 40,
     }
     place = ReportPlace("audit", "purges/ecr", "210987654321")
     assert read_configuration(raw) == AccountRules(
-        True, ("v*", "*"), 30, place, 16, 7, True, binding=True, report_buckets=("other", "third"), in_use_by=("ECS",)
+        True, ("v*", "*"), 30, place, 40, 7, True, binding=True, report_buckets=("other", "third"), in_use_by=("ECS",)
     )
 
 
@@ -143,7 +143,7 @@ PLAUSIBLE = strategies.fixed_dictionaries(
     {},
     optional={
         "DeletionProtection": strategies.sampled_from([True, False, "true", None]),
-        "Concurrency": strategies.sampled_from([1, 16, 0, 17, "8", 2.5, True]),
+        "Concurrency": strategies.sampled_from([1, 40, 0, 41, "8", 2.5, True]),
         "PurgeProtection": strategies.fixed_dictionaries(
             {},
             optional={

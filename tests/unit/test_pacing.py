@@ -22,7 +22,7 @@ from awstut_ecr_autopurgerepository.pacing import (
 )
 from sandbox.ecr import EcrError, VirtualClock
 from sandbox.ecr.faults import Faults
-from tests.support.virtual import VirtualPool
+from tests.support.virtual import VirtualPool, WatchedPool
 
 
 def client_error(code: str, status: int = 400) -> ClientError:
@@ -138,6 +138,78 @@ def test_side_by_side_loses_little_of_what_a_throttle_allows(clock: VirtualClock
     pacer = Pacer(clock, ends=clock.monotonic() + 1_000, jitter=lambda: 0.5)
     side_by_side(pacer, VirtualPool(size, clock), request, list(range(200)), lambda _: None)
     assert clock.monotonic() - began < 1.1 * max((200 - rate) / rate, 200 * 0.1 / size)
+
+
+class Throttled:
+    """A service that takes a tenth of a second a request, and lets some through."""
+
+    def __init__(self, clock: VirtualClock, rate: float, burst: float) -> None:
+        self.clock, self.faults = clock, Faults(clock)
+        self.faults.throttle(rate=rate, burst=burst)
+
+    def __call__(self, _: int) -> None:
+        self.clock.sleep(0.1)
+        try:
+            self.faults.check("BatchDeleteImage", "", "")
+        except EcrError as error:
+            raise client_error(error.code) from error
+
+
+@pytest.mark.parametrize("burst", [1, 3, 10])
+@pytest.mark.parametrize("rate", [2, 5, 10])
+def test_a_throttle_is_learnt_soon_whatever_it_saves_up(clock: VirtualClock, rate: int, burst: int) -> None:
+    began = clock.monotonic()
+    pacer = Pacer(clock, ends=clock.monotonic() + 1_000)
+    side_by_side(pacer, VirtualPool(40, clock), Throttled(clock, rate, burst), list(range(200)), lambda _: None)
+    assert clock.monotonic() - began < 1.15 * (200 - burst) / rate
+    assert pacer.throttled < 60
+
+
+def test_a_throttle_that_is_lifted_is_noticed(clock: VirtualClock) -> None:
+    service, began = Throttled(clock, rate=5, burst=5), clock.monotonic()
+    pacer = Pacer(clock, ends=clock.monotonic() + 1_000)
+    side_by_side(pacer, VirtualPool(40, clock), service, list(range(100)), lambda _: None)
+    service.faults.clear()
+    lifted = clock.monotonic()
+    side_by_side(pacer, VirtualPool(40, clock), service, list(range(1_000)), lambda _: None)
+    assert lifted - began > 15
+    assert clock.monotonic() - lifted < 25  # at 5 a second it would take 200 s
+
+
+def test_a_rate_that_was_learnt_is_begun_with(clock: VirtualClock) -> None:
+    began = clock.monotonic()
+    pacer = Pacer.as_learnt(clock, clock.monotonic() + 1_000, 9.9, 40)
+    side_by_side(pacer, VirtualPool(40, clock), Throttled(clock, 10, 1), list(range(100)), lambda _: None)
+    assert clock.monotonic() - began < 1.1 * 99 / 10
+    assert pacer.throttled < 6
+
+
+def test_more_and_more_requests_are_in_flight_while_nothing_is_throttled(clock: VirtualClock, pacer: Pacer) -> None:
+    pool, service, began = WatchedPool(40, clock), Service(clock), clock.monotonic()
+    side_by_side(pacer, pool, service, list(range(1_000)), lambda _: None)
+    assert sum(start == began for start in service.starts) == 8
+    assert pool.most == 40
+    assert clock.monotonic() - began < 3.0
+
+
+def test_answers_that_take_long_let_no_more_requests_be_in_flight(clock: VirtualClock) -> None:
+    pool, pacer = WatchedPool(40, clock), Pacer(clock, ends=clock.monotonic() + 1_000)
+    side_by_side(pacer, pool, lambda _: clock.sleep(3), list(range(100)), lambda _: None)
+    assert pool.most == 8
+
+
+def test_no_more_requests_are_in_flight_than_their_caller_wants(clock: VirtualClock, pacer: Pacer) -> None:
+    pool = WatchedPool(40, clock)
+    side_by_side(pacer, pool, Service(clock), list(range(100)), lambda _: None, most=5)
+    assert pool.most == 5
+
+
+def test_requests_one_after_the_other_do_not_let_more_be_in_flight(clock: VirtualClock, pacer: Pacer) -> None:
+    for _ in range(100):
+        until_answered(pacer, Service(clock))
+    pool = WatchedPool(40, clock)
+    side_by_side(pacer, pool, Service(clock), list(range(8)), lambda _: None)
+    assert pacer.in_flight < 9
 
 
 def test_a_pool_of_threads_waits_no_longer_than_it_is_told() -> None:

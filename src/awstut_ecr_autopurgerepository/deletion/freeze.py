@@ -130,13 +130,13 @@ class Freeze:
 
     def _try(self, request: Callable[[], object]) -> bool:
         """Make a request once. False if it failed for a while; raises what a repetition does not fix."""
-        self.pacer.wait_for_turn()
+        turn = self.pacer.wait_for_turn()
         try:
             request()
         except AWS_ERRORS as error:
-            self.pacer.failed(error)
+            self.pacer.failed(turn, error)
             return False
-        self.pacer.succeeded()
+        self.pacer.succeeded(turn)
         return True
 
     def confirm(self) -> None:

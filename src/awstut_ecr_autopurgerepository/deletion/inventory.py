@@ -24,6 +24,7 @@ INDEX_TYPES = frozenset(
 )
 # ANY is in botocore's service model, and not in ECR's documentation: these are the statuses that it lists.
 STATUSES = ("ACTIVE", "ARCHIVED", "ACTIVATING")
+_BYTES_OF_AN_ENTRY = 110  # beside the tag: the digest, two names, punctuation
 MOST_RESTARTS = 3  # of one listing, because ECR does not take its own token
 
 
@@ -31,15 +32,17 @@ MOST_RESTARTS = 3  # of one listing, because ECR does not take its own token
 class Listing:
     """Digests of images that are still there, each once, those of indexes apart.
 
-    ``sizes`` are in bytes, by digest. ``is_complete`` is True if these are all images of the repository, ``is_last`` if
-    the pass ends with them; else it goes on at the next status and token. ``spool`` keeps the records for the purge
-    report, if there is one.
+    ``sizes`` are in bytes, by digest. ``answer_bytes`` is how long the answer is to a request that deletes 100 of the
+    images, because it repeats their tags: on average, of the page that has the most. ``is_complete`` is True if these
+    are all images of the repository, ``is_last`` if the pass ends with them; else it goes on at the next status and
+    token. ``spool`` keeps the records for the purge report, if there is one.
     """
 
     spool: Spool | None = None
     indexes: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
+    answer_bytes: int = 0
     is_complete: bool = False
     is_last: bool = True
     next_status: str | None = None
@@ -64,6 +67,9 @@ class Listing:
             if self.spool:
                 self.spool.add(image, is_index=is_index)
             self.sizes[image["imageDigest"]] = image.get("imageSizeInBytes", 0)
+        if new:
+            answered = sum(map(_bytes_answered, new)) * calls.IMAGES_PER_BATCH // len(new)
+            self.answer_bytes = max(self.answer_bytes, answered)
         return new
 
 
@@ -208,6 +214,12 @@ class Inventory:
             elif place.token is None or restarts >= MOST_RESTARTS:
                 raise
         return None
+
+
+def _bytes_answered(image: ImageDetailTypeDef) -> int:
+    """How long the answer is that ECR gives for a deleted image: an entry of digest and tag for each of its tags."""
+    tags = image.get("imageTags") or ("",)
+    return sum(_BYTES_OF_AN_ENTRY + len(tag) for tag in tags)
 
 
 def _as_pair(place: Place | None) -> tuple[str | None, str | None]:

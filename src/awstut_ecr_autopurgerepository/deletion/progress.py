@@ -132,7 +132,8 @@ class Progress:
             return  # the next answer still comes before
         if not self.pacer.throttled and self._answers < _MEASURED_ANSWERS:
             # Those that were sent together come together: the first ones would say too little.
-            deleted = max(deleted, self.most_in_flight * calls.IMAGES_PER_BATCH)
+            together = min(self.most_in_flight, int(self.pacer.in_flight))
+            deleted = max(deleted, together * calls.IMAGES_PER_BATCH)
         ends = now + (self.counts.known - self._deleted_before - deleted) * seconds / deleted
         if ends > (self.soon_at if self.pacer.throttled else self.pacer.ends):
             self.pacer.ends = -math.inf

@@ -31,7 +31,32 @@ MOST_PASSES_WITHOUT_PROGRESS = 20
 _LONGEST_PAUSE_SECONDS = 10
 _PAUSE_BETWEEN_WALKS_SECONDS = 1.0
 
-Answer = tuple[list[str], "BatchDeleteImageResponseTypeDef"]  # the digests that were asked for, and what ECR says
+# Of answers that are in flight, as JSON. An answer takes several times as much memory while it is read, and a process
+# keeps the memory that each of its threads has used once (measured: with 27 deletes in flight, whose answers have ten
+# tags of 128 characters for each image, 16 MB more than with 8).
+MOST_ANSWER_BYTES = 2 << 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What ECR says of the images that were asked for: those that it names as deleted, and code and digest of failures.
+
+    It is made where the answer is received, because the whole answer has each image once for each of its tags.
+    """
+
+    asked: int
+    deleted: list[str]
+    failures: list[tuple[str, str]]
+
+    @classmethod
+    def of(cls, asked: list[str], answer: BatchDeleteImageResponseTypeDef) -> Answer:
+        """The answer to a request that names these digests; it keeps their strings, and none of the answer's."""
+        named = {each["imageDigest"] for each in answer.get("imageIds", ())}
+        failures = [
+            (each.get("failureCode", "unknown"), each.get("imageId", {}).get("imageDigest", ""))
+            for each in answer.get("failures", ())
+        ]
+        return cls(len(asked), [digest for digest in asked if digest in named], failures)
 
 
 @dataclass
@@ -61,44 +86,43 @@ class Purge:
         count = partial(self._count, listing, journal.outcomes if journal else None)
         kinds = listing.indexes, listing.others
         for digests in journal.stretches(*kinds) if journal else kinds:
-            self._delete_digests(digests, count)
+            self._delete_digests(digests, count, listing.answer_bytes)
         gone = self.current_pass.deleted + self.current_pass.missing - before
         return listing.is_complete and gone == len(listing)
 
-    def _delete_digests(self, digests: Sequence[str], count: Callable[[Answer | None], None]) -> None:
+    def _delete_digests(
+        self, digests: Sequence[str], count: Callable[[Answer | None], None], answer_bytes: int
+    ) -> None:
         size = calls.IMAGES_PER_BATCH
         batches = [list(digests[start : start + size]) for start in range(0, len(digests), size)]
         requests: list[Callable[[], Answer | None]] = [partial(self._delete_batch, batch) for batch in batches]
         shown = self.progress.to_show() if batches else None
         if shown:
             requests.insert(0, shown)
-        side_by_side(self.pacer, self.pool, _make, requests, count)
+        most = max(1, MOST_ANSWER_BYTES // max(1, answer_bytes))
+        side_by_side(self.pacer, self.pool, _make, requests, count, most)
 
     def _delete_batch(self, digests: list[str]) -> Answer:
-        return digests, calls.delete_images(self.ecr, self.name, digests)
+        return Answer.of(digests, calls.delete_images(self.ecr, self.name, digests))
 
-    def _count(self, listing: Listing, outcomes: Outcomes | None, answered: Answer | None) -> None:
-        """Count what an answer says; ECR names a deleted image once for each of its tags."""
-        if answered is None:  # The progress was shown.
+    def _count(self, listing: Listing, outcomes: Outcomes | None, answer: Answer | None) -> None:
+        """Count what an answer says."""
+        if answer is None:  # The progress was shown.
             return
         now = self.pacer.clock.time()
-        digests, answer = answered
-        named = {each["imageDigest"] for each in answer.get("imageIds", ())}
-        deleted = [digest for digest in digests if digest in named]  # the strings of the listing, to save memory
+        deleted = answer.deleted
         if outcomes is not None:
             outcomes.confirmed.update(dict.fromkeys(deleted, now))
         self.counts.count_deleted(len(deleted))
         self.current_pass.count_deleted(len(deleted))
         self.figures.images_deleted += len(deleted)
         self.figures.bytes_deleted += sum(listing.sizes.get(digest, 0) for digest in deleted)
-        failures = answer.get("failures", ())
-        if outcomes is not None and len(deleted) + len(failures) < len(digests):
+        if outcomes is not None and len(deleted) + len(answer.failures) < answer.asked:
             outcomes.doubtful = True  # The answer leaves images out, which may be gone.
-        for each in failures:
-            code = each.get("failureCode", "unknown")
+        for code, digest in answer.failures:
             if outcomes is not None and code == "ImageNotFound":
                 outcomes.doubtful = True  # It is gone; perhaps an earlier call has reported that.
-            self._count_failure(code, each.get("imageId", {}).get("imageDigest", ""))
+            self._count_failure(code, digest)
         self.progress.count_answer()
 
     def _count_failure(self, code: str, digest: str) -> None:

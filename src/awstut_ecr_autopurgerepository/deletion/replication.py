@@ -11,7 +11,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode
 
 from .. import ecr as calls
 from ..errors import AWS_ERRORS, handler_code
-from ..pacing import Pacer, Pool, until_answered
+from ..pacing import Pacer, Pool, Turn, until_answered
 from ..rules.replication import destinations_of_deletes
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ class Replication:
     name: str
     pacer: Pacer
     pool: Pool
-    _asked: Future[Mapping[str, Any]] | None = None
+    _asked: tuple[Future[Mapping[str, Any]], Turn] | None = None
     _answered: bool = False
     _destinations: tuple[str, ...] | None = None
 
     def ask(self) -> None:
         """Start to ask, if nobody has yet. Raises OutOfTimeError."""
         if not self._answered and self._asked is None:
-            self.pacer.wait_for_turn()
-            self._asked = self.pool.submit(calls.describe_registry, self.ecr)
+            turn = self.pacer.wait_for_turn()
+            self._asked = self.pool.submit(calls.describe_registry, self.ecr), turn
 
     def destinations(self) -> tuple[str, ...] | None:
         """Where deletions are carried to; None if the role may not ask.
@@ -60,12 +60,12 @@ class Replication:
         """The answer to what was asked; None if it has to be asked again."""
         if self._asked is None:
             return None
-        asked, self._asked = self._asked, None
+        (asked, turn), self._asked = self._asked, None
         self.pool.first_done({asked})
         try:
             answer = asked.result()
         except AWS_ERRORS as error:
-            self.pacer.failed(error)
+            self.pacer.failed(turn, error)
             return None
-        self.pacer.succeeded()
+        self.pacer.succeeded(turn)
         return answer

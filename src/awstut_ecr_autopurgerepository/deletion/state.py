@@ -19,7 +19,7 @@ from ..rules.settings import ReportPlace
 from ..typed_json import Strictness, decode
 from . import messages
 
-CONTEXT_VERSION = 5
+CONTEXT_VERSION = 6
 _LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the pass begins again
 _MOST_SAMPLES = 3
 _MOST_DESTINATIONS = 6
@@ -158,6 +158,24 @@ class Stalls:
     def note_call(self, seconds: float, *, answered: bool) -> None:
         """Note whether a call of the handler of so many seconds, which is to be continued, was answered."""
         self.silent_seconds = 0 if answered else self.silent_seconds + round(seconds)
+
+
+@dataclass
+class Pace:
+    """How fast ECR lets this purge work, as far as it is known. Owner: call.py."""
+
+    calls_an_hour: int | None = None  # whole, so that it is the same in any JSON; None: nothing was throttled
+    in_flight: int | None = None  # deletes side by side; None: nobody has tried
+
+    @property
+    def calls_a_second(self) -> float | None:
+        """The rate; None if nothing was throttled."""
+        return None if self.calls_an_hour is None else self.calls_an_hour / 3_600
+
+    def learn(self, calls_a_second: float | None, in_flight: int) -> None:
+        """Keep what a call has learnt, for the next one to begin with."""
+        self.calls_an_hour = None if calls_a_second is None else int(calls_a_second * 3_600)
+        self.in_flight = in_flight
 
 
 @dataclass
@@ -352,6 +370,7 @@ class State:
     counts: Counts = field(default_factory=Counts)
     current_pass: CurrentPass = field(default_factory=CurrentPass)
     stalls: Stalls = field(default_factory=Stalls)
+    pace: Pace = field(default_factory=Pace)
     freeze: FreezeState = field(default_factory=FreezeState)
     report: ReportState = field(default_factory=ReportState)
     use: UseState = field(default_factory=UseState)
@@ -466,6 +485,8 @@ def _checked(section: Section) -> Section:
             raise ValueError(f"{name} is negative")
         if hasattr(value, "__dataclass_fields__"):
             _checked(value)
+    if isinstance(section, Pace) and 0 in vars(section).values():
+        raise ValueError("the pace is zero")
     if isinstance(section, CurrentPass) and any(count < 0 for count in section.failures.values()):
         raise ValueError("failures are negative")
     if isinstance(section, ReportState) and section.place and ReportPlace.parse(section.place) is None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from .settings import ReportPlace, check_bucket, check_days, check_number, check_patterns, check_services, report_place
 
-DEFAULT_CONCURRENCY = 8
-MOST_CONCURRENCY = 16
+# With 40 deletes in flight, at 0.1 s each, 100,000 images take 13.3 s, of which the pages alone take 10. More would
+# gain little, and leave an account's own pulls and deployments less of what ECR allows.
+DEFAULT_CONCURRENCY = 40
+MOST_CONCURRENCY = 40
 MOST_BUCKETS = 20
 
 
@@ -19,8 +21,8 @@ class AccountRules:
 
     ``report`` is used where a repository names no place of its own, or, if it is ``binding``, in any case.
     ``report_buckets`` are those that repositories may name, beside that of ``report``; None: any. ``concurrency`` is
-    how many deletes are in flight at once. ``replicated_deletes`` allows, for all repositories, a purge whose deletions
-    ECR replicates.
+    how many deletes are in flight at once at most. ``replicated_deletes`` allows, for all repositories, a purge whose
+    deletions ECR replicates.
     """
 
     deletion_protection: bool = False

@@ -102,7 +102,8 @@ class PurgeReport:
         if report is None or spool is None:
             yield None
             return
-        journal = Journal(report, spool, self.ecr_pacer, self.reporter.pool.size, self.identity, self.state, self.known)
+        width = min(self.reporter.pool.size, int(self.ecr_pacer.in_flight))
+        journal = Journal(report, spool, self.ecr_pacer, width, self.identity, self.state, self.known)
         raised: Exception | None = None
         try:
             yield journal

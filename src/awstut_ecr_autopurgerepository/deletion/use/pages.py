@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...pacing import Pacer
+from ...pacing import Pacer, Turn
 from ...rules.in_use import Reference
 
 
@@ -40,7 +40,8 @@ class SparingPacer(Pacer):
 
     most_per_second: float = 1.0
 
-    def wait_for_turn(self) -> None:
+    def wait_for_turn(self) -> Turn:
         """Sleep until the next request may start. Raises OutOfTimeError if that is too late."""
-        super().wait_for_turn()
+        turn = super().wait_for_turn()
         self.pause(1 / self.most_per_second)
+        return turn
