@@ -68,6 +68,11 @@ def _parse() -> argparse.Namespace:
         action="store_true",
         help="also set rules of replication for a minute, in a registry that has none",
     )
+    aws.add_argument(
+        "--acceptance",
+        action="store_true",
+        help="also use the type itself, on real stacks, and compare with the sandbox",
+    )
     for each in (aws, clean):
         each.add_argument("--yes", action="store_true", help="do not ask")
         each.add_argument("--second-region", default="", help="the other Region of --replication")

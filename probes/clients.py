@@ -10,10 +10,16 @@ from urllib.parse import urljoin
 import boto3
 import requests
 from botocore.config import Config
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from probes.pushing import Headers, Send
 
 _TIMEOUT = 30  # seconds
+# ECR takes ten manifests a second by default.
+_RETRIES = Retry(
+    total=6, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503), allowed_methods=None, raise_on_status=False
+)
 # Probes ask what AWS says of bad parameters: botocore must not refuse them first.
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 5},
@@ -61,6 +67,7 @@ class BotoClients:
         [login] = self.client("ecr", region).get_authorization_token()["authorizationData"]
         base: str = login["proxyEndpoint"]
         session = requests.Session()
+        session.mount("https://", HTTPAdapter(max_retries=_RETRIES))
         session.trust_env = not base.startswith("http://127.0.0.1")  # no proxy for a sandbox
         user, _, password = base64.b64decode(login["authorizationToken"]).decode().partition(":")
         session.auth = (user, password)

@@ -51,6 +51,11 @@ def look_until(clock: Clock, look: Callable[[], bool], patience: float = _BOUNDS
         pause = min(_LONGEST_PAUSE, pause * 1.5)
 
 
+def not_seen(*tries: Sequence[Seen]) -> bool:
+    """Whether the last try of one kind saw nothing: then further tries would only take time."""
+    return any(each[-1].looks == 0 for each in tries)
+
+
 def how_late(seen: Sequence[Seen]) -> str:
     """The latest of several tries, in words that do not depend on the machine's speed."""
     if any(each.looks == 0 for each in seen):

@@ -37,7 +37,7 @@ def redacted(text: str, account: str) -> str:
     return _TWELVE_DIGITS.sub(_ACCOUNT, _KEY.sub("KEY", without))
 
 
-def verification(place: Place, findings: Findings, started: str, version: str, acceptance: Json | None = None) -> Json:
+def verification(place: Place, findings: Findings, started: str, version: str) -> Json:
     """The whole file. `started` is the day and time in UTC."""
     document: Json = {
         "format": FORMAT,
@@ -52,8 +52,8 @@ def verification(place: Place, findings: Findings, started: str, version: str, a
         "seconds": findings.seconds,
         "left": findings.left,
     }
-    if acceptance is not None:
-        document["acceptance"] = acceptance
+    if findings.acceptance is not None:
+        document["acceptance"] = findings.acceptance
     clean: Json = json.loads(redacted(json.dumps(document, default=str), place.account))
     return clean
 

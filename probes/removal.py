@@ -13,9 +13,8 @@ from probes.place import Place
 
 _UNCERTAIN_SECONDS = 20  # a thing whose creation was not answered may be seen late
 _STACK_SECONDS = 1_200
-_GONE = frozenset(
-    {"RepositoryNotFoundException", "NoSuchBucket", "NoSuchEntity", "TypeNotFoundException", "CFNRegistryException"}
-)
+_GONE = frozenset({"RepositoryNotFoundException", "NoSuchBucket", "NoSuchEntity", "TypeNotFoundException"})
+_NAMED_BY_A_RUN = frozenset({Kind.STACK, Kind.REPOSITORY, Kind.BUCKET, Kind.ROLE})
 
 # A stack goes before the type that deletes its things, a role after everything that works with it.
 _ORDER = list(Kind)
@@ -28,7 +27,8 @@ class NotRemovedError(RuntimeError):
 def remove_all(place: Place, things: Iterable[Thing], say: Callable[[str], None] = lambda _line: None) -> list[str]:
     """Remove things of any run; what could not be removed, with the reason. One failure does not stop the others."""
     problems = []
-    for thing in sorted(things, key=lambda each: _ORDER.index(each.kind)):
+    newest_first = reversed(list(things))
+    for thing in sorted(newest_first, key=lambda each: _ORDER.index(each.kind)):
         try:
             _remove(place, thing)
         except (NotRemovedError, ClientError, BotoCoreError) as error:
@@ -41,6 +41,8 @@ def remove_all(place: Place, things: Iterable[Thing], say: Callable[[str], None]
 
 def _remove(place: Place, thing: Thing) -> None:
     """Remove one thing. One whose creation was never answered is looked for again, as it may come late."""
+    if thing.kind in _NAMED_BY_A_RUN and run_of(thing.name) is None:
+        raise NotRemovedError("its name is not one that a run gives")
     remove = _REMOVERS[thing.kind]
     if not remove(place, thing) and thing in place.made.uncertain and not place.on_sandbox:
         look_until(place.clock, lambda: remove(place, thing), _UNCERTAIN_SECONDS)
@@ -97,18 +99,41 @@ def _failed_resources(client: Any, stack_id: str) -> list[str]:
 
 
 def _remove_type(place: Place, thing: Thing) -> bool:
+    """Deregister all versions of the run's own type. Of another type, the one version that a run registered."""
     client = place.client("cloudformation", thing.region)
     named = {"Type": "RESOURCE", "TypeName": thing.name}
-    try:
-        versions = client.list_type_versions(**named)["TypeVersionSummaries"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _GONE:
-            return False
-        raise
+    described = _type(client, thing.name)
+    if described is None:
+        return False
+    versions = client.list_type_versions(**named)["TypeVersionSummaries"]
+    if run_of(thing.name) is None and (len(versions) > 1 or not _is_role_of_a_run(described)):
+        raise NotRemovedError("it has versions that this run did not register")
     for each in versions:
         if not each.get("IsDefaultVersion"):
             client.deregister_type(**named, VersionId=each["VersionId"])
-    return _done(lambda: client.deregister_type(**named))
+    client.deregister_type(**named)
+    return True
+
+
+def _type(client: Any, name: str) -> dict[str, Any] | None:
+    """What DescribeType answers of a type that is registered."""
+    try:
+        described: dict[str, Any] = client.describe_type(Type="RESOURCE", TypeName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            return None
+        raise
+    return None if described.get("DeprecatedStatus") == "DEPRECATED" else described
+
+
+def is_registered(place: Place, name: str) -> bool:
+    """Whether a type is registered in the place's Region."""
+    return _type(place.client("cloudformation"), name) is not None
+
+
+def _is_role_of_a_run(described: dict[str, Any]) -> bool:
+    """Whether a type was registered with a role that a run made: a type can have no tags."""
+    return run_of(str(described.get("ExecutionRoleArn", "")).rpartition("/")[2]) is not None
 
 
 def _remove_bucket(place: Place, thing: Thing) -> bool:
@@ -207,11 +232,19 @@ def _types(place: Place) -> Iterator[Thing]:
         more: dict[str, Any] = {"NextToken": token} if token else {}
         page = client.list_types(Type="RESOURCE", Visibility="PRIVATE", **more)
         for each in page["TypeSummaries"]:
-            if run_of(each["TypeName"]) and str(each.get("Description", "")).startswith(DESCRIPTION):
+            if _is_type_of_a_run(client, each):
                 yield Thing(Kind.TYPE, each["TypeName"], place.region)
         token = page.get("NextToken")
         if token is None:
             return
+
+
+def _is_type_of_a_run(client: Any, summary: dict[str, Any]) -> bool:
+    name: str = summary["TypeName"]
+    if run_of(name) is not None:
+        return str(summary.get("Description", "")).startswith(DESCRIPTION)
+    described = _type(client, name)
+    return described is not None and _is_role_of_a_run(described)
 
 
 def repositories_left(place: Place) -> Iterator[Thing]:

@@ -40,12 +40,21 @@ class Findings:
     outcomes: list[Outcome] = field(default_factory=list)
     details: dict[str, dict[str, Any]] = field(default_factory=dict)  # by probe
     seconds: dict[str, float] = field(default_factory=dict)  # by probe
+    acceptance: dict[str, Any] | None = None
     interrupted: bool = False
     left: list[str] = field(default_factory=list)
 
 
-def ask(place: Place, probes: Sequence[Probe], say: Say = lambda _line: None) -> Findings:
-    """Ask all probes. Ctrl-C and SIGTERM end it early, and what was made is removed before it returns."""
+def ask(
+    place: Place,
+    probes: Sequence[Probe],
+    say: Say = lambda _line: None,
+    accept: Callable[[], dict[str, Any]] | None = None,
+) -> Findings:
+    """Ask all probes, and run `accept` after them, whose result is kept.
+
+    Ctrl-C and SIGTERM end it early, and what was made is removed before it returns.
+    """
     findings = Findings()
     with Interrupts(say) as interrupts:
         try:
@@ -53,6 +62,9 @@ def ask(place: Place, probes: Sequence[Probe], say: Say = lambda _line: None) ->
                 interrupts.check()
                 say(f"{number}/{len(probes)} {probe.name}")
                 _ask_one(place, probe, findings)
+            if accept is not None:
+                interrupts.check()
+                findings.acceptance = _accept(accept)
             interrupts.ignore()
         except KeyboardInterrupt:
             findings.interrupted = True
@@ -94,6 +106,13 @@ class Interrupts:
             self._raises = False
             raise KeyboardInterrupt
         self._say("Still removing what was made. make verify-aws-clean removes what a killed run leaves.")
+
+
+def _accept(accept: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return accept()
+    except _FAILURES as error:
+        return {"differences": [f"The steps could not be done: {type(error).__name__}: {error}"]}
 
 
 def _ask_one(place: Place, probe: Probe, findings: Findings) -> None:

@@ -27,10 +27,10 @@ class Stack:
     def client(self) -> Any:
         return self.place.client("cloudformation")
 
-    def create(self, template: Json, tags: dict[str, str] | None = None) -> str:
-        """The stack's status when it is done."""
+    def create(self, template: Json | str, tags: dict[str, str] | None = None, **options: Any) -> str:
+        """The stack's status when it is done. A template may be a string, too."""
         thing = self._note()
-        self.stack_id = self.client.create_stack(**self._request(template, tags))["StackId"]
+        self.stack_id = self.client.create_stack(**self._request(template, tags), **options)["StackId"]
         self.place.made.confirm(thing)
         return self.wait()
 
@@ -97,6 +97,10 @@ class Stack:
     def statuses(self, logical_id: str = "") -> list[str]:
         return [status for status, _ in self.events(logical_id)]
 
+    def outputs(self) -> dict[str, str]:
+        found = self.client.describe_stacks(StackName=self.stack_id)["Stacks"][0]
+        return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+
     def physical_id(self) -> str:
         found = self.client.describe_stack_resource(StackName=self.stack_id, LogicalResourceId=self.logical_id)
         physical: str = found["StackResourceDetail"]["PhysicalResourceId"]
@@ -105,9 +109,10 @@ class Stack:
     def _note(self) -> Thing:
         return self.place.made.note(Kind.STACK, self.name, self.place.region)
 
-    def _request(self, template: Json, tags: dict[str, str] | None) -> Json:
+    def _request(self, template: Json | str, tags: dict[str, str] | None) -> Json:
         given = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
-        return {"StackName": self.name, "TemplateBody": json.dumps(template), "Tags": [*self.place.tags, *given]}
+        body = template if isinstance(template, str) else json.dumps(template)
+        return {"StackName": self.name, "TemplateBody": body, "Tags": [*self.place.tags, *given]}
 
     def _all_events(self) -> list[Json]:
         if not self.stack_id:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from probes import records
+from probes.acceptance import both, steps
 from probes.belief import Verdict
 from probes.beliefs import BELIEFS, chosen
 from probes.clients import BotoClients, sandbox_session
@@ -74,11 +76,12 @@ def list_probes(options: Options) -> int:
     return 0
 
 
-def _summary(probes: Sequence[Probe]) -> str:
-    whole = costs(probes)
+def _summary(probes: Sequence[Probe], acceptance: bool = False) -> str:
+    whole = costs(probes, steps.OPERATIONS, steps.SECONDS) if acceptance else costs(probes)
+    also = ", and the type itself is used on real stacks" if acceptance else ""
     return (
-        f"{whole.probes} probes ask about {whole.beliefs} beliefs. They take about {whole.minutes} minutes and cost at "
-        f"most {whole.dollars:.2f} USD."
+        f"{whole.probes} probes ask about {whole.beliefs} beliefs{also}. This takes about {whole.minutes} minutes and "
+        f"costs at most {whole.dollars:.2f} USD."
     )
 
 
@@ -112,21 +115,30 @@ def verify_aws(options: Options) -> int:
     if ledger.things:
         raise RefusedError(f"An earlier run left {len(ledger.things)} things. First run make verify-aws-clean.")
     place = connect(options, Ledger(options.folder / LEDGER), Run.new())
-    say(_announcement(place, probes))
+    say(_announcement(place, probes, options.acceptance))
     if not options.yes and not _agreed("Go on?"):
         say("Nothing was created.")
         return 1
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    findings = ask(place, probes, say)
+    accept = partial(both.accept, place, say) if options.acceptance else None
+    findings = ask(place, probes, say, accept)
     document = records.verification(place, findings, started, (ROOT / "VERSION").read_text().strip())
     return _report(options, document, findings)
 
 
-def _announcement(place: Place, probes: Sequence[Probe]) -> str:
-    creates = "\n".join(f"  {each.name}: {each.creates}" for each in probes)
+_OF_ACCEPTANCE = (
+    "4 stacks, 4 repositories with 16 images, 2 of which are archived, a bucket; and, where it is not registered in "
+    "this Region, the type with its role"
+)
+
+
+def _announcement(place: Place, probes: Sequence[Probe], acceptance: bool) -> str:
+    lines = [f"  {each.name}: {each.creates}" for each in probes]
+    creates = "\n".join([*lines, f"  acceptance: {_OF_ACCEPTANCE}"] if acceptance else lines)
     return (
-        f"Account {place.account}, Region {place.region}.\n{_summary(probes)}\nThis is created, and removed again:\n"
-        f"{creates}\nWhere CloudFormation is asked, also: a bucket, a role, a resource type {place.run.type_name}.\n"
+        f"Account {place.account}, Region {place.region}.\n{_summary(probes, acceptance)}\n"
+        f"This is created, and removed again:\n{creates}\n"
+        f"Where CloudFormation is asked, also: a bucket, a role, and the type {place.run.type_name}.\n"
         f"All names begin with {place.run.prefix}, and the tag {TAG} is {place.run.number}.\n"
         "Nothing else is changed."
     )

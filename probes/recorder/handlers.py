@@ -150,6 +150,7 @@ class Store:
             "x-amz-content-sha256": hashlib.sha256(body).hexdigest(),
             "x-amz-date": now,
             "x-amz-security-token": self._credentials["sessionToken"],
+            **({"content-type": "application/json"} if body else {}),
         }
         signed = ";".join(sorted(headers))
         lines = [f"{name}:{headers[name]}" for name in sorted(headers)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.belief import MODEL, Answer, Belief, api, user_guide
-from probes.clock import AT_ONCE, WITHIN, Seen, distribution, how_late, look_until
+from probes.clock import AT_ONCE, WITHIN, Seen, distribution, how_late, look_until, not_seen
 from probes.place import ACCEPTED, Place, refusal
 from probes.pushing import index
 from probes.registry import probe
@@ -250,6 +250,8 @@ def lateness_of_deletes(place: Place) -> Mapping[str, Answer]:
                 place.patience,
             )
         )
+        if not_seen(child_seen, listed, emptied):
+            break
     place.details.update(child=distribution(child_seen), listed=distribution(listed), emptied=distribution(emptied))
     return {
         "deleted-index-is-late": {"a child can be deleted by": how_late(child_seen)},

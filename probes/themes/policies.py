@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.belief import Answer, Belief, api, report, user_guide
-from probes.clock import AT_ONCE, WITHIN, Seen, distribution, how_late, look_until
+from probes.clock import AT_ONCE, WITHIN, Seen, distribution, how_late, look_until, not_seen
 from probes.place import ACCEPTED, Place, refusal, said
 from probes.pushing import image
 from probes.registry import probe
@@ -201,6 +201,8 @@ def lateness_of_policies(place: Place) -> Mapping[str, Answer]:
         new.append(look_until(place.clock, lambda: _policy_of(place, name) is not None, place.patience))
         place.ecr.delete_repository_policy(repositoryName=name)
         gone.append(look_until(place.clock, lambda: _policy_of(place, name) is None, place.patience))
+        if not_seen(new, gone):
+            break
     place.details.update(new=distribution(new), gone=distribution(gone))
     return {
         "changed-policy-is-late": {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.belief import MODEL, Answer, Belief, api, report, user_guide
-from probes.clock import AT_ONCE, WITHIN, Seen, distribution, how_late, look_until
+from probes.clock import AT_ONCE, WITHIN, Seen, distribution, how_late, look_until, not_seen
 from probes.made import Kind
 from probes.place import ACCEPTED, Place, refusal, said
 from probes.registry import probe
@@ -64,13 +64,12 @@ BELIEFS = (
     ),
     Belief(
         "repository-names",
-        "A repository's name has 2 to 256 characters: lower-case letters and digits, and between them a dot, one or "
+        "A repository's name has up to 256 characters: lower-case letters and digits, and between them a dot, one or "
         "two "
         "underscores, hyphens, or a slash.",
         (api("CreateRepository"), MODEL),
         ("awstut-ecr-autopurgerepository.json", f"{_SRC}/repository/create.py"),
         {
-            "one letter": _INVALID,
             "257 letters": _INVALID,
             "upper case": _INVALID,
             "a hyphen at the end": _INVALID,
@@ -213,6 +212,8 @@ def lateness_of_repositories(place: Place) -> Mapping[str, Answer]:
         same[-1] = same[-1] == created["createdAt"]
         ecr.delete_repository(repositoryName=name)
         gone.append(_seen(place, name, _NOT_FOUND))
+        if not_seen(found, tagged, gone):
+            break
     place.details.update(found=distribution(found), tagged=distribution(tagged), gone=distribution(gone))
     return {
         "new-repository-is-late": {"DescribeRepositories finds it by": how_late(found)},
@@ -301,7 +302,6 @@ def refused_repositories(place: Place) -> Mapping[str, Answer]:
     key = f"arn:{place.partition}:kms:{place.region}:{place.account}:key/00000000-1111-2222-3333-444444444444"
     return {
         "repository-names": {
-            "one letter": _try_to_create(place, "a"),
             "257 letters": _try_to_create(place, long),
             "upper case": _try_to_create(place, f"{name}A"),
             "a hyphen at the end": _try_to_create(place, f"{name}-"),

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from probes.belief import Answer, Belief, api, report, user_guide
-from probes.clock import AT_ONCE, WITHIN, Seen, distribution, how_late, look_until
+from probes.clock import AT_ONCE, WITHIN, Seen, distribution, how_late, look_until, not_seen
 from probes.made import TAG
 from probes.place import ACCEPTED, Place, refusal
 from probes.registry import probe
@@ -134,6 +134,8 @@ def _changes_seen(place: Place, arn: str) -> Answer:
         added.append(_look(place, lambda key=key: key in _keys(place, arn)))  # type: ignore[misc]
         place.ecr.untag_resource(resourceArn=arn, tagKeys=[key])
         removed.append(_look(place, lambda key=key: key not in _keys(place, arn)))  # type: ignore[misc]
+        if not_seen(added, removed):
+            break
     place.details.update(added=distribution(added), removed=distribution(removed))
     return {"a new tag is seen by": how_late(added), "a removed tag is gone by": how_late(removed)}
 
@@ -159,6 +161,8 @@ def conditions_on_tags(place: Place) -> Mapping[str, Answer]:
             _look(place, lambda name=name: refusal(limited.describe_repositories, repositoryNames=[name]) == ACCEPTED)  # type: ignore[misc]
         )
         place.ecr.delete_repository(repositoryName=name)
+        if not_seen(seen):
+            break
     place.details["allowed"] = distribution(seen)
     missing = place.name("missing")
     return {

@@ -11,6 +11,7 @@ import pytest
 from botocore.session import Session
 
 from probes import page
+from probes.acceptance import steps
 from probes.belief import Belief, Verdict, differences, judge
 from probes.beliefs import BELIEFS, SECTIONS, THEMES, chosen, probe_of
 from probes.costs import MOST, costs
@@ -155,7 +156,7 @@ def test_differences_name_the_switch_only_where_there_is_one() -> None:
 
 
 def test_everything_together_costs_less_than_it_may() -> None:
-    everything = costs(list(PROBES.values()), more_operations=40)
+    everything = costs(list(PROBES.values()), more_operations=steps.OPERATIONS)
     assert 0 < everything.dollars < MOST
     assert everything.beliefs == sum(belief.answer is not None for belief in BELIEFS.values())
 

@@ -179,7 +179,7 @@ def test_list_works_without_credentials() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     asked = [belief for belief in BELIEFS.values() if belief.answer is not None]
     assert [each.name for each in asked if f"    {each.name}: {each.sentence}" not in done.stdout] == []
-    assert "cost at most 0." in done.stdout.splitlines()[-1]
+    assert "costs at most 0." in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
