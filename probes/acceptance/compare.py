@@ -28,8 +28,8 @@ def _step(step: str, sandbox: Mapping[str, Any] | None, aws: Mapping[str, Any] |
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Each leaf with its path; a list, or a mapping without anything in it, is a leaf."""
-    if isinstance(value, Mapping) and value:
+    """Each leaf with its path; a list is a leaf, and a mapping without anything in it has none."""
+    if isinstance(value, Mapping):
         for key, each in value.items():
             yield from _flat(f"{path}.{key}" if path else key, each)
     else:

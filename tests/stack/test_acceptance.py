@@ -94,7 +94,7 @@ def changed(step: str, **changes: Any) -> Json:
         (changed("delete", events=["b"]), ['delete, events: the sandbox has ["a", "b"], AWS ["b"].']),
         (
             changed("delete", repository={}),
-            ["delete, repository: the sandbox has null, AWS {}."],
+            ["delete, repository: the sandbox has null, AWS nothing."],
         ),
         (changed("delete", report=None), []),
         ({"create": RECORD["create"]}, ["delete: only the sandbox came to this step."]),
