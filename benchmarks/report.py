@@ -1,4 +1,4 @@
-"""RESULTS.md, the plots, and the README's figures: all of them from figures.json. Pure, but for `write`."""
+"""RESULTS.md, the plots, and the README's figures: all of them from figures.json. Pure, except for `write`."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ def with_block(readme: str, figures: Figures) -> str:
 def _left_plot(figures: Figures) -> str:
     columns = [*CONTENDERS, OUR_DEFAULT]
     rows = {case: [pick(figures, each, case)["left"] for each in columns] for case in CASES}
-    note = "How many images each way to empty a repository leaves behind"
-    return plots.matrix("Images left", [_SHORT[each] for each in columns], rows, note)
+    return plots.matrix(
+        "Images that each way to empty a repository leaves behind", [_SHORT[each] for each in columns], rows
+    )
 
 
 def _seconds_plot(figures: Figures) -> str:
@@ -71,7 +72,7 @@ def _seconds_plot(figures: Figures) -> str:
 
 
 def _memory_plot(figures: Figures) -> str:
-    names = {"hundreds": "in hundreds", "ours": "this type", "cdk": "CDK's algorithm"}
+    names = {"hundreds": "in hundreds", "ours": "this type", "cdk": "CDK"}
     sizes = sorted({each["images"] for each in figures["processes"]["purges"]})
     series = {words: {size: purge(figures, name, size)["peak_mb"] for size in sizes} for name, words in names.items()}
     return plots.lines("Peak memory of the process", "MB", series, log=False)
