@@ -94,6 +94,10 @@ def verify_sandbox(options: Options, url: str, tries: int = 20) -> int:
     clients.close()
     for outcome in findings.outcomes:
         say(_line(outcome))
+    if not options.only:
+        for belief in BELIEFS.values():
+            if belief.unasked:
+                say(f"{belief.name}: {Verdict.NOT_ASKED}: {belief.unasked}")
     wrong = [each for each in findings.outcomes if each.verdict is not Verdict.HELD]
     say(f"\n{len(findings.outcomes)} beliefs were asked, {len(wrong)} answers are not what is written down.")
     for problem in findings.left:

@@ -55,6 +55,13 @@ BELIEFS = (
         enforced_in=("images._delete_one ImageReferencedByManifestList",),
     ),
     Belief(
+        "children-are-not-described",
+        "DescribeImages does not say what an index references. Its manifest does, and reading that counts as a pull.",
+        (api("ImageDetail"),),
+        (f"{_SRC}/deletion/inventory.py",),
+        {"digests of children in the record of an index": 0},
+    ),
+    Belief(
         "indexes-of-indexes",
         "An index that another index references is refused like an image.",
         ("the OCI image specification allows nested indexes",),
@@ -189,7 +196,13 @@ def _delete(place: Place, name: str, *digests: str) -> list[str]:
     return [failed.get(each, "deleted") for each in digests]
 
 
-@probe("children-of-an-index", "indexes-of-indexes", creates="1 repository with 2 indexes and images", seconds=30)
+@probe(
+    "children-of-an-index",
+    "children-are-not-described",
+    "indexes-of-indexes",
+    creates="1 repository with 2 indexes and images",
+    seconds=30,
+)
 def deletes_of_indexes(place: Place) -> Mapping[str, Answer]:
     """Delete indexes and what they reference."""
     name = place.repository("indexes")
@@ -198,6 +211,8 @@ def deletes_of_indexes(place: Place) -> Mapping[str, Answer]:
     digests = [each.digest for each in children]
     parent = index(*children)
     target.put_manifest(parent, "both")
+    ids = [{"imageDigest": parent.digest}]
+    record = str(place.ecr.describe_images(repositoryName=name, imageIds=ids)["imageDetails"])
     before = _delete(place, name, *digests)
     together = _delete(place, name, parent.digest, *digests)
     look_until(place.clock, lambda: _can_be_deleted(place, name, digests[0]), place.patience)
@@ -212,6 +227,9 @@ def deletes_of_indexes(place: Place) -> Mapping[str, Answer]:
             "children before their index": before,
             "index and children in one call": together,
             "children after their index": after,
+        },
+        "children-are-not-described": {
+            "digests of children in the record of an index": sum(each in record for each in digests)
         },
         "indexes-of-indexes": {
             "all in one call": _delete(place, name, outer.digest, inner.digest, leaf.digest),

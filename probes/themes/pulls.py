@@ -46,9 +46,17 @@ BELIEFS = (
         unasked="The list of exclusions is a setting of the whole registry, and a pull can show a day later.",
     ),
     Belief(
+        "never-pulled-counts-as-pushed",
+        "AWS's own lifecycle rule sinceImagePulled counts an image that was never pulled from the day of its push.",
+        (user_guide("lifecycle_policy_parameters"),),
+        (f"{_SRC}/rules/images.py",),
+        unasked="A lifecycle rule acts within 24 hours, and counts in days.",
+    ),
+    Belief(
         "images-in-use",
         "ECS DescribeTasks answers the digest of each container, Lambda GetFunction the address of its image with the "
-        "digest, Inspector ListCoverage how often an image is in use.",
+        "digest, Inspector ListCoverage how often an image is in use. Lambda allows 15 calls of ListFunctions a second, and "
+        "100 of GetFunction.",
         ("the service models of ecs, lambda and inspector2 in botocore 1.44.5",),
         ("guides/protection.md",),
         unasked="It takes a running function, a cluster, and Inspector, which an account pays for as a whole.",

@@ -59,6 +59,13 @@ BELIEFS = (
         },
     ),
     Belief(
+        "properties-of-deletes",
+        "A delete by a stack carries the properties that were applied last, not those of an update that was refused.",
+        ("the handlers of AWS's own types rely on it",),
+        (f"{_SRC}/deletion/look.py",),
+        {"properties": "those applied last"},
+    ),
+    Belief(
         "types-in-place",
         "CloudFormation refuses an update that changes the type of a resource.",
         (cloudformation("UserGuide/troubleshooting"),),
@@ -123,14 +130,15 @@ def conditional_properties(place: Place) -> Mapping[str, Answer]:
     return {"conditional-create-only": {"NotUpdatable": "replaced" if replaced else "failed"}}
 
 
-@probe("failed-deletes", "types-in-place", creates="1 stack", seconds=120, operations=3)
+@probe("failed-deletes", "properties-of-deletes", "types-in-place", creates="1 stack", seconds=120, operations=3)
 def failed_deletes(place: Place) -> Mapping[str, Answer]:
     """Fail to delete a stack, and try to update it."""
     log, stack, name = recorder(place), new_stack(place, "delete-failed"), place.name("thing")
-    stack.create(one(log.type_name, {"Name": name, "Behaviour": "DELETE=InvalidRequest"}))
+    stack.create(one(log.type_name, {"Name": name, "Text": "applied", "Behaviour": "DELETE=InvalidRequest"}))
     other = {"Resources": {"Thing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}}
     in_place = _update(stack, other)
     status = stack.delete()
+    carried = log.requests(name, "DELETE")[0]["requestData"].get("resourceProperties") or {}
     update = _update(stack, one(log.type_name, {"Name": name, "Text": "unlocked"}))
     retained = stack.delete(RetainResources=[stack.logical_id])
     return {
@@ -139,6 +147,7 @@ def failed_deletes(place: Place) -> Mapping[str, Answer]:
             "an update after that": update,
             "delete, retaining the thing": retained,
         },
+        "properties-of-deletes": {"properties": "those applied last" if carried.get("Text") == "applied" else "others"},
         "types-in-place": {"a change of Type": in_place},
     }
 

@@ -158,6 +158,7 @@ def test_differences_name_the_switch_only_where_there_is_one() -> None:
 def test_everything_together_costs_less_than_it_may() -> None:
     everything = costs(list(PROBES.values()), more_operations=steps.OPERATIONS)
     assert 0 < everything.dollars < MOST
+    assert f"{costs(chosen()).dollars:.2f} USD" in page.GUIDE.read_text(encoding="utf-8")
     assert everything.beliefs == sum(belief.answer is not None for belief in BELIEFS.values())
 
 

@@ -79,6 +79,7 @@ def test_the_sandbox_answers_every_belief_as_it_is_written_down(
     asked = [each.name for each in BELIEFS.values() if each.answer is not None]
     assert [name for name in asked if f"\n{name}: held: " not in printed] == []
     assert f"{len(asked)} beliefs were asked, 0 answers are not what is written down." in printed
+    assert [each.name for each in BELIEFS.values() if f"\n{each.name}: " not in printed] == []
     assert left_in(place) == []
 
 
