@@ -55,8 +55,8 @@ BELIEFS = (
     Belief(
         "images-in-use",
         "ECS DescribeTasks answers the digest of each container, Lambda GetFunction the address of its image with the "
-        "digest, Inspector ListCoverage how often an image is in use. Lambda allows 15 calls of ListFunctions a second, and "
-        "100 of GetFunction.",
+        "digest, Inspector ListCoverage how often an image is in use. Lambda allows 15 calls of ListFunctions a "
+        "second, and 100 of GetFunction.",
         ("the service models of ecs, lambda and inspector2 in botocore 1.44.5",),
         ("guides/protection.md",),
         unasked="It takes a running function, a cluster, and Inspector, which an account pays for as a whole.",
