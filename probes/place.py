@@ -137,6 +137,14 @@ class Place:
         return name
 
 
+def deleted(ecr: Any, repository: str, *digests: str) -> list[str]:
+    """What became of each image in one call: "deleted", or its failure code."""
+    ids = [{"imageDigest": each} for each in digests]
+    answer = ecr.batch_delete_image(repositoryName=repository, imageIds=ids)
+    failed = {each["imageId"]["imageDigest"]: each["failureCode"] for each in answer["failures"]}
+    return [failed.get(each, "deleted") for each in digests]
+
+
 def said(call: Callable[..., Any], **parameters: Any) -> tuple[str, str]:
     """The error code of a call and its message; `ACCEPTED` and nothing if it succeeds."""
     try:

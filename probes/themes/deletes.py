@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from probes.belief import MODEL, Answer, Belief, api, user_guide
 from probes.clock import AT_ONCE, WITHIN, Seen, distribution, how_late, look_until, not_seen
-from probes.place import ACCEPTED, Place, refusal
+from probes.place import ACCEPTED, Place, deleted, refusal
 from probes.pushing import index
 from probes.registry import probe
 
@@ -15,7 +14,6 @@ _SRC = "src/awstut_ecr_autopurgerepository"
 _INVALID = "InvalidParameterException"
 _REFERENCED = "ImageReferencedByManifestList"
 _MISSING = f"sha256:{'0' * 64}"
-Ids = list[dict[str, str]]
 
 BELIEFS = (
     Belief(
@@ -188,14 +186,6 @@ def _listed(place: Place, name: str) -> set[str]:
     return {each["imageDigest"] for each in place.ecr.describe_images(repositoryName=name)["imageDetails"]}
 
 
-def _delete(place: Place, name: str, *digests: str) -> list[str]:
-    """What became of each: "deleted", or its failure code."""
-    ids: Ids = [{"imageDigest": each} for each in digests]
-    answer: dict[str, Any] = place.ecr.batch_delete_image(repositoryName=name, imageIds=ids)
-    failed = {each["imageId"]["imageDigest"]: each["failureCode"] for each in answer["failures"]}
-    return [failed.get(each, "deleted") for each in digests]
-
-
 @probe(
     "children-of-an-index",
     "children-are-not-described",
@@ -213,10 +203,10 @@ def deletes_of_indexes(place: Place) -> Mapping[str, Answer]:
     target.put_manifest(parent, "both")
     ids = [{"imageDigest": parent.digest}]
     record = str(place.ecr.describe_images(repositoryName=name, imageIds=ids)["imageDetails"])
-    before = _delete(place, name, *digests)
-    together = _delete(place, name, parent.digest, *digests)
+    before = deleted(place.ecr, name, *digests)
+    together = deleted(place.ecr, name, parent.digest, *digests)
     look_until(place.clock, lambda: _can_be_deleted(place, name, digests[0]), place.patience)
-    after = ["deleted", *_delete(place, name, digests[1])]
+    after = ["deleted", *deleted(place.ecr, name, digests[1])]
     [leaf] = place.push(name, "leaf")
     inner = index(leaf)
     outer = index(inner, note="outer")
@@ -232,14 +222,14 @@ def deletes_of_indexes(place: Place) -> Mapping[str, Answer]:
             "digests of children in the record of an index": sum(each in record for each in digests)
         },
         "indexes-of-indexes": {
-            "all in one call": _delete(place, name, outer.digest, inner.digest, leaf.digest),
-            "the rest in one call": _delete(place, name, inner.digest, leaf.digest),
+            "all in one call": deleted(place.ecr, name, outer.digest, inner.digest, leaf.digest),
+            "the rest in one call": deleted(place.ecr, name, inner.digest, leaf.digest),
         },
     }
 
 
 def _can_be_deleted(place: Place, name: str, digest: str) -> bool:
-    return _delete(place, name, digest) == ["deleted"]
+    return deleted(place.ecr, name, digest) == ["deleted"]
 
 
 @probe(
@@ -256,7 +246,7 @@ def lateness_of_deletes(place: Place) -> Mapping[str, Answer]:
         [child] = place.push(name, f"child-{number}")
         parent = index(child)
         place.pushing(name).put_manifest(parent, "both")
-        _delete(place, name, parent.digest)
+        deleted(place.ecr, name, parent.digest)
         child_seen.append(
             look_until(place.clock, lambda name=name, child=child: _can_be_deleted(place, name, child.digest), 180)  # type: ignore[misc]
         )

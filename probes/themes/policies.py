@@ -125,11 +125,21 @@ BELIEFS = (
     ),
     Belief(
         "invalid-lifecycle-policies",
-        "A lifecycle policy that is no JSON, has no rules, or a rule without action is InvalidParameterException.",
-        (api("PutLifecyclePolicy"),),
+        "A lifecycle policy is checked when it is put: one that is no JSON, has no rules, a rule without action, with "
+        "an unknown count type or with the priority of another rule, or less than 100 characters is "
+        "InvalidParameterException.",
+        (api("PutLifecyclePolicy"), user_guide("lifecycle_policy_parameters")),
         (f"{_SRC}/repository/create.py", f"{_SRC}/repository/update.py"),
-        {"no JSON": _INVALID, "no rules": _INVALID, "no action": _INVALID, "one that is right": ACCEPTED},
-        enforced_in=("repositories.put_lifecycle_policy InvalidParameterException",),
+        {
+            "no JSON": _INVALID,
+            "no rules": _INVALID,
+            "no action": _INVALID,
+            "an unknown count type": _INVALID,
+            "one priority twice": _INVALID,
+            "99 characters": _INVALID,
+            "one that is right": ACCEPTED,
+        },
+        enforced_in=("lifecycle.check InvalidParameterException", "lifecycle._failure InvalidParameterException"),
     ),
 )
 
@@ -280,15 +290,21 @@ def lifecycle_policies(place: Place) -> Mapping[str, Answer]:
     selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 9_999}
     rule: Json = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
 
-    def put(document: Json | str) -> str:
+    def put(document: Json | str, length: int = 120) -> str:
         text = document if isinstance(document, str) else json.dumps(document)
-        return refusal(place.ecr.put_lifecycle_policy, repositoryName=name, lifecyclePolicyText=text.ljust(120))
+        return refusal(place.ecr.put_lifecycle_policy, repositoryName=name, lifecyclePolicyText=text.ljust(length))
+
+    def with_selection(**changes: Any) -> Json:
+        return {**rule, "selection": {**selection, **changes}}
 
     return {
         "invalid-lifecycle-policies": {
             "no JSON": put("{"),
             "no rules": put({"rules": []}),
             "no action": put({"rules": [_without(rule, "action")]}),
+            "an unknown count type": put({"rules": [with_selection(countType="sinceImageForgotten")]}),
+            "one priority twice": put({"rules": [rule, with_selection(countNumber=9_998)]}),
+            "99 characters": put("{}", 99),
             "one that is right": put({"rules": [rule]}),
         }
     }

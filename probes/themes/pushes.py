@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from probes.belief import Answer, Belief, api, user_guide
-from probes.place import Place, said
+from probes.place import Place, deleted, said
 from probes.pushing import INDEX_TYPE, Manifest, image, index
 from probes.registry import probe
 
@@ -26,9 +26,8 @@ BELIEFS = (
     ),
     Belief(
         "checks-of-pushes",
-        "PutImage refuses a manifest that is no JSON, a digest that is not the manifest's, an image that is there "
-        "already, "
-        "and a tag that is none.",
+        "PutImage refuses a manifest that is no JSON or has no media type, a digest that is not the manifest's, an "
+        "image that is there already, and a tag that is none.",
         (api("PutImage"),),
         (),
         {
@@ -37,11 +36,13 @@ BELIEFS = (
             "the same tag again": _EXISTS,
             "the same digest again": _EXISTS,
             "a tag with a space": _INVALID,
+            "no media type": _INVALID,
         },
         enforced_in=(
             "pushes.put_image ImageDigestDoesNotMatchException",
             "pushes.store_manifest InvalidParameterException",
-            "pushes.store_manifest ImageAlreadyExistsException",
+            "pushes._already_exists ImageAlreadyExistsException",
+            "pushes._new_image InvalidParameterException",
         ),
     ),
     Belief(
@@ -122,6 +123,12 @@ def _put(place: Place, name: str, manifest: Manifest, tag: str = "", **more: str
     return code
 
 
+def _put_without_media_type(place: Place, name: str, manifest: Manifest) -> str:
+    document = json.loads(manifest.content)
+    del document["mediaType"]
+    return said(place.ecr.put_image, repositoryName=name, imageManifest=json.dumps(document), imageTag="x")[0]
+
+
 @probe(
     "immutable-tags",
     "checks-of-pushes",
@@ -144,6 +151,7 @@ def checks_of_pushes(place: Place) -> Mapping[str, Answer]:
         "the same tag again": _put(place, name, image("one"), "one"),
         "the same digest again": _put(place, name, image("one")),
         "a tag with a space": _put(place, name, other, "x y"),
+        "no media type": _put_without_media_type(place, name, other),
     }
     child = _put(place, name, missing, "index")
     filters = [{"filterType": "WILDCARD", "filter": "dev-*"}]
@@ -181,22 +189,15 @@ def referrers_and_protocol(place: Place) -> Mapping[str, Answer]:
         "a digest that does not match": target.try_manifest(image("x"), missing)[0],
         "a manifest that is no JSON": target.try_manifest(Manifest(INDEX_TYPE, b"{"), "x")[0],
     }
-    deleted = [_delete(place, name, each) for each in (subject.digest, signature.digest)]
+    gone = [deleted(place.ecr, name, each)[0] for each in (subject.digest, signature.digest)]
     same = found.get("subjectManifestDigest") == subject.digest
     place.details["record"] = json.loads(json.dumps(found, default=str))
     return {
         "referrers": {
             "subjectManifestDigest": "the subject's" if same else found.get("subjectManifestDigest", "none"),
             "artifactMediaType": found.get("artifactMediaType", "none"),
-            "delete of the subject": deleted[0],
-            "delete of the referrer": deleted[1],
+            "delete of the subject": gone[0],
+            "delete of the referrer": gone[1],
         },
         "statuses-of-the-protocol": protocol,
     }
-
-
-def _delete(place: Place, name: str, digest: str) -> str:
-    """What became of an image: deleted, or its failure code."""
-    ids = [{"imageDigest": digest}]
-    failures = place.ecr.batch_delete_image(repositoryName=name, imageIds=ids)["failures"]
-    return failures[0]["failureCode"] if failures else "deleted"

@@ -42,13 +42,12 @@ BELIEFS = (
             "26 rules": _INVALID,
             "101 destinations": _INVALID,
             "another filter type": _INVALID,
-            "the registry itself": "ValidationException",
+            "the registry itself": _INVALID,
             "deleteReplication without enabled": _INVALID,
         },
         enforced_in=(
             "replication_rules.put_replication_configuration InvalidParameterException",
             "replication_rules._check_rule InvalidParameterException",
-            "replication_rules._check_rule ValidationException",
         ),
     ),
     Belief(

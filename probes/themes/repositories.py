@@ -14,6 +14,7 @@ from probes.registry import probe
 
 _INVALID = "InvalidParameterException"
 _NOT_FOUND = "RepositoryNotFoundException"
+_NOBODY = "000000000000"  # an account that is nobody's
 _SRC = "src/awstut_ecr_autopurgerepository"
 
 BELIEFS = (
@@ -101,6 +102,14 @@ BELIEFS = (
         enforced_in=("state._found RepositoryNotFoundException",),
     ),
     Belief(
+        "registry-of-another-account",
+        "A call that names the registry of another account is denied, unless a policy there allows it.",
+        (user_guide("registry-permissions"),),
+        (),
+        {"DescribeRepositories": "AccessDeniedException"},
+        enforced_in=("state.check_registry AccessDeniedException",),
+    ),
+    Belief(
         "arn-of-nothing",
         "A tagging call for an ARN that is no repository's is InvalidParameterException.",
         (api("TagResource"),),
@@ -157,7 +166,7 @@ BELIEFS = (
         (MODEL,),
         ("awstut-ecr-autopurgerepository.json",),
         {"imageTagMutability": _INVALID, "encryptionType": _INVALID},
-        enforced_in=("repositories._check_enum InvalidParameterException",),
+        enforced_in=("enumerations.check InvalidParameterException",),
     ),
     Belief(
         "encryption-of-new-repositories",
@@ -323,7 +332,7 @@ def refused_repositories(place: Place) -> Mapping[str, Answer]:
     }
 
 
-@probe("missing-repository", "arn-of-nothing", creates="nothing", seconds=5)
+@probe("missing-repository", "registry-of-another-account", "arn-of-nothing", creates="nothing", seconds=5)
 def missing_repositories(place: Place) -> Mapping[str, Answer]:
     """Name a repository that does not exist."""
     ecr, name = place.ecr, place.name("missing")
@@ -343,6 +352,7 @@ def missing_repositories(place: Place) -> Mapping[str, Answer]:
             "SetRepositoryPolicy": refusal(ecr.set_repository_policy, **named, policyText=policy),
             "TagResource": refusal(ecr.tag_resource, resourceArn=arn, tags=place.tags),
         },
+        "registry-of-another-account": {"DescribeRepositories": refusal(ecr.describe_repositories, registryId=_NOBODY)},
         "arn-of-nothing": {
             "TagResource of a topic": refusal(
                 ecr.tag_resource,

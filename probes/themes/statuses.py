@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from probes.belief import MODEL, Answer, Belief, api, user_guide
-from probes.place import ACCEPTED, Place, refusal
+from probes.place import ACCEPTED, Place, deleted, refusal
 from probes.registry import probe
 
 _SRC = "src/awstut_ecr_autopurgerepository"
@@ -35,7 +35,6 @@ BELIEFS = (
         {"DescribeImages with ANY": ["ACTIVATING", "ACTIVE", "ARCHIVED"]},
         {"DescribeImages with ANY": (_INVALID,)},
         "faults.refuse_any_status",
-        enforced_in=("images._status InvalidParameterException",),
     ),
     Belief(
         "archived-images-count",
@@ -116,10 +115,10 @@ def statuses_of_images(place: Place) -> Mapping[str, Answer]:
         **{status: _statuses(place, name, status) for status in ("ACTIVE", "ARCHIVED", "ACTIVATING")},
     }
     any_status = _statuses(place, name, "ANY")
-    restoring = _delete(place, name, restored)
-    _delete(place, name, active)
+    restoring = deleted(place.ecr, name, restored)[0]
+    deleted(place.ecr, name, active)
     without = refusal(place.ecr.delete_repository, repositoryName=name)
-    by_digest = _delete(place, name, archived)
+    by_digest = deleted(place.ecr, name, archived)[0]
     return {
         "listings-are-of-active-images": listings,
         "any-status": {"DescribeImages with ANY": any_status},
@@ -152,12 +151,6 @@ def _statuses(place: Place, name: str, status: str = "") -> list[str] | str:
         return code
     found = place.ecr.describe_images(repositoryName=name, **more)["imageDetails"]
     return sorted(each.get("imageStatus", "none") for each in found)
-
-
-def _delete(place: Place, name: str, digest: str) -> str:
-    ids = [{"imageDigest": digest}]
-    failures = place.ecr.batch_delete_image(repositoryName=name, imageIds=ids)["failures"]
-    return failures[0]["failureCode"] if failures else "deleted"
 
 
 def _force(place: Place) -> str:

@@ -17,7 +17,17 @@ from hypercorn.config import Config
 
 from sandbox.control import PATH
 from sandbox.driver.runtime_api import FunctionError
-from sandbox.gateway import cloudformation, enforcement, images, keys, ministack, native_repository, updates
+from sandbox.gateway import (
+    cloudformation,
+    enforcement,
+    images,
+    keys,
+    metrics,
+    ministack,
+    native_repository,
+    tagging,
+    updates,
+)
 from sandbox.gateway.cloud import Cloud
 from sandbox.gateway.cloudcontrol import api
 from sandbox.gateway.commands import Commands, RefusedError
@@ -128,6 +138,8 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     enforcement.install()
     images.install(cloud.images)
     keys.install(cloud.images)
+    tagging.install(cloud.images)
+    metrics.install()
     native_repository.install(cloud.images)
     cloudformation.install(cloud)
     api.install(cloud)
