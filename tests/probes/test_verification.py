@@ -156,7 +156,7 @@ def start(box: Sandbox, folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    printed, errors = process.communicate(timeout=120)
+    printed, errors = process.communicate(timeout=300)
     return process.returncode, printed + errors
 
 
