@@ -82,10 +82,10 @@ class Shell:
     def show(self, *command: str) -> None:
         self.console.print(Text(f"$ {as_typed(command)}", style="bold cyan"), soft_wrap=True)
 
-    def run(self, *command: str, folded: bool = False) -> str:
-        """Show and run `command`, without its output, unless the shell is verbose; return what it wrote on stdout.
+    def run(self, *command: str, folded: bool = False, shown: bool = False, code: int = 0) -> str:
+        """Show and run `command`, without its output, unless it is to be `shown`, or the shell is verbose.
 
-        Raises UnexpectedError where it fails.
+        Returns what it wrote on stdout. Raises UnexpectedError if it ends with another exit code than `code`.
         """
         if self.verbose or not folded:
             self.show(*command)
@@ -99,7 +99,9 @@ class Shell:
                 text=True,
                 check=False,
             )
-        expect(done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-        if done.stdout.strip():
+        expect(done.returncode == code, f"{command[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        if shown:
+            self.console.print(Text(done.stdout.rstrip(), style="dim"), soft_wrap=True)
+        elif done.stdout.strip():
             self.detail(done.stdout.rstrip())
         return done.stdout

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from demo.bar import PurgeBar
-from demo.push import Registry, push_builds, push_many
+from demo.push import Registry, push_again, push_builds, push_many
 from demo.shell import Shell, expect
 from demo.stacks import Stack, seconds_of
 
@@ -58,6 +58,7 @@ class Story:
         self.refuse(app)
         ours = self.delete(app)
         report = self.show_report(ours)
+        self.while_a_function_uses_an_image()
         theirs = self.as_in_tutorials()
         self.compare(ours, theirs, report)
 
@@ -94,9 +95,13 @@ class Story:
         expect(outputs["Uri"].endswith(f"/{repository}"), f"RepositoryUri is {outputs['Uri']}")
         expect(outputs["RegistryId"] == arn.split(":")[4], f"RegistryId is {outputs['RegistryId']}")
         images, before = self.count_images(repository), len(stack.events())
-        tag = "Key=awstut:protect-tags,Value=1.@"  # a tag's value may not hold *
-        self.shell.run("aws", "ecr", "tag-resource", "--resource-arn", arn, "--tags", tag)
+        self.shell.run("autopurge", "lock", repository, "--pattern", "1.*", "--yes")
         self.wait_until_shown()
+        self.shell.say("What would a delete of the stack do now? The exit code is 3, because it would be refused.")
+        planned = self.shell.run("autopurge", "plan", "--stack", stack.name, shown=True, code=3)
+        expect(
+            planned.startswith(f"{repository}: refuse"), f"the plan does not say that the delete is refused: {planned}"
+        )
         stack.delete()
         with self.shell.console.status("waiting for the refusal"):
             expect(stack.wait() == "DELETE_FAILED", "the delete of protected images was not refused")
@@ -165,6 +170,41 @@ class Story:
             f"{summary['archived']['images']} archived."
         )
         return place
+
+    def while_a_function_uses_an_image(self) -> None:
+        """A function runs an image whose tag has moved since; the delete finds it, and refuses."""
+        self.shell.chapter("A function uses an image: its repository stays")
+        repository = "team/running"
+        stack = Stack.create(self.shell, self.cloudformation, "running", "examples/repository.yaml", repository)
+        outputs, registry = stack.outputs(), Registry(self.box.registry_host, repository)
+        push_builds(self.shell, registry)
+        role = f"arn:aws:iam::{outputs['RegistryId']}:role/checkout"
+        create = ("aws", "lambda", "create-function", "--function-name", "checkout", "--package-type", "Image")
+        self.shell.run(*create, "--code", f"ImageUri={outputs['Uri']}:1.2", "--role", role, folded=True)
+        self.shell.say("The next build takes over the tag 1.2. The function still runs the image that had it before.")
+        push_again(self.shell, registry, "1.2")
+        tag = "Key=awstut:protect-in-use,Value=lambda"  # in a template: PurgeProtection: {InUseBy: [LAMBDA]}
+        self.shell.run("aws", "ecr", "tag-resource", "--resource-arn", outputs["Arn"], "--tags", tag)
+        self.wait_until_shown()
+        images, before = self.count_images(repository), len(stack.events())
+        stack.delete()
+        with self.shell.console.status("waiting for the refusal"):
+            expect(stack.wait() == "DELETE_FAILED", "the delete of an image in use was not refused")
+        events = stack.events(since=before + 1)
+        stack.show(events)
+        message = next(each["ResourceStatusReason"] for each in events if each["ResourceStatus"] == "DELETE_FAILED")
+        expect("by the Lambda function checkout" in message, f"the refusal does not name the function: {message}")
+        expect(self.count_images(repository) == images, "an image was deleted though a function uses one")
+        self.shell.say(
+            f"[green]Refused: all {images} images are still there.[/green] Without the function, it succeeds:"
+        )
+        self.shell.run("aws", "lambda", "delete-function", "--function-name", "checkout")
+        planned = self.shell.run("autopurge", "plan", repository, shown=True)
+        expect(planned.startswith(f"{repository}: purge"), f"the plan does not say that the delete purges: {planned}")
+        stack.delete()
+        self.shell.run("autopurge", "watch", repository, shown=True)
+        expect(stack.wait() == "DELETE_COMPLETE", "the stack is not deleted although nothing uses an image")
+        expect(self.box.control.repository(repository) is None, "the repository is still there")
 
     def as_in_tutorials(self) -> Outcome:
         title = "The same images, with AWS::ECR::Repository and the custom resource of the tutorials"

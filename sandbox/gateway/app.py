@@ -27,6 +27,7 @@ from sandbox.gateway import (
     native_repository,
     tagging,
     updates,
+    workloads,
 )
 from sandbox.gateway.cloud import Cloud
 from sandbox.gateway.cloudcontrol import api
@@ -138,6 +139,7 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     enforcement.install()
     images.install(cloud.images)
     keys.install(cloud.images)
+    workloads.install(cloud.users)
     tagging.install(cloud.images)
     metrics.install()
     native_repository.install(cloud.images)

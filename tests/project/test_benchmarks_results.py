@@ -14,6 +14,7 @@ from benchmarks import plots, report
 from benchmarks.cases import CASES
 from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS
 from benchmarks.targets import Target, all_targets, allowed_seconds, best_client_seconds, pick
+from benchmarks.use import ACCOUNTS
 
 FIGURES: dict[str, Any] = json.loads((report.HERE / "figures.json").read_text())
 RENDERED = report.render(FIGURES)
@@ -46,6 +47,13 @@ def test_figures_hold_every_contender_on_every_case_with_and_without_throttling(
     held = {(each["contender"], each["case"], each["throttled"]) for each in FIGURES["races"]}
     wanted = {(name, case, how) for name in (*CONTENDERS, *OURS) for case in CASES for how in (True, False)}
     assert held == wanted
+
+
+def test_figures_hold_what_each_account_s_check_of_use_costs() -> None:
+    held = {each["title"]: each for each in FIGURES["use"]}
+    assert held.keys() == {each.title for each in ACCOUNTS}
+    assert held[ACCOUNTS[0].title]["calls"] == 0
+    assert all(each["calls"] == sum(each["which"].values()) for each in held.values())
 
 
 def test_each_missed_target_is_told(figures: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ OWNERS = {
     "Stalls": {"purge", "call"},
     "FreezeState": {"freeze"},
     "ReportState": {"report"},
+    "UseState": {"use", "state"},
     "PendingFailure": {"state"},
     "State": {"__init__", "call"},
 }
@@ -38,7 +39,7 @@ OWNERS = {
 
 def test_imports_point_one_way_and_in_no_circle() -> None:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    variables = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'cli'}"}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -55,7 +56,7 @@ def imports(path: Path) -> Iterator[str]:
 def test_ministack_is_imported_by_the_module_of_its_private_names_only() -> None:
     importing = [
         str(path.relative_to(ROOT))
-        for folder in ("benchmarks", "demo", "sandbox", "scripts", "src", "tests")
+        for folder in ("benchmarks", "cli", "demo", "sandbox", "scripts", "src", "tests")
         for path in sorted((ROOT / folder).rglob("*.py"))
         if any(name.split(".")[0] == "ministack" for name in imports(path))
     ]
@@ -90,7 +91,7 @@ def assigned(path: Path) -> Iterator[tuple[str, str]]:
 
 def test_a_section_of_the_state_is_changed_by_its_own_class_only() -> None:
     names = {each.name for cls in SECTIONS.values() for each in fields(cls)}
-    paths = {"state", "identity", "counts", "current_pass", "stalls", "freeze", "report", "failure"}
+    paths = {"state", "identity", "counts", "current_pass", "stalls", "freeze", "report", "use", "failure"}
     foreign = [
         f"{path.name}: {owner}.{attribute}"
         for path in (SOURCE / "deletion").rglob("*.py")
@@ -112,7 +113,7 @@ def methods(cls: type) -> set[str]:
 
 
 def module_name(path: Path) -> str:
-    return "report" if path.parent.name == "report" else path.stem
+    return path.parent.name if path.parent.name in ("report", "use") else path.stem
 
 
 @pytest.mark.parametrize("section", sorted(OWNERS))
@@ -125,6 +126,7 @@ def test_a_section_of_the_state_has_one_owner(section: str) -> None:
         "Stalls": ["stalls"],
         "FreezeState": ["state.freeze"],
         "ReportState": ["state.report"],
+        "UseState": ["state.use", "self.use"],
         "PendingFailure": ["failure"],
         "State": ["call.state"],
     }[section]

@@ -7,7 +7,7 @@ holds it, whose methods are the only ones that change it, and the module that ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from ..rules.settings import ReportPlace
 from ..typed_json import Strictness, decode
 from . import messages
 
-CONTEXT_VERSION = 4
+CONTEXT_VERSION = 5
 _LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the pass begins again
 _MOST_SAMPLES = 3
 _MOST_DESTINATIONS = 6
@@ -221,18 +221,24 @@ class ReportState:
     unfinished: str | None = None  # the name of an intent of which images are left
     destinations: list[str] = field(default_factory=list)  # some of those to which ECR carries the deletions
     summary_attempts: int = 0  # calls of the handler in which only the summary was missing
+    is_emptied: bool = False  # nothing was left after the last walk, so that the summary can be written
+    told: str | None = None  # what the user is told of the summary; None if it is not written, or lacks something
+    objects: int = 0  # intents and results that this summary counts
 
     def open_at(self, place: str | None, *, changed: bool) -> None:
         """Note where the report is written from now on; None for nowhere."""
         self.place_changed |= changed
         if place and place != self.place:
             self.intents, self.parts, self.unfinished = 0, 0, None
+            self.forget_summary()
             self.incomplete |= self.place is not None  # What was counted is in the other place.
         self.place = place or self.place
 
     def count_intent(self) -> None:
-        """Count an intent that was written."""
+        """Count an intent that was written: more is to be deleted."""
         self.intents += 1
+        self.is_emptied = False
+        self.forget_summary()
 
     def leave_unfinished(self, name: str | None) -> None:
         """Note the last intent, of which images are left; None if none are."""
@@ -241,6 +247,7 @@ class ReportState:
     def count_results(self, confirmed: int, size: int, archived: int) -> None:
         """Count results that were written."""
         self.parts += 1
+        self.summary_attempts = 0
         self.confirmed += confirmed
         self.bytes += size
         self.archived += archived
@@ -256,6 +263,63 @@ class ReportState:
     def try_summary(self) -> None:
         """Count an attempt to write the summary."""
         self.summary_attempts += 1
+
+    def note_emptied(self) -> None:
+        """Note that nothing was left after a walk."""
+        self.is_emptied = True
+
+    def tell(self, told: str, objects: int) -> None:
+        """Note that the summary was written, and what the user is told."""
+        self.told, self.objects = told.encode("ascii", "replace").decode(), objects
+
+    def forget_summary(self) -> None:
+        """Note that the summary lacks something."""
+        self.told = None
+
+
+@dataclass
+class UseState:
+    """How far it is asked which images are in use. Owner: use/."""
+
+    checked: int | None = None  # when all services had said that none is, in seconds since 1970
+    service: str | None = None  # that is asked; None: the first one
+    place: list[str] = field(default_factory=list)  # of the service's next page; empty: the first one
+    waiting_since: int | None = None  # for that page, in seconds since 1970
+
+    def is_checked_since(self, since: float) -> bool:
+        """Whether no image was in use at some moment since then, in seconds since 1970."""
+        return self.checked is not None and self.checked >= since
+
+    def still_to_ask(self, services: Sequence[str]) -> list[str]:
+        """Those of the services that have not said yet that no image is in use."""
+        first = services.index(self.service) if self.service in services else 0
+        return list(services[first:])
+
+    def go_on_with(self, service: str) -> None:
+        """Note which service is asked."""
+        if service != self.service:
+            self.service, self.place, self.waiting_since = service, [], None
+
+    def go_on_at(self, place: list[str]) -> None:
+        """Note where the service's next page is."""
+        self.place = place
+
+    def wait_for_page(self, now: float) -> None:
+        """Note that a page is asked for ``now``, in seconds since 1970, or was before."""
+        self.waiting_since = int(now) if self.waiting_since is None else self.waiting_since
+
+    def note_page(self) -> None:
+        """Note that a page has arrived."""
+        self.waiting_since = None
+
+    def begin_again(self) -> None:
+        """Forget what was asked."""
+        self.checked, self.service, self.place, self.waiting_since = None, None, [], None
+
+    def finish(self, now: float) -> None:
+        """Note that no image is in use ``now``, in seconds since 1970."""
+        self.begin_again()
+        self.checked = int(now)
 
 
 @dataclass
@@ -290,6 +354,7 @@ class State:
     stalls: Stalls = field(default_factory=Stalls)
     freeze: FreezeState = field(default_factory=FreezeState)
     report: ReportState = field(default_factory=ReportState)
+    use: UseState = field(default_factory=UseState)
     failure: PendingFailure | None = None
 
     @property
@@ -306,11 +371,17 @@ class State:
         if rules != self.rules or (self.is_purging and not may_purge):
             self.rules = rules
             self.check_again()
+            self.use.begin_again()
 
     def check_again(self) -> None:
         """Check everything again before another image is deleted."""
         self.phase = Phase.CHECK
         self.current_pass.restart()
+
+    def check_again_after_freeze(self) -> None:
+        """Check everything again, and use too, now that nobody can push: an image may have arrived meanwhile."""
+        self.check_again()
+        self.use.begin_again()
 
     def everything_is_checked(self) -> None:
         """From here on images are deleted."""
@@ -324,12 +395,14 @@ class State:
             self.failure = PendingFailure(error.code.name, ascii_message)
         self.phase = Phase.FAIL
         self.current_pass.restart()
+        self.use.begin_again()
         self.failure.count_attempt()
 
     def to_context(self) -> dict[str, Any]:
         """The state as callback context."""
         context = {**asdict(self), "phase": self.phase.value}
-        if self.current_pass.token and len(self.current_pass.token) > _LONGEST_TOKEN:
+        tokens = (self.current_pass.token or "", *self.use.place)
+        if self.current_pass.token and sum(map(len, tokens)) > _LONGEST_TOKEN:
             context["current_pass"].update(token=None, status=None, found=0, deleted=0, missing=0)
         return context
 

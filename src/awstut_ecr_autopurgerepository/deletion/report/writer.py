@@ -109,6 +109,11 @@ class Written:
     has_summary: bool
 
     @property
+    def objects(self) -> int:
+        """How many intents and results there are."""
+        return len(self.intents) + len(self.results)
+
+    @property
     def most_missing(self) -> int:
         """Images that are gone without a result: so many at most, as far as the names tell."""
         return max(0, sum(map(_lines_in, self.intents)) - sum(map(_lines_in, self.results)))
@@ -166,6 +171,10 @@ class Report:
         with self._explained():
             _ = self.reporter.client  # made here, as a session must not make clients in several threads at once
             side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
+
+    def look(self) -> None:
+        """Raise ReportError if the bucket cannot be asked for objects of this operation. Changes nothing."""
+        self._keys(self.folder, most=1)
 
     def written(self) -> Written:
         """What this operation has written so far, in one request for each 1,000 objects."""
