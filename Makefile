@@ -1,10 +1,10 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test check demo sandbox lint types audit soak truth generate pictures package publish-check lock clean bench
+.PHONY: help setup test check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth generate pictures package publish-check lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup:  ## make .venv and .venv/sandbox with everything pinned, and install skopeo and jq where they are missing
 	@scripts/setup
@@ -21,6 +21,21 @@ demo: setup  ## register the type in a local AWS, use it, delete it; VERBOSE=1; 
 
 sandbox: setup  ## start the local AWS, print the exports for another terminal, stop on Ctrl-C
 	@exec .venv/sandbox/bin/python -m sandbox
+
+verify: setup  ## ask the local AWS whether it is as we believe AWS to be; ONLY=names
+	@python -m probes sandbox --only "$(ONLY)"
+
+verify-aws: setup  ## ask your AWS account, after telling what that creates and costs; ARGS="--list" shows what is asked
+	@python -m probes aws $(ARGS)
+
+verify-aws-clean: setup  ## remove what an earlier verify-aws left, found by its tag
+	@python -m probes clean $(ARGS)
+
+learn: setup  ## keep AWS's answers in FILE, a verification.json, and show where the local AWS differs
+	@python -m probes learn $(FILE)
+
+beliefs: setup  ## write the tables of guides/aws.md from probes/
+	@python -m probes page
 
 bench: setup  ## measure every way to empty a repository, write benchmarks/RESULTS.md; LATENCY=0.2: seconds a call
 	@PYTHONPATH=src python -m benchmarks $(if $(LATENCY),--latency $(LATENCY))
