@@ -41,7 +41,7 @@ def full_state() -> State:
     state.counts.count_deleted(99_999_999)
     for number in range(12):
         state.current_pass.count_failure(f"SomeLongFailureCodeOfECR{number}", "sha256:" + "f" * 64)
-    state.current_pass.go_on_at("ACTIVATING", "t" * 2_000, 99_999_999)
+    state.current_pass.go_on_at("ACTIVATING", "t" * 1_900, 99_999_999)
     state.stalls.count_pass(3, 0, 1_800_000_000)
     state.pace.learn(99_999.99, 40)
     state.freeze.apply(alone=True)

@@ -140,6 +140,7 @@ def test_a_large_account_is_asked_over_several_calls_with_nothing_but_a_token(
     for number in range(350):
         users.functions.add(f"f-{number:04}", f"{HOST}/other:v1")
     users.functions.faults.latency["GetFunction"] = 2.0
+    delete.concurrency = 8  # so that no call has time for all
     users.functions.add("the-last", f"{URI}:v1")
     slices = list(delete.slices())
     assert len(slices) >= 3
@@ -154,6 +155,7 @@ def test_a_large_account_is_asked_over_several_calls_with_nothing_but_a_token(
 def test_a_token_that_lambda_no_longer_takes_means_to_list_again(ecr: StrictEcr, delete: Purge, users: Users) -> None:
     fill(ecr, "lambda")
     users.functions.faults.latency["GetFunction"] = 2.0
+    delete.concurrency = 8  # so that no call has time for all
     for number in range(180):
         users.functions.add(f"f-{number:04}", f"{HOST}/other:v1")
     users.functions.add("a-first", f"{URI}:gone")

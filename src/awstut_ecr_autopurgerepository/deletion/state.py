@@ -20,7 +20,7 @@ from ..typed_json import Strictness, decode
 from . import messages
 
 CONTEXT_VERSION = 6
-_LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the pass begins again
+_LONGEST_TOKEN = 1_900  # characters; a longer one is not kept, and the pass begins again
 _MOST_SAMPLES = 3
 _MOST_DESTINATIONS = 6
 
