@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.environment import ACCOUNT
 from sandbox.server import Sandbox
 from tests.stack.support import IMAGES, Template, holds, run_command_in
 from tests.support.roles import policies_of, put_policy, remove_policy
-from tests.support.stack import Stack, unique_name
-
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/function"
+from tests.support.stack import ROLE_OF_FUNCTIONS, Stack, unique_name
 
 
 def test_a_function_keeps_the_repository_of_a_stack_until_it_is_gone(
@@ -20,7 +17,7 @@ def test_a_function_keeps_the_repository_of_a_stack_until_it_is_gone(
     assert stack.create(template(wanted)) == "CREATE_COMPLETE"
     box.control.seed(repository_name, *IMAGES)
     uri, function = stack.outputs["RepositoryUri"], unique_name("function")
-    given: dict[str, Any] = {"PackageType": "Image", "Code": {"ImageUri": f"{uri}:v7"}, "Role": ROLE}
+    given: dict[str, Any] = {"PackageType": "Image", "Code": {"ImageUri": f"{uri}:v7"}, "Role": ROLE_OF_FUNCTIONS}
     box.client("lambda").create_function(FunctionName=function, **given)
     assert stack.delete() == "DELETE_FAILED"
     assert "1 image is in use: v7 (sha256:" in stack.reason("DELETE_FAILED", "Repository")

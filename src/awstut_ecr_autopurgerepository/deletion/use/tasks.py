@@ -54,8 +54,8 @@ class TaskWalk:
         if kind == TASKS:
             for found, next_token in self._list(partial(self._tasks, cluster), token):
                 yield found, TASKS if next_token else SERVICES, next_token
-            token = ""
-        for found, next_token in self._list(partial(self._services, cluster), token):
+        first = token if kind == SERVICES else ""
+        for found, next_token in self._list(partial(self._services, cluster), first):
             yield found, SERVICES, next_token
 
     def _list(
