@@ -32,7 +32,7 @@ class Story:
     progress: Progress | None = None
     message: str = ""
     throttled: int = 0
-    began: float | None = None
+    began: float | None = None  # None if the delete was not seen to run
     ended: float | None = None
     _absent: int = 0
 
@@ -74,7 +74,6 @@ class Story:
 
     def _end(self, stage: Stage, now: float) -> None:
         self.stage, self.ended = stage, now
-        self.began = self.began if self.began is not None else now
 
     def estimate(self, now: float) -> int:
         """About how many images are deleted by now, if the rate that the tag told has stayed the same."""
