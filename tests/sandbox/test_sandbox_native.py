@@ -117,7 +117,7 @@ def with_custom_resource(name: str) -> Json:
 
 
 @pytest.mark.parametrize(("images", "status", "left"), [(100, "DELETE_COMPLETE", None), (150, "DELETE_FAILED", 50)])
-def test_a_custom_resource_works_on_the_strict_ecr(
+def test_a_custom_resource_empties_only_what_it_would_empty_on_aws(
     box: Sandbox, name: str, images: int, status: str, left: int | None
 ) -> None:
     stack = Stack(box)
