@@ -28,7 +28,7 @@ bench: setup  ## measure every way to empty a repository, write benchmarks/RESUL
 lint: setup  ## ruff; which part may import which; bandit on what goes to Lambda
 	ruff check .
 	ruff format --check .
-	PYTHONPATH=src lint-imports --no-cache --no-logo
+	PYTHONPATH=src:cli lint-imports --no-cache --no-logo
 	bandit --quiet --recursive src
 
 audit: setup  ## look for known vulnerabilities in what goes to Lambda; asks PyPI

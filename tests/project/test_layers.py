@@ -38,7 +38,7 @@ OWNERS = {
 
 def test_imports_point_one_way_and_in_no_circle() -> None:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    variables = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'cli'}"}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -55,7 +55,7 @@ def imports(path: Path) -> Iterator[str]:
 def test_ministack_is_imported_by_the_module_of_its_private_names_only() -> None:
     importing = [
         str(path.relative_to(ROOT))
-        for folder in ("benchmarks", "demo", "sandbox", "scripts", "src", "tests")
+        for folder in ("benchmarks", "cli", "demo", "sandbox", "scripts", "src", "tests")
         for path in sorted((ROOT / folder).rglob("*.py"))
         if any(name.split(".")[0] == "ministack" for name in imports(path))
     ]
