@@ -128,7 +128,7 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     enforcement.install()
     images.install(cloud.images)
     keys.install(cloud.images)
-    native_repository.install(cloud.images)
+    native_repository.install(cloud.images, cloud.settings)
     cloudformation.install(cloud)
     api.install(cloud)
     return Gateway(cloud, stop, announce), cloud

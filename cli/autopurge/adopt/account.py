@@ -88,7 +88,7 @@ def gather(clients: Clients, stack: Json, template: Template) -> StackFacts:
         outputs=outputs_of(stack),
         nested=bool(stack.get("ParentId")),
         policy=clients.cloudformation.get_stack_policy(StackName=stack_id).get("StackPolicyBody"),
-        drift=_drift(clients, stack_id, names) if stable else (),
+        drift=_drift(clients, stack_id, stack["StackStatus"], names) if stable else (),
     )
 
 
@@ -103,9 +103,11 @@ def _resources(clients: Clients, stack_id: str) -> dict[str, StackResource]:
     }
 
 
-def _drift(clients: Clients, stack_id: str, names: list[str]) -> tuple[str, ...]:
+def _drift(clients: Clients, stack_id: str, status: str, names: list[str]) -> tuple[str, ...]:
     """What of the repositories differs from the template, in words."""
     cloudformation = clients.cloudformation
+    if status.startswith("IMPORT_"):
+        return (f"CloudFormation does not look for differences in {status}; update the stack once",)
     some: Any = {"LogicalResourceIds": names} if len(names) <= _IDS_A_DETECTION else {}
     begun = cloudformation.detect_stack_drift(StackName=stack_id, **some)["StackDriftDetectionId"]
     while True:
