@@ -6,10 +6,11 @@ from importlib.metadata import version
 
 import click
 
+from .adopt.command import adopt
 from .inventory import list_repositories
 from .lock import lock, unlock
 
-COMMANDS: tuple[click.Command, ...] = (list_repositories, lock, unlock)
+COMMANDS: tuple[click.Command, ...] = (adopt, list_repositories, lock, unlock)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

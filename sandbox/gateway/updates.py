@@ -1,7 +1,7 @@
 """What CloudFormation does with updates of a stack, and ministack does not.
 
-A resource's type can't be changed, nor an export that is in use. The clean-up has events of its own, and an old resource that can't be deleted is
-tried three times and then left behind, outside the stack.
+A resource's type can't be changed, nor an export that is in use. The clean-up has events of its own, and an old
+resource that can't be deleted is tried three times and then left behind, outside the stack.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html
 """
 

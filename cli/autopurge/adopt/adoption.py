@@ -23,7 +23,7 @@ FORWARD = ("retain", "release", "mark", "import", "compare", "restore references
 BACKWARD = ("release", "import as AWS::ECR::Repository", "compare", "restore the template")
 _CHANGED = (
     "The stack's template is neither the one from before nor that of a step: somebody else updated the stack. "
-    "Its repositories are {where}. Bring back the template that the journal has, or go on manually: see guides/import.md."
+    "Its repositories are {where}. Bring back the template that the journal has, or see guides/adopt.md."
 )
 
 

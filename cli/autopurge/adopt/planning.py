@@ -290,8 +290,7 @@ def _templates(
 ) -> dict[str, Template]:
     template = facts.template
     leaving = {*places, *custom}
-    values = {("", each): place for each, place in places.items()}
-    inlined = {(each, ""): place.name for (_, each), place in values.items()}
+    inlined = {(each, ""): place.name for each, place in places.items()}
     inlined |= {(each, "Arn"): place.arn for each, place in places.items()}
     inlined |= {(each, "RepositoryUri"): place.uri for each, place in places.items()}
     of_custom = {(each, ""): facts.resources[each].physical_id for each in custom}
@@ -302,11 +301,8 @@ def _templates(
     if leaving >= set(template.resources):
         placeholder = {("Resources", PLACEHOLDER): {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
     gone = frozenset(("Resources", each) for each in custom)
-    bare = {
-        "removed": frozenset(("Resources", each) for each in leaving),
-        "inlined": inlined | of_custom,
-        "undepended": frozenset(leaving),
-    }
+    out = frozenset(("Resources", each) for each in leaving)
+    bare = inlined | of_custom, frozenset(leaving)
     off = {path: value for each in places for path, value in _empty_on_delete(template, each, False).items()}
     final = {
         path: value
@@ -315,16 +311,15 @@ def _templates(
         for path, value in _empty_on_delete(template, each, says).items()
     }
     types: dict[Path, Model] = {("Resources", each, "Type"): TYPE for each in places}
-    back = {**bare, "removed": gone}
     return {
         "before": template,
         "retained": template.edited(Change(put=retained)),
-        "released": template.edited(Change(put=placeholder, **bare)),
-        "imported": template.edited(Change(put={**placeholder, **kept, **types, **off}, **back)),
+        "released": template.edited(Change(placeholder, out, *bare)),
+        "imported": template.edited(Change({**placeholder, **kept, **types, **off}, gone, *bare)),
         "adopted": template.edited(
             Change({**kept, **types, **final}, gone, of_custom, frozenset(custom)),
         ),
-        "returned": template.edited(Change(put={**placeholder, **kept}, **back)),
+        "returned": template.edited(Change({**placeholder, **kept}, gone, *bare)),
     }
 
 

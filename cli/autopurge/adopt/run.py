@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -94,17 +93,18 @@ Tell = Callable[[str, str], None]  # hears the stack's name and the step that be
 class Run:
     """Adopts, undoes or finishes stacks. Without a journal nothing is changed."""
 
-    def __init__(self, clients: Clients, journal: Journal | None, choices: Choices, tell: Tell) -> None:
+    def __init__(
+        self, clients: Clients, journal: Journal | None, choices: Choices, tell: Tell, entries: Mapping[str, Entry]
+    ) -> None:
         self._clients = clients
+        self._begun = [stack_id for stack_id, each in entries.items() if each.unfinished]
         self._journal = journal
         self._choices = choices
         self._tell = tell
 
     def selected(self, selection: Selection) -> list[Json | Result]:
         """The stacks that are meant."""
-        entries = self._journal.entries if self._journal else {}
-        begun = [stack_id for stack_id, each in entries.items() if each.unfinished]
-        return list(selection.stacks(self._clients, begun))
+        return list(selection.stacks(self._clients, self._begun))
 
     def adopt(self, stack: Json, earlier: Entry | None = None) -> Result:
         """Plan a stack and, with a journal, adopt it, or go on with that. `earlier` is what a journal has of it."""
@@ -114,19 +114,20 @@ class Run:
         return self._told(name, lambda: self._adopt(stack, earlier))
 
     def _adopt(self, stack: Json, earlier: Entry | None) -> Result:
-        if earlier and earlier.unfinished and self._journal:
+        journal = self._journal
+        if earlier and earlier.unfinished and journal:
             try:
-                return self._act(earlier.plan, Adoption.run)
+                return self._act(journal, earlier.plan, Adoption.run)
             except ForeignTemplateError:
                 if earlier.steps:
                     raise
         planned = self._planned(stack)
-        if planned.status != "planned" or not self._journal or planned.plan is None:
+        if planned.status != "planned" or journal is None or planned.plan is None:
             return planned
         plan = planned.plan
         names = [(each.logical_id, each.name) for each in plan.repositories]
-        self._journal.plan(plan, snapshots(self._clients, names))
-        return self._act(plan, Adoption.run_from_start, planned)
+        journal.plan(plan, snapshots(self._clients, names))
+        return self._act(journal, plan, Adoption.run_from_start, planned)
 
     def _planned(self, stack: Json) -> Result:
         name = stack["StackName"]
@@ -143,9 +144,10 @@ class Run:
         adopted = plan.template("adopted")
         return Result(name, "planned", plan, (), plan.notes, difference(template, adopted), adopted)
 
-    def _act(self, plan: Plan, act: Callable[[Adoption], Outcome], planned: Result | None = None) -> Result:
-        assert self._journal is not None
-        adoption = Adoption(self._clients, self._journal, plan.stack_id, lambda step: self._tell(plan.name, step))
+    def _act(
+        self, journal: Journal, plan: Plan, act: Callable[[Adoption], Outcome], planned: Result | None = None
+    ) -> Result:
+        adoption = Adoption(self._clients, journal, plan.stack_id, lambda step: self._tell(plan.name, step))
         outcome = act(adoption)
         adopted = plan.template("adopted")
         shown = planned.difference if planned else difference(plan.template("before"), adopted)
@@ -159,10 +161,11 @@ class Run:
         if earlier.ended in ("finished", "undone"):
             why = f"Its adoption is {earlier.ended}: there is no way back."
             return Result(name, "refused", reasons=(Reason("journal", why),))
-        if not self._journal:
+        journal = self._journal
+        if journal is None:
             shown = difference(earlier.plan.template("adopted"), earlier.plan.template("before"))
             return Result(name, "planned", earlier.plan, notes=_of_undo(earlier.plan), difference=shown)
-        return self._told(name, lambda: self._act(earlier.plan, Adoption.undo))
+        return self._told(name, lambda: self._act(journal, earlier.plan, Adoption.undo))
 
     def finish(self, stack: Json, earlier: Entry | None) -> Result:
         """Restore the deletion policies of a stack, and remove what the custom resource left."""

@@ -13,7 +13,7 @@ Statement = dict[str, Any]
 
 
 def allows(policy: str | None, action: str, logical_id: str, kind: str) -> bool:
-    """Whether `Update:Modify` or `Update:Delete` of a resource is allowed. A policy that can't be read allows nothing."""
+    """Whether `Update:Modify` or `Update:Delete` of a resource is allowed. An unreadable policy allows nothing."""
     if not policy:
         return True
     try:

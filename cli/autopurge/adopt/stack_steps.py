@@ -1,4 +1,4 @@
-"""The calls that change a stack: an update, a change set that removes, one that imports. Each waits until it is done."""
+"""The calls that change a stack: an update, a change set that removes, one that imports. Each waits for its end."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Template:
         return True
 
     @functools.cached_property
-    def root(self) -> Node:
+    def root(self) -> Any:
         """The nodes of a YAML template. Raises TemplateError."""
         try:
             root = YAML(typ="safe", pure=True).compose(self.text)
@@ -139,7 +139,7 @@ def _inlined(value: Model, change: Change, path: Path) -> Model:
     if not isinstance(value, dict):
         return value
     found = _attribute(value)
-    if found in change.inlined:
+    if found and found in change.inlined:
         return change.inlined[found]
     if set(value) == {_SUB}:
         return {_SUB: _inlined_sub(value[_SUB], change, path)}
@@ -307,7 +307,7 @@ class _Editor:
     def visit(self, node: Node, path: Path) -> None:
         model = _to_model(node) if _short_tag(node) or _is_function(node) else None
         found = _attribute(model)
-        if found in self._change.inlined:
+        if found and found in self._change.inlined:
             self.edits.append((node.start_mark.index, self._end(node), json.dumps(self._change.inlined[found])))
         elif isinstance(model, dict) and set(model) == {_SUB}:
             self._visit_sub(node if _short_tag(node) else node.value[0][1], path)
@@ -365,7 +365,7 @@ class _Editor:
             raise TemplateError(f"{key.value} has another form than expected.")
         self.edits.append((start, end, _scalar(new)))
 
-    def _remove(self, parent: Node, key: Node, value: Node) -> None:
+    def _remove(self, parent: Any, key: Node, value: Node) -> None:
         start = key.start_mark.index
         end = self._end(value) if key is value else self._end_of_entry(key, value)
         if not parent.flow_style:
@@ -393,7 +393,7 @@ class _Editor:
         missing = "\n" if place and self._text[place - 1] != "\n" else ""
         self.edits.append((place, place, missing + lines))
 
-    def _end(self, node: Node) -> int:
+    def _end(self, node: Any) -> int:
         if isinstance(node, ScalarNode):
             start = node.start_mark.index
             return int(start) + len(self._text[start : node.end_mark.index].rstrip())
