@@ -20,7 +20,14 @@ from .snapshots import Comparison, Snapshot, compare, is_on, mark_off, repair
 from .stack_steps import StackSteps, StepError
 
 FORWARD = ("retain", "release", "mark", "import", "compare", "restore references")
-BACKWARD = ("release", "import as AWS::ECR::Repository", "compare", "restore the template")
+BACKWARD = (
+    "mark",
+    "release",
+    "import as AWS::ECR::Repository",
+    "restore what was retained",
+    "compare",
+    "restore the template",
+)
 _CHANGED = (
     "The stack's template is neither the one from before nor that of a step: somebody else updated the stack. "
     "Its repositories are {where}. Bring back the template that the journal has, or see guides/adopt.md."
@@ -94,9 +101,13 @@ class Adoption:
         if state == "released":
             back = self._plan.repositories
             self._step("import as AWS::ECR::Repository", lambda: self._steps.bring_in("returned", NATIVE, back))
+            state = "returned"
+        if state == "returned":
+            # With a literal Retain: a rollback would delete a custom resource that it has just created, and so call it.
+            self._step("restore what was retained", lambda: self._steps.update("retained", new_outputs=True))
         if state != "before":
             self._step("compare", self._compare)
-            self._step("restore the template", lambda: self._steps.update("before"))
+            self._step("restore the template", lambda: self._steps.update("before", new_outputs=True))
         self._remove_reserved_tags()
         return self._end("undone", self._compare())
 

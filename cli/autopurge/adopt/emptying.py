@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import fnmatch
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ _FUNCTION, _ROLE = "AWS::Lambda::Function", "AWS::IAM::Role"
 _AROUND_FUNCTION = frozenset({"AWS::Lambda::Permission", "AWS::Lambda::EventInvokeConfig"})
 _AROUND_ROLE = frozenset({"AWS::IAM::Policy"})
 _CALLS = re.compile("batch[-_]?delete[-_]?image|delete[-_]?repository", re.IGNORECASE)
+_DELETING = ("ecr:batchdeleteimage", "ecr:deleterepository")
 _KNOWN = frozenset({"Custom::ECRAutoDeleteImages"})
 _ADMINISTRATORS = ("AdministratorAccess", "AmazonEC2ContainerRegistryFullAccess", "PowerUserAccess")
 
@@ -91,10 +93,10 @@ def _name(template: Template, repository: str) -> str | None:
 def _role_of(template: Template, resource: Mapping[str, Any]) -> Role:
     if resource["Type"] in _KNOWN:
         return Role.EMPTIES
-    functions = _functions_behind(template, resource)
-    if not functions:
-        return Role.UNKNOWN
-    return Role.EMPTIES if any(_may_delete(template, each) for each in functions) else Role.KEEPS
+    found = {_role_of_function(template, each) for each in _functions_behind(template, resource)}
+    if Role.EMPTIES in found:
+        return Role.EMPTIES
+    return Role.KEEPS if found == {Role.KEEPS} else Role.UNKNOWN
 
 
 def _service_functions(template: Template, custom: str) -> list[str]:
@@ -120,13 +122,16 @@ def _targets(value: Model) -> list[str]:
     return [target for each in value.values() for target in _targets(each)]
 
 
-def _may_delete(template: Template, function: str) -> bool:
-    """Whether a function's code names a call that deletes images, or its role allows one."""
+def _role_of_function(template: Template, function: str) -> Role:
+    """By the calls that its code names, or else by what its role allows."""
     properties = template.resources[function].get("Properties") or {}
     if _CALLS.search(json.dumps(properties.get("Code"))):
-        return True
+        return Role.EMPTIES
     roles = _roles(template, function)
-    return not roles or any(_allows(document) for role in roles for document in _policies(template, role))
+    if not roles:
+        return Role.UNKNOWN
+    allowed = any(_allows(document) for role in roles for document in _policies(template, role))
+    return Role.EMPTIES if allowed else Role.KEEPS
 
 
 def _roles(template: Template, function: str) -> list[str]:
@@ -138,7 +143,7 @@ def _policies(template: Template, role: str) -> list[Model]:
     """The policies of a role that stand in the template, and the names of managed ones."""
     properties = template.resources[role].get("Properties") or {}
     found = [each.get("PolicyDocument") for each in properties.get("Policies") or [] if isinstance(each, dict)]
-    found += [properties.get("ManagedPolicyArns")]
+    found += [properties.get("ManagedPolicyArns") or []]
     for resource in template.resources.values():
         inner = resource.get("Properties") or {}
         if resource.get("Type") in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy") and role in _targets(inner):
@@ -147,8 +152,21 @@ def _policies(template: Template, role: str) -> list[Model]:
 
 
 def _allows(document: Model) -> bool:
-    """Whether a policy may allow to delete images. In doubt it does."""
-    text = json.dumps(document)
-    if any(name in text for name in _ADMINISTRATORS):
+    """Whether a policy, or a list of managed policies, may allow to delete images. In doubt it does."""
+    if isinstance(document, list) or document is None:
+        return any(name in json.dumps(document) for name in _ADMINISTRATORS)
+    statements = document.get("Statement") if isinstance(document, dict) else None
+    listed = statements if isinstance(statements, list) else [statements]
+    return any(_statement_allows(each) for each in listed)
+
+
+def _statement_allows(statement: Model) -> bool:
+    if not isinstance(statement, dict):
         return True
-    return bool(re.search(r'"(\*|ecr:\*|ecr:(Batch|Delete)[A-Za-z]*\*?)"', text))
+    if statement.get("Effect") == "Deny":
+        return False
+    actions = statement.get("Action")
+    listed = actions if isinstance(actions, list) else [actions]
+    return any(
+        not isinstance(each, str) or fnmatch.fnmatchcase(call, each.lower()) for each in listed for call in _DELETING
+    )

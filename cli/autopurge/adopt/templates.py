@@ -102,7 +102,9 @@ class Template:
             return Template(render(wanted))
         after = Template(_apply(self.text, _text_edits(self, change)))
         if _as_text(after.model) != _as_text(wanted):
-            raise TemplateError("Its text can't be edited without touching something else. Write it in block style.")
+            raise TemplateError(
+                "Its text can't be edited without touching something else. Write it in a plainer style."
+            )
         return after
 
 
