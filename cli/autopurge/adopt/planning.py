@@ -186,7 +186,7 @@ def _of_resources(facts: StackFacts, choices: Choices) -> list[Reason]:
     for logical_id, role in custom.items():
         if role is Role.UNKNOWN and logical_id not in choices.empties | choices.keeps:
             say = f"Say --empties {logical_id} or --keeps {logical_id}"
-            what = "its function is not in the template"
+            what = "its function, or the role of that, is not in the template"
             found.append(
                 Reason("custom-resource", f"It is not known whether {logical_id} empties a repository: {what}. {say}.")
             )
