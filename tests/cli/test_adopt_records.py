@@ -81,7 +81,10 @@ def test_the_mark_is_set_off_and_keeps_the_rules_that_it_names() -> None:
 
 
 def test_images_are_told_apart_by_the_first_characters_of_their_digests() -> None:
-    details = [{"imageDigest": "sha256:" + "e" * 64, "imageTags": ["b", "a"]}, {"imageDigest": "sha256:" + "f" * 64}]
+    details: list[dict[str, Any]] = [
+        {"imageDigest": "sha256:" + "e" * 64, "imageTags": ["b", "a"]},
+        {"imageDigest": "sha256:" + "f" * 64},
+    ]
     assert pack_images(details) == {"e" * 16: ("a", "b"), "f" * 16: ()}
 
 

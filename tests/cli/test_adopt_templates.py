@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from autopurge.adopt.templates import Change, Template, TemplateError, changed_model, from_answer, substitute
+from autopurge.adopt.templates import Change, Path, Template, TemplateError, changed_model, from_answer, substitute
 
 YAML = """\
 # A shop
@@ -165,7 +165,7 @@ def test_random_templates_mean_after_an_edit_what_the_model_says() -> None:
         gone = frozenset(source.sample(names, source.randint(0, len(names) - 1)))
         values = {(each, ""): f"name-{each}" for each in gone} | {(each, "Arn"): f"arn:{each}" for each in gone}
         kept = [each for each in names if each not in gone]
-        put = {("Resources", each, "DeletionPolicy"): "Retain" for each in kept}
+        put: dict[Path, object] = {("Resources", each, "DeletionPolicy"): "Retain" for each in kept}
         change = Change(put, frozenset(("Resources", each) for each in gone), values, gone)
         after = template.edited(change)
         assert after.model == changed_model(template.model, change)

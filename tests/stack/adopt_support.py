@@ -20,9 +20,10 @@ from tests.support.samples import LIFECYCLE, POLICY
 Json = dict[str, Any]
 NATIVE = "AWS::ECR::Repository"
 WAITING = frozenset({"describe_stacks", "describe_change_set", "describe_stack_drift_detection_status"})
+# A change set that is not executed changes nothing.
 CHANGING = frozenset(
     {
-        *("update_stack", "create_change_set", "execute_change_set", "tag_resource", "untag_resource"),
+        *("update_stack", "execute_change_set", "tag_resource", "untag_resource"),
         *("set_repository_policy", "put_lifecycle_policy"),
     }
 )
@@ -116,12 +117,12 @@ class Adopt:
             raise result.exception
         return result
 
-    def until_killed(self, number: int, *arguments: str) -> bool:
-        """Run it, and kill it after so many calls that change something. Whether it was killed."""
+    def until_killed(self, number: int, *arguments: str, calls: frozenset[str] = CHANGING) -> bool:
+        """Run it, and kill it after so many calls that change something, or of others. Whether it was killed."""
         left = [number]
 
         def after(name: str, _: Json) -> None:
-            left[0] -= name in CHANGING
+            left[0] -= name in calls
             if left[0] == 0:
                 raise Killed
 

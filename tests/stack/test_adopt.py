@@ -130,13 +130,14 @@ def test_a_stack_is_adopted_although_the_command_is_killed_after_each_step(
     assert importer.create({"Resources": {"Topic": topic}}) == "CREATE_COMPLETE"
     outputs, web, app = stack.outputs, stack.outputs["Web"], f"dev/{name}"
     before = {each: dress(box, each) for each in (app, web)}
+    assert adopt.until_killed(1, stack.name, calls=frozenset({"create_change_set"}))
     kills = 0
     while adopt.until_killed(1, stack.name):
         kills += 1
         stack.wait()
         assert stack.outputs == outputs
         assert {each: contents(box, each) for each in (app, web)} == before
-    assert kills >= 8
+    assert kills == 5
     assert {each: contents(box, each) for each in (app, web)} == before
     assert deleted(box, app, web) == []
     assert (mark_of(box, app), mark_of(box, web)) == ("on", "off")
@@ -171,7 +172,7 @@ def finish(box: Sandbox, stack: Stack, adopt: Adopt, before: Json) -> None:
     assert (undone.exit_code, "no way back" in undone.output) == (3, True)
 
 
-@pytest.mark.parametrize("steps", [1, 3, 6, 9])
+@pytest.mark.parametrize("steps", [1, 2, 5, 6])
 def test_undo_leads_back_from_each_step(box: Sandbox, stack: Stack, adopt: Adopt, steps: int) -> None:
     """Killed after retain, after release, after import, and after the end; the way back is killed once, too."""
     box.control.settings(native_import_removes_policy=True)
@@ -179,7 +180,7 @@ def test_undo_leads_back_from_each_step(box: Sandbox, stack: Stack, adopt: Adopt
     text = json.dumps(plain(*names, EmptyOnDelete=True))
     assert stack.create(text) == "CREATE_COMPLETE"
     before = {each: dress(box, each, 20) for each in names}
-    adopt.until_killed(steps, stack.name)
+    assert adopt.until_killed(steps, stack.name)
     stack.wait()
     adopt.until_killed(2, stack.name, "--undo")
     stack.wait()
@@ -200,7 +201,7 @@ def test_a_deployment_in_between_releases_nothing(box: Sandbox, stack: Stack, ad
     old = plain(name, EmptyOnDelete=True)
     stack.create(old)
     before = dress(box, name, 20)
-    done = []
+    done: list[str] = []
 
     def pipeline(call: str, _: Json) -> None:
         retained = "AutopurgeAdopt" in json.dumps(template_of(stack))
@@ -226,7 +227,7 @@ def test_the_mark_stays_off_while_an_image_is_missing(box: Sandbox, stack: Stack
     dress(box, name, 20)
     client = box.client("ecr")
     lost = client.describe_images(repositoryName=name, filter={"tagStatus": "TAGGED"})["imageDetails"][-1]
-    done = []
+    done: list[Json] = []
 
     def somebody(call: str, parameters: Json) -> None:
         if call == "tag_resource" and not done:
@@ -339,7 +340,7 @@ def test_a_stack_that_somebody_else_updated_meanwhile_is_left_alone(box: Sandbox
     name = unique_name("app")
     stack.create(plain(name))
     before = dress(box, name, 20)
-    adopt.until_killed(3, stack.name)
+    assert adopt.until_killed(2, stack.name)
     stack.wait()
     stack.update({"Resources": {"Other": {"Type": "AWS::SNS::Topic"}}})
     result = adopt(stack.name, "--yes")

@@ -132,7 +132,7 @@ class StackSteps:
         try:
             yield made["Id"], self._changes(made["Id"])
         except StepError:
-            cloudformation.delete_change_set(ChangeSetName=made["Id"])
+            cloudformation.delete_change_set(StackName=self._plan.stack_id, ChangeSetName=made["Id"])
             raise
 
     def _changes(self, identifier: str) -> list[Any]:
@@ -153,7 +153,7 @@ class StackSteps:
 
     def _execute(self, identifier: str) -> None:
         try:
-            self._clients.cloudformation.execute_change_set(ChangeSetName=identifier)
+            self._clients.cloudformation.execute_change_set(StackName=self._plan.stack_id, ChangeSetName=identifier)
         except ClientError as error:
             raise StepError(f"The change set can't be executed: {service_message(error)}") from error
 
