@@ -19,15 +19,24 @@ from .planning import TYPE, Repository
 from .snapshots import Comparison, Snapshot, compare, is_on, mark_off, repair
 from .stack_steps import StackSteps, StepError
 
-FORWARD = ("retain", "release", "mark", "import", "compare", "restore references")
-BACKWARD = (
-    "mark",
-    "release",
-    "import as AWS::ECR::Repository",
-    "restore what was retained",
-    "compare",
-    "restore the template",
-)
+_RELEASE, _IMPORT = "CreateChangeSet, GetTemplate, ExecuteChangeSet", "CreateChangeSet, ExecuteChangeSet"
+# The steps and their calls, beyond the looks at whether something is done.
+FORWARD = {
+    "retain": "UpdateStack",
+    "release": _RELEASE,
+    "mark": "TagResource for each repository",
+    "import": _IMPORT,
+    "compare": "reads of ECR alone, and what puts back what is missing",
+    "restore references": "UpdateStack",
+}
+BACKWARD = {
+    "mark": FORWARD["mark"],
+    "release": _RELEASE,
+    "import as AWS::ECR::Repository": _IMPORT,
+    "restore what was retained": "UpdateStack",
+    "compare": FORWARD["compare"],
+    "restore the template": "UpdateStack, and UntagResource for each repository",
+}
 _CHANGED = (
     "The stack's template is neither the one from before nor that of a step: somebody else updated the stack. "
     "Its repositories are {where}. Bring back the template that the journal has, or see guides/adopt.md."

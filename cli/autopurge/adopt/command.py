@@ -23,6 +23,7 @@ _GO_ON = (
     "The stack at hand is in a stable state, or will be when CloudFormation has finished. Repeat the same command, "
     "with the same journal: it goes on where it was."
 )
+_FINISH = {"restore the policies": "UpdateStack"}
 _CODES = {"refused": ExitCode.FOUND, "failed": ExitCode.ERROR}
 _A_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -97,7 +98,7 @@ def adopt(
         results = list(_run(tool.output, clients, opened, entries, choices, selection, work))
     if templates:
         _write(templates, results)
-    _show(tool.output, results, done=yes, steps=BACKWARD if undo else () if finish else FORWARD)
+    _show(tool.output, results, done=yes, steps=BACKWARD if undo else _FINISH if finish else FORWARD)
     return max((_CODES.get(each.status, ExitCode.FINE) for each in results), key=_weight, default=ExitCode.FINE)
 
 
@@ -207,9 +208,11 @@ def _write(folder: Path, results: Sequence[Result]) -> None:
             (folder / f"{each.stack}.{ending}").write_text(each.template.text, encoding="utf-8")
 
 
-def _show(output: Output, results: Sequence[Result], done: bool, steps: tuple[str, ...]) -> None:
+def _show(output: Output, results: Sequence[Result], done: bool, steps: Mapping[str, str]) -> None:
     if output.as_json:
-        output.json({"stacks": [each.as_json() for each in results]})
+        listed = [{"step": step, "calls": calls} for step, calls in steps.items()]
+        ahead = {"planned": {"steps": listed}}
+        output.json({"stacks": [each.as_json() | ahead.get(each.status, {}) for each in results]})
         return
     for each in results:
         _show_one(output, each, steps)
@@ -221,7 +224,7 @@ def _show(output: Output, results: Sequence[Result], done: bool, steps: tuple[st
         output.line("Nothing was changed. Add --yes to do it.")
 
 
-def _show_one(output: Output, result: Result, steps: tuple[str, ...]) -> None:
+def _show_one(output: Output, result: Result, steps: Mapping[str, str]) -> None:
     output.line(f"{result.stack}: {result.status}", style="bold")
     for reason in result.reasons:
         output.line(f"  {reason.rule}: {reason.message}")
@@ -231,8 +234,8 @@ def _show_one(output: Output, result: Result, steps: tuple[str, ...]) -> None:
     for note in result.notes:
         output.line(f"  note: {note}")
     if result.status == "planned":
-        if steps:
-            output.line(f"  steps: {', '.join(steps)}")
+        for step, calls in steps.items():
+            output.line(f"  step {step}: {calls}")
         for line in result.difference.splitlines():
             output.line(f"  {line}", style={"+": "green", "-": "red"}.get(line[:1]))
     if result.status == "adopted":
