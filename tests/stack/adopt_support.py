@@ -150,7 +150,8 @@ def contents(box: Sandbox, name: str) -> Json:
     assert found is not None
     own = {key: value for key, value in found["tags"].items() if not key.startswith("awstut:")}
     kept = {key: value for key, value in found.items() if key not in ("tags", "images")}
-    return {**kept, "tags": own, "images": images}
+    policies = {key: json.loads(kept[key]) if kept[key] else None for key in ("policy", "lifecycle")}  # not the layout
+    return {**kept, **policies, "tags": own, "images": images}
 
 
 def mark_of(box: Sandbox, name: str) -> str | None:

@@ -145,9 +145,9 @@ def test_a_stack_is_adopted_although_the_command_is_killed_after_each_step(
     after = template_of(stack)
     gone = before_text.index("  Empty:"), before_text.index("  Function:")
     expected = before_text[: gone[0]] + before_text[gone[1] :]
-    kept = [line for line in after.splitlines() if line in expected.splitlines()]
     changed = ["    Type: AWS::ECR::Repository", "    DeletionPolicy: Delete", "    DependsOn: [App, Empty]"]
-    assert kept == [line for line in expected.splitlines() if line not in changed]
+    remaining = iter(after.splitlines())
+    assert all(line in remaining for line in expected.splitlines() if line not in changed)  # all others, in order
     assert "    DependsOn: [App]" in after.splitlines()
     # Rule 2: a pipeline that still deploys the old template is refused, and purges nothing.
     with pytest.raises(ClientError, match="Update of resource type is not permitted"):
@@ -214,7 +214,8 @@ def test_a_deployment_in_between_releases_nothing(box: Sandbox, stack: Stack, ad
     assert ("Nothing was released" in result.output) or ("can't be executed" in result.output)
     assert contents(box, name) == before
     assert template_of(stack) == old
-    assert adopt(stack.name, "--yes").exit_code == 0
+    again = adopt(stack.name, "--yes")
+    assert again.exit_code == 0, again.output
     assert contents(box, name) == before
 
 
@@ -274,7 +275,7 @@ def test_the_policies_are_in_the_journal_before_the_first_step(box: Sandbox, sta
     with pytest.raises(Killed):
         adopt(stack.name, "--yes", before=kill)
     [line] = [json.loads(line) for line in adopt.journal.read_text().splitlines()]
-    assert json.loads(line["before"]["App0"]["policy"]) == json.loads(before["policy"])
+    assert json.loads(line["before"]["App0"]["policy"]) == before["policy"]
     assert line["plan"]["templates"]["before"] == json.dumps(template_of(stack), indent=2)
 
 
