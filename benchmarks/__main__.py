@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import calls, experiments, package, processes, report, targets
+from benchmarks import calls, experiments, package, processes, report, targets, use
 from benchmarks.assumptions import Assumptions
 from benchmarks.races import all_races, hold
 
@@ -63,6 +63,7 @@ def _measure(assumptions: Assumptions) -> dict[str, Any]:
         "races": races,
         "processes": measured,
         "calls": counted,
+        "use": use.measure(assumptions),
         "package": packed,
         "experiments": tried,
     }

@@ -1,4 +1,4 @@
-"""RESULTS.md, the plots, and the README's figures: all of them from figures.json. Pure, but for `write`."""
+"""RESULTS.md, the plots, and the README's figures: all of them from figures.json. Pure, except for `write`."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ def with_block(readme: str, figures: Figures) -> str:
 def _left_plot(figures: Figures) -> str:
     columns = [*CONTENDERS, OUR_DEFAULT]
     rows = {case: [pick(figures, each, case)["left"] for each in columns] for case in CASES}
-    note = "How many images each way to empty a repository leaves behind"
-    return plots.matrix("Images left", [_SHORT[each] for each in columns], rows, note)
+    return plots.matrix(
+        "Images that each way to empty a repository leaves behind", [_SHORT[each] for each in columns], rows
+    )
 
 
 def _seconds_plot(figures: Figures) -> str:
@@ -71,7 +72,7 @@ def _seconds_plot(figures: Figures) -> str:
 
 
 def _memory_plot(figures: Figures) -> str:
-    names = {"hundreds": "in hundreds", "ours": "this type", "cdk": "CDK's algorithm"}
+    names = {"hundreds": "in hundreds", "ours": "this type", "cdk": "CDK"}
     sizes = sorted({each["images"] for each in figures["processes"]["purges"]})
     series = {words: {size: purge(figures, name, size)["peak_mb"] for size in sizes} for name, words in names.items()}
     return plots.lines("Peak memory of the process", "MB", series, log=False)
@@ -97,7 +98,7 @@ def results(figures: Figures) -> str:
     """RESULTS.md."""
     parts = [_head(figures), _targets(figures), _contenders(), _left(figures)]
     parts += [_races(figures, throttled) for throttled in (False, True)]
-    parts += [_processes(figures), _handler(figures), _package(figures), _experiments(figures)]
+    parts += [_processes(figures), _handler(figures), _use(figures), _package(figures), _experiments(figures)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -212,6 +213,26 @@ library makes for each call. With a client that is there already it takes {warm[
 without our handler {warm["straight"]:.2f} ms: our own part is {warm["ours"] - warm["straight"]:.2f} ms.
 
 {table(["API calls", "made", "least", "which are"], calls)}"""
+
+
+def _use(figures: Figures) -> str:
+    rows = [
+        [each["title"], each["calls"], f"{each['seconds']:,.1f}", each["slices"], _listed(each["which"])]
+        for each in figures["use"]
+    ]
+    return f"""## Images in use
+
+What `PurgeProtection.InUseBy` adds to the delete of a repository: calls of Lambda, ECS and Amazon Inspector, and seconds
+at {figures["assumptions"]["seconds_a_call"]:g} s a call, in an account where nothing uses one of its images. Most of
+these seconds are waiting, because others need the account's quotas, too: the delete makes at most 5 calls of
+ListFunctions, 25 of GetFunction, 10 of ECS and 5 of Inspector a second. Each image of the repository that is named costs
+one more call of ECR.
+
+{table(["", "calls", "seconds", "slices", "which"], rows)}"""
+
+
+def _listed(calls: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in calls.items())
 
 
 def _package(figures: Figures) -> str:

@@ -56,8 +56,8 @@ class Shell:
     def show(self, *command: str) -> None:
         self.console.print(Text(f"$ {as_typed(command)}", style="bold cyan"), soft_wrap=True)
 
-    def run(self, *command: str, show_output: bool = True) -> str:
-        """Show and run `command`; return what it wrote on stdout. Raises UnexpectedError where it fails."""
+    def run(self, *command: str, show_output: bool = True, code: int = 0) -> str:
+        """Show and run `command`; return what it wrote on stdout. Raises UnexpectedError for another exit code."""
         self.show(*command)
         with self.console.status("running"):
             done = subprocess.run(
@@ -69,7 +69,7 @@ class Shell:
                 text=True,
                 check=False,
             )
-        expect(done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        expect(done.returncode == code, f"{command[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         if show_output and done.stdout.strip():
             self.console.print(Text(done.stdout.rstrip(), style="dim"), soft_wrap=True)
         return done.stdout

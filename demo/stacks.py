@@ -49,9 +49,14 @@ class Stack:
         said = self.shell.run(*command, "--query", "Stacks[0].Outputs[].[OutputKey,OutputValue]", "--output", "json")
         return dict(json.loads(said))
 
-    def delete(self) -> str:
-        """Delete the stack and return its last status, DELETE_COMPLETE or DELETE_FAILED."""
+    def delete(self, watch: str | None = None) -> str:
+        """Delete the stack and return its last status, DELETE_COMPLETE or DELETE_FAILED.
+
+        `watch` is the repository whose delete `autopurge watch` shows meanwhile; it must succeed.
+        """
         self.shell.run("aws", "cloudformation", "delete-stack", "--stack-name", self.name)
+        if watch is not None:
+            self.shell.run("autopurge", "watch", watch)
         return self.wait()
 
     def wait(self) -> str:

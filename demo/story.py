@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from demo.push import Registry, push_builds, push_many
+from demo.push import Registry, push_again, push_builds, push_many
 from demo.shell import Shell, expect
 from demo.stacks import Stack
 
@@ -51,6 +51,7 @@ class Story:
         images = self.with_our_type("team/app")
         self.as_in_tutorials("team/tutorial-app")
         self.show_report("team/app", images)
+        self.while_a_function_uses_an_image("team/running")
 
     def submit(self) -> None:
         self.shell.heading("1. Register the type, by the unmodified CloudFormation CLI")
@@ -76,11 +77,11 @@ class Story:
         expect(outputs["Uri"].endswith(f"/{repository}"), f"RepositoryUri is {outputs['Uri']}")
         expect(outputs["RegistryId"] == outputs["Arn"].split(":")[4], f"RegistryId is {outputs['RegistryId']}")
         images = self.fill(repository)
-        self.refused(stack, repository, outputs["Arn"])
+        self.refused(stack, repository)
 
         self.shell.heading("4. Delete the stack")
         before, events = self.count_calls(), stack.event_count()
-        status = stack.delete()
+        status = stack.delete(watch=repository)
         stack.show_events(since=events)
         expect(status == "DELETE_COMPLETE", f"the stack is {status}")
         calls = self.calls_since(before)
@@ -89,17 +90,20 @@ class Story:
         deleting = calls.get("BatchDeleteImage", 0)
         self.shell.say(
             f"[green]All {images:,} images and the repository are gone[/green], "
-            f"in {sum(calls.values())} ECR calls, of which {deleting} deleted images; without force."
+            f"in {sum(calls.values())} ECR calls, those of watch included, of which {deleting} deleted images; without "
+            "force."
         )
         return images
 
-    def refused(self, stack: Stack, repository: str, arn: str) -> None:
+    def refused(self, stack: Stack, repository: str) -> None:
         """An operator protects some images; the delete refuses, and says how to allow it."""
         self.shell.heading("3. Protect the releases, and try to delete the stack")
         images, events = self.count_images(repository), stack.event_count()
-        tag = "Key=awstut:protect-tags,Value=1.@"  # a tag's value may not hold *
-        self.shell.run("aws", "ecr", "tag-resource", "--resource-arn", arn, "--tags", tag)
+        self.shell.run("autopurge", "lock", repository, "--pattern", "1.*", "--yes")
         self.wait_until_shown()
+        self.shell.say("What would a delete of the stack do now? Exit code 3: it would be refused.")
+        planned = self.shell.run("autopurge", "plan", "--stack", stack.name, code=3)
+        expect(f"{repository}: refuse" in planned, f"the plan does not say that the delete is refused: {planned}")
         expect(stack.delete() == "DELETE_FAILED", "the delete of protected images was not refused")
         shown = stack.show_events(since=events + 1)
         message = next(each["ResourceStatusReason"] for each in shown if each["ResourceStatus"] == "DELETE_FAILED")
@@ -109,6 +113,8 @@ class Story:
         command = message[message.index("aws ecr tag-resource") :].partition('" (RequestToken')[0]
         self.shell.run(*shlex.split(command))
         self.wait_until_shown()
+        planned = self.shell.run("autopurge", "plan", "--stack", stack.name)
+        expect(f"{repository}: purge" in planned, f"the plan does not say that the delete purges: {planned}")
 
     @staticmethod
     def wait_until_shown() -> None:
@@ -159,6 +165,39 @@ class Story:
             f"… and so on: {counts['deleted']:,} images of {summary['bytes']:,} bytes, {counts['confirmed']:,} of them "
             f"confirmed by ECR, {summary['archived']['images']} archived. The report is [bold]{path}[/bold]"
         )
+
+    def while_a_function_uses_an_image(self, repository: str) -> None:
+        """A function runs an image whose tag has moved since; the delete finds it, and refuses."""
+        self.shell.heading("8. A function uses an image: its repository stays")
+        stack = Stack.create(self.shell, self.cloudformation, "running", "examples/repository.yaml", repository)
+        outputs = stack.outputs()
+        images = push_builds(self.shell, Registry(self.registry_host, repository))
+        self.shell.run(
+            *("aws", "lambda", "create-function", "--function-name", "checkout", "--package-type", "Image"),
+            *(
+                "--code",
+                f"ImageUri={outputs['Uri']}:1.2",
+                "--role",
+                f"arn:aws:iam::{outputs['RegistryId']}:role/checkout",
+            ),
+            show_output=False,
+        )
+        self.shell.say("The next build takes over the tag 1.2. The function still runs the image that had it before.")
+        push_again(self.shell, Registry(self.registry_host, repository), "1.2")
+        tag = "Key=awstut:protect-in-use,Value=lambda"  # in a template: PurgeProtection: {InUseBy: [LAMBDA]}
+        self.shell.run("aws", "ecr", "tag-resource", "--resource-arn", outputs["Arn"], "--tags", tag)
+        self.wait_until_shown()
+        events = stack.event_count()
+        expect(stack.delete() == "DELETE_FAILED", "the delete of an image in use was not refused")
+        shown = stack.show_events(since=events + 1)
+        message = next(each["ResourceStatusReason"] for each in shown if each["ResourceStatus"] == "DELETE_FAILED")
+        expect("by the Lambda function checkout" in message, f"the refusal does not name the function: {message}")
+        expect(self.count_images(repository) > images, "an image was deleted though a function uses one")
+        self.shell.say("[green]Refused: the message names the function.[/green] Once it is gone, the delete succeeds:")
+        self.shell.run("aws", "lambda", "delete-function", "--function-name", "checkout")
+        status = stack.delete()
+        expect(status == "DELETE_COMPLETE", f"the stack is {status} although nothing uses an image")
+        expect(not self.repository_exists(repository), "the repository is still there")
 
     def fill(self, repository: str) -> int:
         """Push images of each kind to `repository` and return how many it then holds."""

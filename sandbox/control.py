@@ -121,6 +121,31 @@ class Control:
         found: list[dict[str, Any]] = self.send("replicated_deletions", **place)
         return found
 
+    # --- who uses images
+
+    def use_in_pods(self, repository: str, digest: str, containers: int = 1, **place: Any) -> None:
+        """Let so many containers in Amazon EKS use an image, as Amazon Inspector counts them.
+
+        Functions, tasks and services are made as on AWS: by the APIs of Lambda and ECS.
+        """
+        self.send("use_in_pods", repository=repository, digest=digest, containers=containers, **place)
+
+    def set_faults_of(
+        self,
+        service: str,
+        *calls: tuple[str, dict[str, Any]],
+        account: str | None = None,
+        region: str | None = None,
+        **attributes: Any,
+    ) -> None:
+        """What `set_faults` does for ECR, for the calls of lambda, ecs or inspector2 that tell what is in use."""
+        self.send("set_faults_of", service=service, steps=_steps(calls, attributes), account=account, region=region)
+
+    def calls_of_users(self, **place: Any) -> dict[str, int]:
+        """How often each operation was called that tells which images are in use."""
+        counts: dict[str, int] = self.send("calls_of_users", **place)
+        return counts
+
     # --- handlers
 
     def settings(self, **changes: Any) -> dict[str, Any]:

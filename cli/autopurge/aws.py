@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import boto3
 from botocore.config import Config
@@ -14,6 +14,7 @@ from botocore.config import Config
 from awstut_ecr_autopurgerepository.pacing import Clock
 
 if TYPE_CHECKING:
+    from cloudformation_cli_python_lib import SessionProxy
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudtrail import CloudTrailClient
     from mypy_boto3_ecr import ECRClient
@@ -39,21 +40,42 @@ class Target:
     endpoint_url: str | None = None
 
 
-MakeClient = Callable[[str], Any]
+class MakeClient(Protocol):
+    """Makes the client of a service, with a configuration of its own if need be."""
+
+    def __call__(self, service: str, config: Config | None = None, /) -> Any: ...
+
+
 Connect = Callable[[Target], MakeClient]
 
 
 def connect(target: Target) -> MakeClient:
     """A function that makes the client of a service."""
     session: Any = boto3.Session(region_name=target.region, profile_name=target.profile)
-    return lambda service: session.client(service, config=_CONFIG, endpoint_url=target.endpoint_url)
+
+    def make(service: str, config: Config | None = None, /) -> Any:
+        return session.client(service, config=config or _CONFIG, endpoint_url=target.endpoint_url)
+
+    return make
+
+
+class HandlerSession:
+    """Stands for the session of a handler, so that its clients are made as the handlers make them."""
+
+    def __init__(self, make_client: MakeClient) -> None:
+        self._make = make_client
+
+    def client(self, service: str, config: Config) -> Any:
+        """A client with the handlers' own configuration."""
+        return self._make(service, config)
 
 
 class Aws:
     """The clients that the commands use; each is made when it is first asked for."""
 
     def __init__(self, make_client: MakeClient, clock: Clock) -> None:
-        self._make = functools.cache(make_client)
+        self._make: Callable[[str], Any] = functools.cache(make_client)
+        self.handler_session = cast("SessionProxy", HandlerSession(make_client))
         self.clock = clock
 
     def now(self) -> datetime:

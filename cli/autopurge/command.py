@@ -50,7 +50,7 @@ class Tool:
     target: Target
 
 
-class _Command(click.Command):
+class ExampleCommand(click.Command):
     """A command whose help ends with examples, as they are typed."""
 
     example = ""
@@ -81,14 +81,16 @@ def command(
                 code = function(Tool(aws, Output(as_json=as_json, can_ask=around.can_ask()), target), **own)
             context.exit(code)
 
-        made = click.command(name, cls=_Command)(_shared_options(run))
+        made = click.command(name, cls=ExampleCommand)(_shared_options(run))
         made.example = example
         return made
 
     return decorate
 
 
-def _shared_options(function: Callable[..., None]) -> Callable[..., None]:
+def _shared_options(function: Any) -> Any:
+    """Add the options of all commands after its own: click reads the list from its end."""
+    own, function.__click_params__ = getattr(function, "__click_params__", []), []
     for option in (
         click.option("--endpoint-url", metavar="URL", help="Another endpoint; also AWS_ENDPOINT_URL."),
         click.option("--profile", metavar="NAME", help="A profile of the AWS CLI."),
@@ -96,4 +98,5 @@ def _shared_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for scripts."),
     ):
         function = option(function)
+    function.__click_params__ += own
     return function

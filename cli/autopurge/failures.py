@@ -10,7 +10,14 @@ import click
 from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import ClientError
 
-from awstut_ecr_autopurgerepository.errors import AWS_ERRORS, denied_action, service_code, service_message
+from awstut_ecr_autopurgerepository.errors import (
+    AWS_ERRORS,
+    HandlerError,
+    denied_action,
+    service_code,
+    service_message,
+)
+from awstut_ecr_autopurgerepository.pacing import OutOfTimeError
 
 
 class ExitCode(IntEnum):
@@ -75,5 +82,13 @@ def told(how_to_go_on: str) -> Iterator[None]:
         yield
     except AWS_ERRORS as error:
         raise failure(error) from error
+    except HandlerError as error:
+        raise Failure(error.message) from error
+    except OutOfTimeError as error:
+        raise Failure("AWS answered too slowly. Run the command again, for fewer repositories.") from error
+    except BrokenPipeError:  # the reader of the output has seen enough; click ends quietly
+        raise
+    except OSError as error:
+        raise Failure(f"{error.strerror or error}: {error.filename}." if error.filename else f"{error}.") from error
     except KeyboardInterrupt:
         raise Failure(f"Stopped by Ctrl-C. {how_to_go_on}") from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from awstut_ecr_autopurgerepository import ecr as calls
-from awstut_ecr_autopurgerepository.rules.settings import MOST_DAYS, check_patterns
+from awstut_ecr_autopurgerepository.rules.settings import MOST_DAYS, SERVICES, check_patterns
 
 from . import type_configuration
 from .command import Tool, command
@@ -18,7 +18,7 @@ from .rule_changes import RuleChange, account_after, tags_after
 from .rules import protection_in_words, rules_document, rules_in_words
 
 _GO_ON = "Look at the rules with `autopurge list`, and run the command again: what is set already is not set twice."
-_USES = ("LAMBDA", "ECS", "INSPECTOR")
+_SERVICES = click.Choice(SERVICES, case_sensitive=False)
 
 
 def _rule_options(days: Any, days_help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -30,6 +30,7 @@ def _rule_options(days: Any, days_help: str) -> Callable[[Callable[..., Any]], C
             click.option("--account", is_flag=True, help="For all repositories of the account and Region."),
             click.option("--pushed-within-days", help=f"Images that were pushed lately{days_help}", **days),
             click.option("--pulled-within-days", help=f"Images that were pulled lately{days_help}", **days),
+            click.option("--in-use-by", type=_SERVICES, help="Images that a service uses."),
             click.option("--pattern", metavar="PATTERN", help="Images with a tag that matches, such as 'release-*'."),
             click.argument("name", required=False),
         ):
@@ -52,6 +53,7 @@ def lock(
     tool: Tool,
     name: str | None,
     pattern: str | None,
+    in_use_by: str | None,
     pulled_within_days: int | None,
     pushed_within_days: int | None,
     account: bool,
@@ -62,7 +64,15 @@ def lock(
     Without an option for a rule it is deletion protection: every delete fails and touches nothing. Other rules of the
     repository, or of the account, stay as they are. A lock of a repository outlives updates of its stack.
     """
-    change = _chosen(True, pattern, pulled_within_days, pushed_within_days)
+    change = _chosen(
+        {
+            "TagPatterns": pattern,
+            "InUseBy": in_use_by,
+            "PulledWithinDays": pulled_within_days,
+            "PushedWithinDays": pushed_within_days,
+        },
+        on=True,
+    )
     return _change(tool, name, change, account=account, yes=yes)
 
 
@@ -79,6 +89,7 @@ def unlock(
     tool: Tool,
     name: str | None,
     pattern: str | None,
+    in_use_by: str | None,
     pulled_within_days: bool,
     pushed_within_days: bool,
     account: bool,
@@ -89,25 +100,32 @@ def unlock(
     Without an option for a rule it is deletion protection. Other rules stay. An unlock of a repository lasts until the
     next update of its stack: then the rules of the template are back.
     """
-    change = _chosen(False, pattern, pulled_within_days or None, pushed_within_days or None)
+    change = _chosen(
+        {
+            "TagPatterns": pattern,
+            "InUseBy": in_use_by,
+            "PulledWithinDays": pulled_within_days or None,
+            "PushedWithinDays": pushed_within_days or None,
+        },
+        on=False,
+    )
     return _change(tool, name, change, account=account, yes=yes)
 
 
-def _chosen(on: bool, pattern: str | None, pulled: int | None, pushed: int | None) -> RuleChange:
-    """The one rule that the options choose. Raises UsageError for two."""
-    if sum(each is not None for each in (pattern, pulled, pushed)) > 1:
-        raise click.UsageError("Choose one rule: --pattern, --pulled-within-days or --pushed-within-days.")
-    if pattern is not None:
+def _chosen(options: Mapping[str, Any], *, on: bool) -> RuleChange:
+    """The one rule that the options choose, by the names of their properties. Raises UsageError for two."""
+    given = {rule: value for rule, value in options.items() if value is not None}
+    if len(given) > 1:
+        raise click.UsageError("Choose one rule: each command changes one.")
+    if not given:
+        return RuleChange("DeletionProtection", on)
+    ((rule, value),) = given.items()
+    if rule == "TagPatterns":
         try:
-            check_patterns("--pattern", [pattern])
+            check_patterns("--pattern", [value])
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-        return RuleChange("TagPatterns", on, pattern)
-    if pulled is not None:
-        return RuleChange("PulledWithinDays", on, pulled)
-    if pushed is not None:
-        return RuleChange("PushedWithinDays", on, pushed)
-    return RuleChange("DeletionProtection", on)
+    return RuleChange(rule, on, value)
 
 
 def _change(tool: Tool, name: str | None, change: RuleChange, *, account: bool, yes: bool) -> ExitCode:

@@ -75,8 +75,9 @@ class Output:
 
 
 def _console(stream: Any) -> Console:
-    plain = not (hasattr(stream, "isatty") and stream.isatty())
-    return Console(file=stream, width=_WIDE if plain else None, no_color=True if plain else None)
+    """rich decides what is a terminal, so FORCE_COLOR and NO_COLOR count."""
+    console = Console(file=stream)
+    return console if console.is_terminal else Console(file=stream, width=_WIDE, no_color=True)
 
 
 def size(number: int) -> str:
@@ -92,6 +93,11 @@ def size(number: int) -> str:
 def day(time: datetime | None) -> str:
     """The date, or ``never``."""
     return f"{time:%Y-%m-%d}" if time else "never"
+
+
+def moment(time: str | None) -> str:
+    """A time in ISO 8601, to the minute."""
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M}" if time else "never"
 
 
 def plural(number: int, noun: str, several: str | None = None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from awstut_ecr_autopurgerepository.rules.reserved_tags import (
     DELETION_PROTECTION,
+    PROTECT_IN_USE,
     PROTECT_PULLED_DAYS,
     PROTECT_PUSHED_DAYS,
     PROTECT_TAGS,
@@ -18,15 +19,17 @@ from awstut_ecr_autopurgerepository.rules.settings import Settings, Stored, chec
 _KEYS = {
     "DeletionProtection": (DELETION_PROTECTION,),
     "TagPatterns": PROTECT_TAGS,
+    "InUseBy": (PROTECT_IN_USE,),
     "PulledWithinDays": (PROTECT_PULLED_DAYS,),
     "PushedWithinDays": (PROTECT_PUSHED_DAYS,),
 }
+_LISTS = ("TagPatterns", "InUseBy")
 _FIELDS = {"PulledWithinDays": "pulled_within_days", "PushedWithinDays": "pushed_within_days"}
 
 
 @dataclass(frozen=True)
 class RuleChange:
-    """A rule, by the name of its property, is set or lifted. ``value`` is the pattern, or the number of days."""
+    """A rule, by the name of its property, is set or lifted. ``value`` is the pattern, the service, or the days."""
 
     rule: str
     on: bool
@@ -41,9 +44,9 @@ def tags_after(stored: Stored, change: RuleChange) -> dict[str, str]:
     """
     keys = _KEYS[change.rule]
     unreadable = [key for key in stored.unreadable if key in keys]
-    if unreadable and change.rule == "TagPatterns":
+    if unreadable and change.rule in _LISTS:
         raise ValueError(
-            f"The tag {unreadable[0]} is missing or unreadable, so nobody knows which patterns it stands for. "
+            f"The tag {unreadable[0]} is missing or unreadable, so nobody knows what it stands for. "
             "Give it a value first, such as off."
         )
     before, after = stored.settings, settings_after(stored.settings, change)
@@ -59,8 +62,9 @@ def settings_after(settings: Settings, change: RuleChange) -> Settings:
     if change.rule == "DeletionProtection":
         return replace(settings, deletion_protection=change.on)
     if change.rule == "TagPatterns":
-        patterns = _patterns(settings.patterns, str(change.value), on=change.on)
-        return replace(settings, patterns=patterns)
+        return replace(settings, patterns=_listed(change, settings.patterns))
+    if change.rule == "InUseBy":
+        return replace(settings, in_use_by=_listed(change, settings.in_use_by))
     changed: Any = {_FIELDS[change.rule]: change.value if change.on else None}
     return replace(settings, **changed)
 
@@ -72,8 +76,8 @@ def account_after(configuration: Mapping[str, Any], change: RuleChange) -> dict[
         return _with(after, change.rule, True if change.on else None)
     protection = dict(after.get("PurgeProtection", {}))
     value: Any = change.value if change.on else None
-    if change.rule == "TagPatterns":
-        value = list(_patterns(tuple(protection.get(change.rule, ())), str(change.value), on=change.on))
+    if change.rule in _LISTS:
+        value = list(_listed(change, tuple(protection.get(change.rule, ()))))
     return _with(after, "PurgeProtection", _with(protection, change.rule, value or None) or None)
 
 
@@ -84,11 +88,14 @@ def _with(document: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     return {name: each for name, each in document.items() if name != key}
 
 
-def _patterns(patterns: tuple[str, ...], pattern: str, *, on: bool) -> tuple[str, ...]:
-    if not on:
-        return tuple(each for each in patterns if each != pattern)
-    if pattern in patterns:
-        return patterns
-    after = (*patterns, pattern)
-    check_patterns("--pattern", after)
+def _listed(change: RuleChange, before: tuple[str, ...]) -> tuple[str, ...]:
+    """A list of patterns, or of services, with one more or one less."""
+    value = str(change.value)
+    if not change.on:
+        return tuple(each for each in before if each != value)
+    if value in before:
+        return before
+    after = (*before, value)
+    if change.rule == "TagPatterns":
+        check_patterns("--pattern", after)
     return after

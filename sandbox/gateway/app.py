@@ -17,7 +17,16 @@ from hypercorn.config import Config
 
 from sandbox.control import PATH
 from sandbox.driver.runtime_api import FunctionError
-from sandbox.gateway import cloudformation, enforcement, images, keys, ministack, native_repository, updates
+from sandbox.gateway import (
+    cloudformation,
+    enforcement,
+    images,
+    keys,
+    ministack,
+    native_repository,
+    updates,
+    workloads,
+)
 from sandbox.gateway.cloud import Cloud
 from sandbox.gateway.cloudcontrol import api
 from sandbox.gateway.commands import Commands, RefusedError
@@ -128,6 +137,7 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     enforcement.install()
     images.install(cloud.images)
     keys.install(cloud.images)
+    workloads.install(cloud.users)
     native_repository.install(cloud.images, cloud.settings)
     cloudformation.install(cloud)
     api.install(cloud)

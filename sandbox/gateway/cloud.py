@@ -16,6 +16,7 @@ from sandbox.driver.settings import Settings
 from sandbox.driver.workers import Function, WorkerPool, link_runtime_client
 from sandbox.gateway import enforcement, ministack
 from sandbox.gateway.images import Registries
+from sandbox.gateway.workloads import Users
 from sandbox.registry.package import Package, PackageError, unpack
 from sandbox.registry.types import Registry, TypeVersion
 
@@ -32,6 +33,7 @@ class Cloud:
         self.settings = Settings()
         self.journal = Journal()
         self.images = Registries(url.removeprefix("http://"))
+        self.users = Users(self.images)
         self.driver = Driver(self.settings, self.journal, enforcement.credentials, self._seed_before_delete)
         self.functions: dict[str, WorkerPool] = {}  # for Lambda's Invoke, by name
         self._runtime_client = link_runtime_client(folder / "runtime-client")

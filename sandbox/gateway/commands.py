@@ -37,6 +37,9 @@ class Commands:
                 self.clear_lateness,
                 self.put_replication,
                 self.replicated_deletions,
+                self.use_in_pods,
+                self.set_faults_of,
+                self.calls_of_users,
                 self.settings,
                 self.invocations,
                 self.serve_functions,
@@ -103,6 +106,19 @@ class Commands:
 
     def replicated_deletions(self, account: str = ACCOUNT, region: str = REGION) -> list[dict[str, Any]]:
         return self._cloud.images.replicated_deletions((account, region))
+
+    def use_in_pods(
+        self, repository: str, digest: str, containers: int, account: str = ACCOUNT, region: str = REGION
+    ) -> None:
+        self._cloud.users.use_in_pods((account, region), repository, digest, containers)
+
+    def set_faults_of(
+        self, service: str, steps: list[dict[str, Any]], account: str = ACCOUNT, region: str = REGION
+    ) -> None:
+        self._cloud.users.set_faults((account, region), service, steps)
+
+    def calls_of_users(self, account: str = ACCOUNT, region: str = REGION) -> dict[str, int]:
+        return self._cloud.users.calls((account, region))
 
     def settings(self, changes: dict[str, Any], reset: bool = False) -> dict[str, Any]:
         if reset:

@@ -45,8 +45,8 @@ def for_ecr(headers: dict[str, str]) -> Authorize | None:
     return authorizer(*caller) if caller else None
 
 
-def kms_refusal(headers: dict[str, str], check: Check) -> str | None:
-    """What KMS says of a call that the policies of its caller do not allow; None where they do."""
+def refusal(headers: dict[str, str], check: Check) -> str | None:
+    """What a service says of a call that the policies of its caller do not allow; None where they do."""
     caller = _caller(headers)
     if caller is None:
         return None

@@ -55,18 +55,18 @@ class Registries:
 
     def seed(self, place: Place, name: str, steps: Steps) -> None:
         """Run steps of the builder."""
-        _run(self.at(place).repository(name), steps)
+        run_steps(self.at(place).repository(name), steps)
 
     def set_faults(self, place: Place, steps: Steps) -> None:
         """Set attributes of the faults (a step without `method` names them), or call their methods."""
-        _run(self.at(place).faults, steps)
+        run_steps(self.at(place).faults, steps)
 
     def clear_faults(self, place: Place) -> None:
         self.at(place).faults.clear()
 
     def set_lateness(self, place: Place, steps: Steps) -> None:
         """Likewise, of the lateness."""
-        _run(self.at(place).lateness, steps)
+        run_steps(self.at(place).lateness, steps)
 
     def clear_lateness(self, place: Place) -> None:
         self.at(place).lateness.clear()
@@ -112,7 +112,8 @@ class Registries:
         }
 
 
-def _run(target: Any, steps: Steps) -> None:
+def run_steps(target: Any, steps: Steps) -> None:
+    """Set attributes of an object (a step without `method` names them), or call its methods."""
     for step in steps:
         arguments = step.get("arguments", {})
         name = step.get("method")

@@ -22,7 +22,7 @@ def install(registries: Registries) -> None:
                 return await original(method, path, headers, body, query)
             spelling = json.loads(body)["KeyId"]
             arn = registries.here().find_key(spelling)
-            refusal = enforcement.kms_refusal(headers, Check("kms:DescribeKey", arn)) if arn else None
+            refusal = enforcement.refusal(headers, Check("kms:DescribeKey", arn)) if arn else None
             if refusal:
                 return _json(400, {"__type": "AccessDeniedException", "message": refusal})
             if ministack.key_arn(spelling):

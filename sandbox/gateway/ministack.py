@@ -22,8 +22,11 @@ from ministack.core.router import extract_access_key_id
 from ministack.services import cloudcontrol as _cloudcontrol
 from ministack.services import cloudformation as _cloudformation
 from ministack.services import ecr as _ecr
+from ministack.services import ecs as _ecs
 from ministack.services import iam as _iam
+from ministack.services import inspector2 as _inspector2
 from ministack.services import kms as _kms
+from ministack.services import lambda_svc as _lambda
 from ministack.services import s3 as _s3
 from ministack.services import sts as _sts
 from ministack.services.cloudformation import changesets as _changesets
@@ -427,6 +430,53 @@ def s3_denial(action: str, principal: str, message: str) -> Response:
     """What S3 answers to a call that is not allowed."""
     answer: Response = _iam_actions.access_denied_response("s3", action, principal, "sandbox", message=message)
     return answer
+
+
+def wrap_lambda(wrap: Callable[[RequestHandler], RequestHandler]) -> None:
+    """Put a handler before that of Lambda."""
+    _lambda.handle_request = wrap(_lambda.handle_request)
+
+
+def functions() -> dict[str, list[dict[str, Any]]]:
+    """All versions of the functions of the account and Region of the request at hand, $LATEST first, by name."""
+    return {
+        name: [record["config"], *(version["config"] for version in record["versions"].values())]
+        for name, record in _lambda._functions.items()
+    }
+
+
+def wrap_ecs(wrap: Callable[[RequestHandler], RequestHandler]) -> None:
+    """Put a handler before that of ECS."""
+    _ecs.handle_request = wrap(_ecs.handle_request)
+
+
+def tasks() -> list[dict[str, Any]]:
+    """The tasks themselves, of the account and Region of the request at hand."""
+    return list(_ecs._tasks.values())
+
+
+def containers() -> dict[str, list[dict[str, Any]]]:
+    """All records of ECS, as it shows them, of the account and Region of the request at hand."""
+    tables = {
+        "clusters": _ecs._clusters,
+        "tasks": _ecs._tasks,
+        "services": _ecs._services,
+        "task_definitions": _ecs._task_defs,
+    }
+    return {
+        kind: [_ecs._normalize_ecs_timestamps(_ecs._sanitize(each)) for each in table.values()]
+        for kind, table in tables.items()
+    }
+
+
+def wrap_inspector(wrap: Callable[[RequestHandler], RequestHandler]) -> None:
+    """Put a handler before that of Amazon Inspector."""
+    _inspector2.handle_request = wrap(_inspector2.handle_request)
+
+
+def scans_ecr(account: str) -> bool:
+    """Whether Amazon Inspector scans images of an account."""
+    return bool(_inspector2._get_config(account)["ecr"]["status"] == "ENABLED")
 
 
 def stop_functions() -> None:

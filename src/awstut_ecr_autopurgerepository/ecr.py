@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         BatchDeleteImageResponseTypeDef,
         DescribeImagesResponseTypeDef,
         DescribeRepositoriesResponseTypeDef,
+        ImageDetailTypeDef,
         RepositoryTypeDef,
     )
 
@@ -77,6 +78,18 @@ def describe_images(ecr: ECRClient, name: str, token: str | None, status: str = 
     """A page of images of a status; ANY: active, archived, being restored."""
     page: dict[str, Any] = {"filter": {"imageStatus": status}} | ({"nextToken": token} if token is not None else {})
     return ecr.describe_images(repositoryName=name, maxResults=IMAGES_PER_PAGE, **page)
+
+
+def describe_image(ecr: ECRClient, name: str, image_id: Mapping[str, str]) -> ImageDetailTypeDef | None:
+    """The image of any status with a digest, or with a tag; None if the repository has no such image."""
+    asked: Any = [image_id]
+    try:
+        found = ecr.describe_images(repositoryName=name, imageIds=asked, filter={"imageStatus": "ANY"})["imageDetails"]
+    except ClientError as error:
+        if service_code(error) == "ImageNotFoundException":
+            return None
+        raise
+    return found[0] if found else None
 
 
 def delete_images(ecr: ECRClient, name: str, digests: list[str]) -> BatchDeleteImageResponseTypeDef:

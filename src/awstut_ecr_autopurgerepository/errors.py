@@ -96,8 +96,8 @@ class HandlerError(Exception):
 class RefusalError(HandlerError):
     """A delete that the rules forbid. Its message is complete: it says, too, what was deleted before."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(HandlerErrorCode.InvalidRequest, message)
+    def __init__(self, message: str, code: HandlerErrorCode = HandlerErrorCode.InvalidRequest) -> None:
+        super().__init__(code, message)
 
 
 def invalid_request(message: str) -> HandlerError:

@@ -12,7 +12,7 @@ from cloudformation_cli_python_lib import Action, ProgressEvent, SessionProxy
 from . import deletion
 from .models import ResourceHandlerRequest, ResourceModel
 from .pacing import ThreadPool
-from .provider.clients import ecr_client, kms_client, s3_client
+from .provider.clients import client_of_users, ecr_client, kms_client, s3_client
 from .provider.resource import AutoPurgeResource
 from .repository import create, read, update
 from .repository.requests import MOST_AT_ONCE
@@ -61,8 +61,9 @@ def delete_handler(
     account = cast("AccountRules | None", request.typeConfiguration) or AccountRules()
     client = ecr_client(session, attempts=1, connections=account.concurrency)
     make_s3 = partial(s3_client, cast("SessionProxy", session), account.concurrency)
+    make_client = partial(client_of_users, cast("SessionProxy", session), account.concurrency)
     with ThreadPool(account.concurrency) as pool:
-        return deletion.delete(client, request, account, callback_context, time, pool, make_s3)
+        return deletion.delete(client, request, account, callback_context, time, pool, make_s3, make_client)
 
 
 @resource.handler(Action.LIST)

@@ -206,6 +206,7 @@ class PurgeProtection(BaseModel):
     TagPatterns: Optional[Sequence[str]]
     PulledWithinDays: Optional[int]
     PushedWithinDays: Optional[int]
+    InUseBy: Optional[Sequence[str]]
 
     @classmethod
     def _deserialize(
@@ -218,6 +219,7 @@ class PurgeProtection(BaseModel):
             TagPatterns=json_data.get("TagPatterns"),
             PulledWithinDays=json_data.get("PulledWithinDays"),
             PushedWithinDays=json_data.get("PushedWithinDays"),
+            InUseBy=json_data.get("InUseBy"),
         )
 
 

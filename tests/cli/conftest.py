@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from sandbox.ecr import StrictEcr, VirtualClock
-from tests.support.command_line import Autopurge
-from tests.support.strict import ACCOUNT, REGION, clock, delete, ecr, s3
+from tests.support.command_line import Autopurge, Clients
+from tests.support.strict import ACCOUNT, REGION, clock, delete, ecr, s3, users
 from tests.support.strict_cloudformation import StrictCloudFormation
 from tests.support.strict_s3 import StrictS3
 
-__all__ = ["clock", "delete", "ecr", "s3"]
+__all__ = ["clock", "delete", "ecr", "s3", "users"]
 
 
 @pytest.fixture
@@ -21,5 +24,5 @@ def cloudformation() -> StrictCloudFormation:
 @pytest.fixture
 def autopurge(clock: VirtualClock, ecr: StrictEcr, s3: StrictS3, cloudformation: StrictCloudFormation) -> Autopurge:
     """The command line on the strict ECR."""
-    clients = {"ecr": ecr.client(), "s3": s3.client(), "cloudformation": cloudformation.client()}
-    return Autopurge(clock, clients)
+    makers: dict[str, Callable[[], Any]] = {"ecr": ecr.client, "s3": s3.client, "cloudformation": cloudformation.client}
+    return Autopurge(clock, Clients(makers))

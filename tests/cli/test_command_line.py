@@ -52,7 +52,7 @@ def raising(error: BaseException) -> click.Command:
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_an_error_of_aws_is_one_sentence_and_exit_code_1(error: BaseException, words: str) -> None:
-    result = CliRunner().invoke(raising(error), obj=Surroundings(lambda _: lambda service: None))
+    result = CliRunner().invoke(raising(error), obj=Surroundings(lambda _: lambda service, config=None: None))
     assert (result.exit_code, result.stdout) == (ExitCode.ERROR, "")
     assert result.stderr.startswith("Error: ")
     assert words in result.stderr
@@ -67,7 +67,7 @@ def test_region_profile_and_endpoint_reach_the_clients() -> None:
         targets.append(tool.target)
         return ExitCode.FOUND
 
-    around = Surroundings(lambda target: targets.append(target) or (lambda service: None))  # type: ignore[func-returns-value]
+    around = Surroundings(lambda target: targets.append(target) or (lambda service, config=None: None))  # type: ignore[func-returns-value]
     options = ["--region", "eu-west-1", "--profile", "operator", "--endpoint-url", "http://127.0.0.1:9"]
     result = CliRunner().invoke(shown, options, obj=around)
     assert result.exit_code == ExitCode.FOUND

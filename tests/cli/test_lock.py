@@ -39,6 +39,7 @@ def test_lock_stops_a_delete_and_unlock_allows_it(autopurge: Autopurge, ecr: Str
         (["--pattern", "release-*"], PATTERNS, "release-@"),
         (["--pulled-within-days", "30"], "awstut:protect-pulled-days", "30"),
         (["--pushed-within-days", "7"], "awstut:protect-pushed-days", "7"),
+        (["--in-use-by", "LAMBDA"], "awstut:protect-in-use", "lambda"),
     ],
 )
 def test_lock_sets_one_rule_and_unlock_switches_it_off(
@@ -71,6 +72,14 @@ def test_unlock_takes_one_pattern_away_and_leaves_the_others(autopurge: Autopurg
     assert document["after"]["PurgeProtection"]["TagPatterns"] == ["v1.*", long[1:], long[2:], "release-*"]
     assert tags(ecr)["awstut:protect-tags-2"] == "off"  # the mark names it, so it must not vanish
     assert document["after"] == autopurge.json("list")["repositories"][0]["rules"]
+
+
+def test_lock_adds_a_service_that_uses_images(autopurge: Autopurge, ecr: StrictEcr) -> None:
+    ecr.repository("app", tags={**OWNED, "awstut:protect-in-use": "lambda"})
+    document = autopurge.json("lock", "app", "--in-use-by", "ECS", "--yes")
+    assert document["after"]["PurgeProtection"]["InUseBy"] == ["LAMBDA", "ECS"]
+    assert "in use by LAMBDA, ECS" in autopurge("list").stdout
+    assert tags(ecr)["awstut:protect-in-use"] == "lambda ecs"
 
 
 def test_lock_shows_before_and_after_and_asks(autopurge: Autopurge, ecr: StrictEcr) -> None:
@@ -108,7 +117,7 @@ def test_lock_does_not_overwrite_patterns_that_nobody_can_read(autopurge: Autopu
     ecr.repository("app", tags={**OWNED, PATTERNS: "a:b"})
     result = autopurge("lock", "app", "--pattern", "v*", "--yes")
     assert (result.exit_code, tags(ecr)[PATTERNS]) == (1, "a:b")
-    assert "nobody knows which patterns it stands for" in result.stderr
+    assert "nobody knows what it stands for" in result.stderr
 
 
 @pytest.mark.parametrize(("name", "words"), [("native", "does not belong to"), ("nothing", "does not exist")])
@@ -126,6 +135,7 @@ def test_lock_refuses_what_it_could_not_protect(autopurge: Autopurge, ecr: Stric
         ["lock", "app", "--account"],
         ["lock", "app", "--pattern", "a", "--pulled-within-days", "3"],
         ["lock", "app", "--pattern", "a b"],
+        ["lock", "app", "--in-use-by", "EKS"],
         ["lock", "app", "--pulled-within-days", "0"],
     ],
 )
@@ -148,6 +158,7 @@ CONFIGURATION: dict[str, Any] = {
         ([], "DeletionProtection", True),
         (["--pattern", "release-*"], "PurgeProtection", {"TagPatterns": ["v1.*", "release-*"], "PulledWithinDays": 30}),
         (["--pulled-within-days", "90"], "PurgeProtection", {"TagPatterns": ["v1.*"], "PulledWithinDays": 90}),
+        (["--in-use-by", "ecs"], "PurgeProtection", {**CONFIGURATION["PurgeProtection"], "InUseBy": ["ECS"]}),
     ],
 )
 def test_lock_account_merges_into_the_type_configuration(

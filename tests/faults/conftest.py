@@ -7,10 +7,10 @@ import pytest
 from sandbox.ecr import StrictEcr
 from tests.faults.support import WAYS, Filled
 from tests.support.direct_client import direct_client
-from tests.support.strict import Purge, clock, delete, ecr, kms, s3, wire
+from tests.support.strict import Purge, clock, delete, ecr, kms, s3, users, wire
 from tests.support.strict_s3 import StrictS3
 
-__all__ = ["clock", "delete", "ecr", "filled", "kms", "s3", "wire"]
+__all__ = ["clock", "delete", "ecr", "filled", "kms", "s3", "users", "wire"]
 
 
 @pytest.fixture(params=WAYS)

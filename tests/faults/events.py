@@ -36,7 +36,12 @@ GOOD: dict[str, list[Any]] = {
     "RepositoryName": ["app"],
     "EmptyOnDelete": ["true", "false"],
     "DeletionProtection": ["true", "false"],
-    "PurgeProtection": [{"TagPatterns": ["release-*", "v1"]}, {"PulledWithinDays": "3"}, {"PushedWithinDays": "2"}],
+    "PurgeProtection": [
+        {"TagPatterns": ["release-*", "v1"]},
+        {"PulledWithinDays": "3"},
+        {"PushedWithinDays": "2"},
+        {"InUseBy": ["ECS"]},
+    ],
     "AllowReplicatedDeletes": ["true", "false"],
     "PurgeReport": [{"BucketName": "reports", "Prefix": "purged"}],
     "FreezeOnDelete": ["true", "false"],

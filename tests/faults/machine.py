@@ -50,11 +50,14 @@ STALE += [("DescribeImages", each) for each in (Stale.NO_IMAGES, Stale.NO_NEW_IM
 STALE_APART = 30.0  # seconds from one stale answer to the next: what lies again and again, no client can see through
 MOST_IMAGES = 400  # that pushes in the background fill a repository with
 RETRIABLE = {HandlerErrorCode.Throttling, HandlerErrorCode.ServiceInternalError, HandlerErrorCode.NetworkFailure}
+LOCKS = ("are not touched", "its deletion protection is on", "a tag is missing or unreadable")
 Action = tuple[str, dict[str, Any]]
 REASONS: dict[HandlerErrorCode, tuple[str, ...]] = {
     HandlerErrorCode.NotFound: ("does not exist",),
     HandlerErrorCode.InvalidRequest: (
         "are not touched",
+        "its deletion protection is on",
+        "a tag is missing or unreadable",
         "No further image is deleted",
         "EmptyOnDelete is false",
         "protected by",
@@ -470,8 +473,7 @@ class Deletes(RuleBasedStateMachine):
         promise(any(each in event.message for each in REASONS[code]), f"a failure that does not say why: {event}")
         promise(code not in RETRIABLE or operation.slices >= 5, f"given up after {operation.slices} slices: {event}")
         tags = watch.tags or {}
-        stopped = "No further image is deleted" in event.message and "protected by" not in event.message
-        if "are not touched" in event.message or stopped:
+        if any(each in event.message for each in LOCKS):
             promise(is_locked(tags, self.stack_id), f"a refusal without a reason: {event.message} {tags}")
         if "EmptyOnDelete is false" in event.message:
             promise(not tags[MARK].startswith("on"), f"a refusal without a reason: {event.message} {tags}")

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks import report
+from benchmarks import plots, report
 from benchmarks.cases import CASES
 from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS
 from benchmarks.targets import Target, all_targets, allowed_seconds, best_client_seconds, pick
+from benchmarks.use import ACCOUNTS
 
 FIGURES: dict[str, Any] = json.loads((report.HERE / "figures.json").read_text())
-PLOTS = sorted(name for name in report.render(FIGURES) if name.endswith(".svg"))
+RENDERED = report.render(FIGURES)
+PLOTS = sorted(name for name in RENDERED if name.endswith(".svg"))
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def figures() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["RESULTS.md", *PLOTS])
 def test_file_is_what_the_figures_give(name: str) -> None:
-    assert (report.HERE / name).read_text() == report.render(FIGURES)[name]
+    assert (report.HERE / name).read_text() == RENDERED[name]
 
 
 def test_readme_holds_what_the_figures_give() -> None:
@@ -45,6 +47,13 @@ def test_figures_hold_every_contender_on_every_case_with_and_without_throttling(
     held = {(each["contender"], each["case"], each["throttled"]) for each in FIGURES["races"]}
     wanted = {(name, case, how) for name in (*CONTENDERS, *OURS) for case in CASES for how in (True, False)}
     assert held == wanted
+
+
+def test_figures_hold_what_each_account_s_check_of_use_costs() -> None:
+    held = {each["title"]: each for each in FIGURES["use"]}
+    assert held.keys() == {each.title for each in ACCOUNTS}
+    assert held[ACCOUNTS[0].title]["calls"] == 0
+    assert all(each["calls"] == sum(each["which"].values()) for each in held.values())
 
 
 def test_each_missed_target_is_told(figures: dict[str, Any]) -> None:
@@ -75,27 +84,25 @@ def test_throttle_allows_the_burst_at_once_and_then_the_rate(figures: dict[str, 
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_plot_is_readable_in_light_and_in_dark(name: str) -> None:
-    content = report.render(FIGURES)[name]
-    root = ElementTree.fromstring(content)
-    light, _, dark = content.partition("@media (prefers-color-scheme:dark)")
-    assert dark
-    used = {kind for element in root.iter() for kind in element.get("class", "").split()} - {"line", "title"}
-    for kind in used:
-        assert f".{kind}" in light, kind
-        assert f".{kind}" in dark, kind
+def test_plot_has_another_colour_for_each_of_its_colours_on_a_dark_page(name: str) -> None:
+    content = RENDERED[name]
+    drawing = re.sub("<style>.*?</style>", "", content, flags=re.DOTALL)
+    used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", drawing))
+    assert len(used) > 3
+    for colour in used:
+        assert f'[style*="fill: {colour}"]{{fill:{plots.DARK[colour]}!important}}' in content
+        assert f'[style*="stroke: {colour}"]{{stroke:{plots.DARK[colour]}!important}}' in content
 
 
-@pytest.mark.parametrize("name", PLOTS)
-def test_plot_stays_within_its_page(name: str) -> None:
-    root = ElementTree.fromstring(report.render(FIGURES)[name])
-    _, _, width, height = map(float, root.get("viewBox", "").split())
-    for element in root.iter("{http://www.w3.org/2000/svg}text"):
-        words = len(element.text or "") * 7.2
-        start = (
-            float(element.get("x", 0))
-            - {"start": 0, "middle": words / 2, "end": words}[element.get("text-anchor", "start")]
-        )
-        assert start >= 0, element.text
-        assert start + words <= width, element.text
-        assert 0 < float(element.get("y", 0)) < height
+def test_contender_has_the_same_colour_in_all_plots() -> None:
+    """A label at the end of a line has the colour of its line: `this type: 2.8`."""
+    colours: dict[str, set[str]] = {}
+    for name in ("seconds.svg", "memory.svg"):
+        root = ElementTree.fromstring(RENDERED[name])
+        for element in root.iter("{http://www.w3.org/2000/svg}text"):
+            contender, is_label, _ = (element.text or "").partition(": ")
+            if is_label:
+                colours.setdefault(contender, set()).add(element.get("style", "").rpartition("fill: ")[2])
+    assert {"this type", "in hundreds", "CDK", "force"} == set(colours)
+    assert all(len(each) == 1 for each in colours.values())
+    assert len(set.union(*colours.values())) == len(colours)

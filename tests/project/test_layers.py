@@ -31,6 +31,7 @@ OWNERS = {
     "Stalls": {"purge", "call"},
     "FreezeState": {"freeze"},
     "ReportState": {"report"},
+    "UseState": {"use", "state"},
     "PendingFailure": {"state"},
     "State": {"__init__", "call"},
 }
@@ -90,7 +91,7 @@ def assigned(path: Path) -> Iterator[tuple[str, str]]:
 
 def test_a_section_of_the_state_is_changed_by_its_own_class_only() -> None:
     names = {each.name for cls in SECTIONS.values() for each in fields(cls)}
-    paths = {"state", "identity", "counts", "current_pass", "stalls", "freeze", "report", "failure"}
+    paths = {"state", "identity", "counts", "current_pass", "stalls", "freeze", "report", "use", "failure"}
     foreign = [
         f"{path.name}: {owner}.{attribute}"
         for path in (SOURCE / "deletion").rglob("*.py")
@@ -112,7 +113,7 @@ def methods(cls: type) -> set[str]:
 
 
 def module_name(path: Path) -> str:
-    return "report" if path.parent.name == "report" else path.stem
+    return path.parent.name if path.parent.name in ("report", "use") else path.stem
 
 
 @pytest.mark.parametrize("section", sorted(OWNERS))
@@ -125,6 +126,7 @@ def test_a_section_of_the_state_has_one_owner(section: str) -> None:
         "Stalls": ["stalls"],
         "FreezeState": ["state.freeze"],
         "ReportState": ["state.report"],
+        "UseState": ["state.use", "self.use"],
         "PendingFailure": ["failure"],
         "State": ["call.state"],
     }[section]

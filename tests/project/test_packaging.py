@@ -40,6 +40,13 @@ def test_package_holds_what_cfn_submit_uploads(versioned_package: Path, dry_run:
     assert without_notes(our_code) == without_notes(their_code)
 
 
+def test_package_has_no_command_line_and_nothing_that_only_this_imports(versioned_package: Path) -> None:
+    code = read(read(versioned_package.read_bytes())["ResourceProvider.zip"])
+    folders = {name.split("/")[0] for name in code}
+    assert "awstut_ecr_autopurgerepository" in folders
+    assert folders & {"autopurge", "click", "jinja2", "pygal", "rich", "ruamel", "ruamel.yaml"} == set()
+
+
 def test_package_does_not_say_where_it_was_built(versioned_package: Path) -> None:
     code = read(read(versioned_package.read_bytes())["ResourceProvider.zip"])
     places = [str(ROOT).encode(), sys.prefix.encode(), sys.base_prefix.encode()]

@@ -52,6 +52,20 @@ WRITES = (
 )
 
 
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:checkout"
+USE = {
+    "lambda:ListFunctions": "*",
+    "lambda:GetFunction": FUNCTION,
+    "ecs:ListClusters": "*",
+    "ecs:ListTasks": "*",
+    "ecs:DescribeTasks": "*",
+    "ecs:ListServices": "*",
+    "ecs:DescribeServices": "*",
+    "ecs:DescribeTaskDefinition": "*",
+    "inspector2:ListCoverage": "*",
+}
+
+
 def ecr(operation: str, *context: dict[str, Any], name: str = "app") -> Check:
     return Check(f"ecr:{operation}", ECR + name, {key: value for each in context for key, value in each.items()})
 
@@ -79,6 +93,8 @@ def allowed_to_both() -> Iterator[tuple[str, Check]]:
     yield "tell which key an alias names", Check("kms:DescribeKey", KEY)
     for action in ("s3:PutObject", "s3:GetObject"):
         yield f"{action} of a report", Check(action, f"{BUCKET}/purges/app/1/summary.json", OURS)
+    for action, resource in USE.items():
+        yield f"{action} to find images in use", Check(action, resource)
     yield "list reports", Check("s3:ListBucket", BUCKET, {**OURS, "s3:prefix": "purges/app/1/"})
 
 
@@ -109,6 +125,9 @@ def refused_to_hardened() -> Iterator[tuple[str, Check]]:
         yield f"{action} in another bucket", Check(action, "arn:aws:s3:::other/purges/app", OURS)
         yield f"{action} beside the prefix", Check(action, f"{BUCKET}/app/summary.json", OURS)
         yield f"{action} in a bucket that somebody else took over", Check(action, f"{BUCKET}/purges/app", THEIRS)
+    for account, region in (("999999999999", REGION), (ACCOUNT, "eu-west-1")):
+        other = FUNCTION.replace(ACCOUNT, account).replace(REGION, region)
+        yield f"a function of {account} in {region}", Check("lambda:GetFunction", other)
     yield "list the whole bucket", Check("s3:ListBucket", BUCKET, OURS)
     yield "list beside the prefix", Check("s3:ListBucket", BUCKET, {**OURS, "s3:prefix": "other/"})
     yield "list another bucket", Check("s3:ListBucket", "arn:aws:s3:::other", {**OURS, "s3:prefix": "purges/"})
@@ -122,7 +141,8 @@ def refused_to_both() -> Iterator[tuple[str, Check]]:
             yield f"ecr:{operation}", ecr(operation, MARKED, CREATED)
     for action in (
         "iam:CreateRole", "iam:PassRole", "iam:PutRolePolicy", "kms:Decrypt", "kms:PutKeyPolicy",
-        "kms:ScheduleKeyDeletion", "lambda:InvokeFunction", "logs:PutLogEvents", "s3:DeleteObject",
+        "kms:ScheduleKeyDeletion", "ecs:StopTask", "lambda:InvokeFunction", "lambda:UpdateFunctionCode",
+        "logs:PutLogEvents", "s3:DeleteObject",
         "s3:DeleteObjectVersion", "s3:PutBucketPolicy", "sts:AssumeRole",
     ):  # fmt: skip
         yield action, Check(action, f"{BUCKET}/purges/app" if action.startswith("s3:") else "*", {**VIA_ECR, **OURS})
@@ -145,7 +165,7 @@ def roles() -> Iterator[dict[str, Role]]:
             name: Role(*policies_of(box, make_role(box, template, **parameters)))
             for name, template, parameters in (
                 ("generated", GENERATED, {}),
-                ("hardened", HARDENED, REPORTS),
+                ("hardened", HARDENED, {**REPORTS, "ChecksUse": "true"}),
                 ("hardened, no bucket", HARDENED, {}),
                 ("hardened, bucket with a key", HARDENED, {**REPORTS, "ReportKeyArn": KEY}),
                 ("hardened, bucket of another account", HARDENED, {**REPORTS, "ReportBucketOwner": "999999999999"}),
@@ -183,6 +203,11 @@ def test_without_a_bucket_no_report_can_be_written(roles: dict[str, Role]) -> No
     check = ALLOWED["s3:PutObject of a report"]
     assert list(roles["hardened, no bucket"].documents) == ["Repositories"]
     assert not roles["hardened, no bucket"].policies.decide(check).allowed
+
+
+@pytest.mark.parametrize("action", USE)
+def test_the_hardened_role_looks_at_users_of_images_only_if_asked_for(roles: dict[str, Role], action: str) -> None:
+    assert not roles["hardened, no bucket"].policies.decide(Check(action, USE[action])).allowed
 
 
 def test_the_bucket_of_another_account_is_taken_by_its_owner(roles: dict[str, Role]) -> None:

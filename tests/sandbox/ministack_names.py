@@ -17,7 +17,18 @@ from urllib.parse import urlencode
 import pytest
 from ministack import app
 from ministack.core import concurrency, iam_actions, iam_evaluator, lambda_runtime, responses
-from ministack.services import cloudcontrol, cloudformation, ecr, iam, kms, s3, sts
+from ministack.services import (
+    cloudcontrol,
+    cloudformation,
+    ecr,
+    ecs,
+    iam,
+    inspector2,
+    kms,
+    lambda_svc,
+    s3,
+    sts,
+)
 from ministack.services.cloudformation import changesets, drift, engine, handlers, helpers, provisioners, stacks
 
 from sandbox.environment import ACCOUNT, REGION
@@ -45,6 +56,9 @@ REQUEST = ["method", "path", "headers", "body", "query_params"]
         cloudcontrol.handle_request,
         cloudformation.handle_request,
         kms.handle_request,
+        lambda_svc.handle_request,
+        ecs.handle_request,
+        inspector2.handle_request,
     ],
 )
 def test_request_handlers_are_coroutines_of_five_arguments(handler: object) -> None:
@@ -173,6 +187,15 @@ def test_sts_iam_and_s3_have_the_expected_shape() -> None:
         iam_actions.s3_additional_checks,
     ):
         assert callable(function)
+
+
+def test_functions_tasks_and_services_are_kept_as_expected() -> None:
+    for table in (lambda_svc._functions, ecs._clusters, ecs._tasks, ecs._services, ecs._task_defs):
+        assert isinstance(table, responses.AccountRegionScopedDict)
+    assert ecs._normalize_ecs_timestamps(
+        ecs._sanitize({"_own": 1, "createdAt": "1970-01-01T00:00:09Z", "x": None})
+    ) == {"createdAt": 9}
+    assert inspector2._get_config(ACCOUNT)["ecr"]["status"] == "DISABLED"
 
 
 def ask_kms(operation: str, **parameters: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies
 
-from awstut_ecr_autopurgerepository.rules.settings import MOST_DAYS, MOST_PATTERNS, ReportPlace, Settings
+from awstut_ecr_autopurgerepository.rules.settings import MOST_DAYS, MOST_PATTERNS, SERVICES, ReportPlace, Settings
 
 PREFIXES = strategies.from_regex(r"\A[A-Za-z0-9_.=-]{1,20}(/[A-Za-z0-9_.=-]{1,20}){0,4}\Z")
 ANY_PLACE = strategies.builds(
@@ -24,4 +24,5 @@ ANY_SETTINGS = strategies.builds(
     freeze=strategies.booleans(),
     pushed_within_days=strategies.none() | strategies.integers(1, MOST_DAYS),
     replicated_deletes=strategies.booleans(),
+    in_use_by=strategies.lists(strategies.sampled_from(SERVICES), unique=True).map(tuple),
 )

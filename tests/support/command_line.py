@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,18 @@ from autopurge.app import app
 from autopurge.aws import Target
 from autopurge.command import Surroundings
 from sandbox.ecr import VirtualClock
+
+
+class Clients(dict[str, Any]):
+    """Clients by the names of their services; each is made when it is first asked for, which takes a while."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        super().__init__()
+        self.makers = dict(makers)
+
+    def __missing__(self, service: str) -> Any:
+        self[service] = self.makers[service]()
+        return self[service]
 
 
 @dataclass
@@ -27,7 +40,7 @@ class Autopurge:
 
         def connect(target: Target) -> Any:
             self.targets.append(target)
-            return self.clients.__getitem__
+            return lambda service, config=None: self.clients[service]
 
         around = Surroundings(connect, self.clock, can_ask=lambda: terminal)
         return CliRunner().invoke(app, arguments, obj=around, input=typed)

@@ -55,7 +55,12 @@ EVERYTHING = {
     "Tags": [{"Key": "team", "Value": "shop"}],
     "EmptyOnDelete": "false",
     "DeletionProtection": "true",
-    "PurgeProtection": {"TagPatterns": ["v*", "release-*"], "PulledWithinDays": "30", "PushedWithinDays": "7"},
+    "PurgeProtection": {
+        "TagPatterns": ["v*", "release-*"],
+        "PulledWithinDays": "30",
+        "PushedWithinDays": "7",
+        "InUseBy": ["LAMBDA", "ECS"],
+    },
     "AllowReplicatedDeletes": "true",
     "PurgeReport": {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"},
     "FreezeOnDelete": "true",

@@ -26,6 +26,8 @@ from awstut_ecr_autopurgerepository.models import ResourceHandlerRequest
 from awstut_ecr_autopurgerepository.repository import translate
 from awstut_ecr_autopurgerepository.rules.account import DEFAULT_CONCURRENCY, AccountRules
 from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.workloads import StrictEcs, StrictInspector, StrictLambda
+from sandbox.workloads.wire import make_client
 from tests.support.strict_kms import StrictKms
 from tests.support.strict_s3 import StrictS3
 from tests.support.virtual import VirtualPool
@@ -59,6 +61,33 @@ def ecr(clock: VirtualClock) -> StrictEcr:
 @pytest.fixture
 def s3(clock: VirtualClock) -> StrictS3:
     return StrictS3(clock=clock, account=ACCOUNT, region=REGION)
+
+
+@dataclass
+class Users:
+    """Who uses images: the strict Lambda, ECS and Inspector of one account and Region. ``made`` are clients made."""
+
+    clock: VirtualClock
+    made: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        place: dict[str, Any] = {"clock": self.clock, "account": ACCOUNT, "region": REGION}
+        self.functions, self.containers, self.inspector = (
+            StrictLambda(**place),
+            StrictEcs(**place),
+            StrictInspector(**place),
+        )
+
+    def client(self, service: str, **chosen: Any) -> Any:
+        """A client by botocore's name of its service."""
+        self.made.append(service)
+        services = {each.action_prefix: each for each in (self.functions, self.containers, self.inspector)}
+        return make_client(services[service], **chosen)
+
+
+@pytest.fixture
+def users(clock: VirtualClock) -> Users:
+    return Users(clock)
 
 
 @dataclass
@@ -123,10 +152,12 @@ def kms(ecr: StrictEcr) -> StrictKms:
 
 
 @pytest.fixture
-def wire(ecr: StrictEcr, s3: StrictS3, kms: StrictKms, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Wire:
+def wire(
+    ecr: StrictEcr, s3: StrictS3, kms: StrictKms, users: Users, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> Wire:
     def client(service: str, config: Config | None = None) -> Any:
         services: dict[str, StrictEcr | StrictS3 | StrictKms] = {"ecr": ecr, "s3": s3, "kms": kms}
-        return services[service].client(config=config)
+        return services[service].client(config=config) if service in services else users.client(service, config=config)
 
     monkeypatch.setattr(
         "cloudformation_cli_python_lib.resource._get_boto_session",
@@ -146,6 +177,7 @@ class Purge:
     concurrency: int = DEFAULT_CONCURRENCY
     configuration: AccountRules = field(default_factory=AccountRules)
     s3: StrictS3 = field(default_factory=StrictS3)
+    users: Users = field(default_factory=lambda: Users(VirtualClock()))
     token: str = "token-9"
     client: Any = None  # botocore's, unless another is given
     events: list[ProgressEvent] = field(default_factory=list)
@@ -176,11 +208,12 @@ class Purge:
         once = Config(retries={"mode": "standard", "total_max_attempts": 1})
         client = self.client or self.ecr.client(config=once)
         make_s3 = functools.cache(lambda: self.s3.client(config=once))
+        make = functools.partial(self.users.client, config=once)
         started = self.clock.monotonic()
         pool = VirtualPool(self.concurrency, self.clock)
         request = self.request(name, stack_id, logical_id)
         try:
-            event = deletion.delete(client, request, self.configuration, context, self.clock, pool, make_s3)
+            event = deletion.delete(client, request, self.configuration, context, self.clock, pool, make_s3, make)
         except HandlerError as error:
             event = ProgressEvent.failed(error.code, error.message)
         self.slice_seconds.append(self.clock.monotonic() - started)
@@ -205,8 +238,8 @@ class Purge:
 
 
 @pytest.fixture
-def delete(ecr: StrictEcr, clock: VirtualClock, s3: StrictS3) -> Purge:
-    return Purge(ecr, clock, s3=s3)
+def delete(ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, users: Users) -> Purge:
+    return Purge(ecr, clock, s3=s3, users=users)
 
 
 def run_command_in(ecr: StrictEcr, message: str) -> None:

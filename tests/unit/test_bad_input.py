@@ -52,6 +52,18 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"EncryptionConfiguration": {"EncryptionType": "KMS", "KmsKey": "alias/missing"}},
         "ECR could not use the KMS key",
     ),
+    "an unknown service that uses images": (
+        {"PurgeProtection": {"InUseBy": ["LAMBDA", "EKS"]}},
+        "PurgeProtection.InUseBy has 'EKS': name one or more of LAMBDA, ECS, INSPECTOR.",
+    ),
+    "no service that uses images": (
+        {"PurgeProtection": {"InUseBy": []}},
+        "PurgeProtection.InUseBy must be a list of 1 to 3 of LAMBDA, ECS, INSPECTOR.",
+    ),
+    "a service that uses images twice": (
+        {"PurgeProtection": {"InUseBy": ["ECS", "ECS"]}},
+        "InUseBy has a service twice.",
+    ),
     "an unknown property": ({"RepositryName": "app"}, "RepositryName is not a property. Check its spelling."),
     "an unknown nested property": ({"LifecyclePolicy": {"Text": "{}"}}, "Text is not a property. Check its spelling."),
     "a null": ({"ImageTagMutability": None}, "ImageTagMutability is null. Give it a value, or leave it out."),

@@ -276,6 +276,8 @@ class RecordingS3:
 # - The first call of a purge that lasts answers after about ten seconds, with numbers; here once two rounds of deletes
 #   have shown how long the others take.
 # - TagResource shows the progress beside the first deletes of each call; in a first call only if the purge will last.
+# - A refusal names all reasons at once: it looks for an image, and asks where ECR carries deletions. One that says that
+#   the repository is another's asks nothing.
 # - A role that may not delete is no sign that the repository is gone: both witnesses are asked.
 ORDERS: dict[Callable[[World], ProgressEvent], str] = {
     empty: (
@@ -316,10 +318,10 @@ ORDERS: dict[Callable[[World], ProgressEvent], str] = {
         "DescribeRepositories ListTagsForResource GetRepositoryPolicy*2 DeleteRepositoryPolicy "
         "BatchDeleteImage DeleteRepository DescribeRepositories"
     ),
-    protected: "DescribeRepositories ListTagsForResource DescribeImages*2",
-    locked: "DescribeRepositories ListTagsForResource",
+    protected: "DescribeRepositories ListTagsForResource DescribeImages*2 DescribeRegistry",
+    locked: "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry",
     foreign: "DescribeRepositories ListTagsForResource",
-    purge_is_off: "DescribeRepositories ListTagsForResource DescribeImages",
+    purge_is_off: "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry",
     gone: (
         "DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories "
         "ListTagsForResource DescribeRepositories ListTagsForResource DescribeRepositories ListTagsForResource"

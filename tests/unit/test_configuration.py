@@ -49,6 +49,16 @@ BAD = {
         {"PurgeProtection": {"PushedWithinDays": 3651}},
         "PushedWithinDays must be a whole number from 1 to 3,650",
     ),
+    "an unknown service": (
+        {"PurgeProtection": {"InUseBy": ["EKS"]}},
+        "InUseBy has 'EKS': name one or more of LAMBDA, ECS",
+    ),
+    "no service": ({"PurgeProtection": {"InUseBy": []}}, "InUseBy must be a list of 1 to 3 of LAMBDA, ECS, INSPECTOR"),
+    "a service twice": (
+        {"PurgeProtection": {"InUseBy": ["ECS", "ECS"]}},
+        "PurgeProtection.InUseBy has a service twice",
+    ),
+    "a string for services": ({"PurgeProtection": {"InUseBy": "ECS"}}, "InUseBy must be a list, but is 'ECS'"),
     "a string for replicated deletes": ({"AllowReplicatedDeletes": "true"}, "must be true or false, without quotes"),
     "a fraction of days": (
         {"PurgeProtection": {"PulledWithinDays": 1.5}},
@@ -106,7 +116,12 @@ def test_none_is_the_default(raw: object) -> None:
 def test_everything_is_read() -> None:
     raw = {
         "DeletionProtection": True,
-        "PurgeProtection": {"TagPatterns": ["v*", "*"], "PulledWithinDays": 30, "PushedWithinDays": 7},
+        "PurgeProtection": {
+            "TagPatterns": ["v*", "*"],
+            "PulledWithinDays": 30,
+            "PushedWithinDays": 7,
+            "InUseBy": ["ECS"],
+        },
         "AllowReplicatedDeletes": True,
         "PurgeReport": {
             "BucketName": "audit",
@@ -119,7 +134,7 @@ def test_everything_is_read() -> None:
     }
     place = ReportPlace("audit", "purges/ecr", "210987654321")
     assert read_configuration(raw) == AccountRules(
-        True, ("v*", "*"), 30, place, 16, 7, True, binding=True, report_buckets=("other", "third")
+        True, ("v*", "*"), 30, place, 16, 7, True, binding=True, report_buckets=("other", "third"), in_use_by=("ECS",)
     )
 
 
@@ -138,6 +153,10 @@ PLAUSIBLE = strategies.fixed_dictionaries(
                 | strategies.text(),
                 "PulledWithinDays": strategies.sampled_from([1, 3650, 0, 3651, "30", 1.5, None]),
                 "PushedWithinDays": strategies.sampled_from([1, 3650, 0, 3651, "30", 1.5, None]),
+                "InUseBy": strategies.lists(
+                    strategies.sampled_from(["LAMBDA", "ECS", "INSPECTOR", "EKS", 3]), max_size=4
+                )
+                | strategies.none(),
                 "Other": strategies.just(1),
             },
         )
@@ -164,8 +183,8 @@ PLAUSIBLE = strategies.fixed_dictionaries(
 def test_what_the_schema_refuses_is_refused_and_nothing_else_but_duplicates(raw: dict[str, object]) -> None:
     allowed = jsonschema.Draft7Validator(SCHEMA).is_valid(raw)
     protection = raw.get("PurgeProtection")
-    patterns = protection.get("TagPatterns") if isinstance(protection, dict) else None
-    duplicates = isinstance(patterns, list) and len(set(patterns)) < len(patterns)
+    lists = [protection.get(name) for name in ("TagPatterns", "InUseBy")] if isinstance(protection, dict) else []
+    duplicates = any(isinstance(each, list) and len(set(each)) < len(each) for each in lists)
     try:
         read_configuration(raw)
         taken = True

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from awstut_ecr_autopurgerepository.rules.account import AccountRules
-from awstut_ecr_autopurgerepository.rules.images import ImageRules, ProtectedImages, fingerprint, image_rules
+from awstut_ecr_autopurgerepository.rules.images import ImageRules, ImagesFound, fingerprint, image_rules
+from awstut_ecr_autopurgerepository.rules.reasons import Reason, lift_all
 from awstut_ecr_autopurgerepository.rules.reserved_tags import read_tags, write_tags
 from awstut_ecr_autopurgerepository.rules.settings import Settings
 from tests.support.images import NONE, NOW, image
@@ -16,6 +17,11 @@ from tests.support.images import NONE, NOW, image
 def rules(configuration: AccountRules = NONE, **chosen: Any) -> ImageRules:
     stored = read_tags(write_tags(Settings(**chosen)))
     return image_rules(stored, configuration, NOW)
+
+
+def words(rules: ImageRules, each: Any) -> list[str]:
+    """The rules that protect an image, in words."""
+    return [rule.words for rule in rules.protecting(each)]
 
 
 @pytest.mark.parametrize(
@@ -42,11 +48,11 @@ def test_a_pattern_protects_the_whole_tag(pattern: str, tag: str, protects: bool
 
 
 def test_a_pattern_of_many_wildcards_is_judged_at_once() -> None:
-    assert rules(patterns=("*a" * 32,)).protecting(image("a" * 31 + "b" * 97)) is None
+    assert rules(patterns=("*a" * 32,)).protecting(image("a" * 31 + "b" * 97)) == []
 
 
 def test_a_pattern_never_protects_an_image_without_tags() -> None:
-    assert rules(patterns=("*",)).protecting(image()) is None
+    assert rules(patterns=("*",)).protecting(image()) == []
 
 
 def test_one_of_many_tags_is_enough() -> None:
@@ -73,25 +79,35 @@ def test_an_image_of_unknown_age_counts_as_new() -> None:
     unknown = image("a")
     del unknown["imagePushedAt"]
     assert rules(pulled_within_days=30).protecting(unknown)
-    assert rules(patterns=("v*",)).protecting(unknown) is None
+    assert rules(patterns=("v*",)).protecting(unknown) == []
 
 
 def test_without_rules_nothing_is_protected() -> None:
-    assert rules().protecting(image("v1", pushed=0, pulled=0)) is None
+    assert rules().protecting(image("v1", pushed=0, pulled=0)) == []
 
 
 def test_the_account_adds_to_the_repository_and_never_weakens_it() -> None:
     both = rules(AccountRules(patterns=("b*",), pulled_within_days=5), patterns=("a*",), pulled_within_days=90)
-    assert "tag pattern a*" in str(both.protecting(image("a1")))
-    assert "account" in str(both.protecting(image("b1")))
-    assert "90 days" in str(both.protecting(image("c", pulled=60)))
+    assert "tag pattern a*" in str(words(both, image("a1")))
+    assert "account" in str(words(both, image("b1")))
+    assert "90 days" in str(words(both, image("c", pulled=60)))
+
+
+def test_all_rules_that_protect_an_image_are_named_and_the_same_rule_of_the_account_apart() -> None:
+    both = rules(AccountRules(patterns=("v*",)), patterns=("v*", "*1", "w*"), pushed_within_days=7)
+    assert words(both, image("v1", pushed=3)) == [
+        "tag pattern v* (type configuration of the account)",
+        "tag pattern v* (PurgeProtection in its template)",
+        "tag pattern *1 (PurgeProtection in its template)",
+        "pushed within 7 days (PurgeProtection in its template)",
+    ]
 
 
 def test_a_rule_says_where_it_comes_from() -> None:
     operator = read_tags({"awstut:auto-purge": "on", "awstut:protect-tags": "v@"})
-    words = image_rules(operator, AccountRules(), NOW).protecting(image("v1"))
-    assert words == "tag pattern v* (tag awstut:protect-tags of the repository)"
-    assert rules(patterns=("v*",)).protecting(image("v1")) == "tag pattern v* (PurgeProtection in its template)"
+    found = words(image_rules(operator, AccountRules(), NOW), image("v1"))
+    assert found == ["tag pattern v* (tag awstut:protect-tags of the repository)"]
+    assert words(rules(patterns=("v*",)), image("v1")) == ["tag pattern v* (PurgeProtection in its template)"]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +126,8 @@ def test_a_push_protects_for_so_many_days(pushed: float, protects: bool) -> None
 
 def test_a_pull_is_no_push_and_a_push_is_no_pull() -> None:
     """A repository that is pushed to daily and never pulled from stays deletable under PulledWithinDays."""
-    assert rules(pushed_within_days=30).protecting(image("a", pushed=400, pulled=1)) is None
-    assert rules(pulled_within_days=30).protecting(image("a", pushed=2)) is None
+    assert rules(pushed_within_days=30).protecting(image("a", pushed=400, pulled=1)) == []
+    assert rules(pulled_within_days=30).protecting(image("a", pushed=2)) == []
 
 
 def test_an_image_of_unknown_push_time_counts_as_pushed_now() -> None:
@@ -122,9 +138,10 @@ def test_an_image_of_unknown_push_time_counts_as_pushed_now() -> None:
 
 def test_the_rule_for_pushes_says_its_days_and_where_it_comes_from() -> None:
     both = rules(AccountRules(pushed_within_days=90), pushed_within_days=7)
-    assert both.protecting(image("a", pushed=3)) == "pushed within 90 days (type configuration of the account)"
-    only = rules(pushed_within_days=7).protecting(image("a", pushed=3))
-    assert only == "pushed within 7 days (PurgeProtection in its template)"
+    template = "pushed within 7 days (PurgeProtection in its template)"
+    assert words(both, image("a", pushed=30)) == ["pushed within 90 days (type configuration of the account)"]
+    assert words(both, image("a", pushed=3))[1:] == [template]
+    assert words(rules(pushed_within_days=7), image("a", pushed=3)) == [template]
 
 
 @pytest.mark.parametrize("place", ["repository", "account"])
@@ -139,8 +156,35 @@ def test_another_number_of_days_is_another_fingerprint(place: str) -> None:
 
 
 def test_a_sample_names_the_restore_where_it_is_later_than_the_pull() -> None:
-    found = ProtectedImages()
-    found.add(image("a", pulled=60, restored=2), "a rule")
-    found.add(image("b", pulled=2, restored=60), "a rule")
+    found, [rule] = ImagesFound(), rules(patterns=("*",)).rules
+    found.add(image("a", pulled=60, restored=2), [rule])
+    found.add(image("b", pulled=2, restored=60), [rule])
     assert "restored 2026-11-22" in found.samples[0]
     assert "last pull 2026-11-22" in found.samples[1]
+
+
+def test_the_samples_are_the_most_important_images_those_with_a_tag_and_pulled_last() -> None:
+    found, [rule] = ImagesFound(), rules(patterns=("*",)).rules
+    for pulled in range(1, 13):
+        found.add(image(pulled=1), [rule])
+        found.add(image(f"v{pulled}", pulled=pulled), [rule])
+    assert [each.partition(" ")[0] for each in found.samples] == [f"v{pulled}" for pulled in range(1, 11)]
+
+
+STORED = read_tags(
+    {"awstut:auto-purge": "on", "awstut:protect-tags": "v@ release-@", "awstut:protect-tags-2": "eu-@ v@"}
+)
+
+
+@pytest.mark.parametrize(
+    ("tags", "lift"),
+    [
+        (["v1"], {"awstut:protect-tags": "release-@", "awstut:protect-tags-2": "eu-@"}),
+        (["release-1"], {"awstut:protect-tags": "v@"}),
+        (["v1", "release-1"], {"awstut:protect-tags": "off", "awstut:protect-tags-2": "eu-@"}),
+        (["eu-1", "v1", "release-1"], {"awstut:protect-tags": "off", "awstut:protect-tags-2": "off"}),
+    ],
+)
+def test_what_lifts_patterns_leaves_those_that_refused_nothing(tags: list[str], lift: dict[str, str]) -> None:
+    found = image_rules(STORED, NONE, NOW).protecting(image(*tags))
+    assert lift_all(Reason(each.kind.value, each.words, lift=each.lift(STORED)) for each in found) == lift

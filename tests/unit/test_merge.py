@@ -38,6 +38,8 @@ CASES: dict[str, tuple[str, Any, Any, Any, Any]] = {
     "an operator switched the patterns off": ("patterns", ("v*",), (), ("v*",), ("v*",)),
     "the template removes a pattern": ("patterns", ("v*", "w*"), ("v*", "w*"), ("v*",), ("v*",)),
     "the patterns would be too many": ("patterns", TEN, (*TEN[:9], "hot-*"), (*TEN[:9], "b"), (*TEN[:9], "hot-*")),
+    "an operator asked one more service": ("in_use_by", ("LAMBDA",), ("LAMBDA", "ECS"), ("LAMBDA",), ("LAMBDA", "ECS")),
+    "an operator switched the services off": ("in_use_by", ("LAMBDA",), (), ("LAMBDA",), ("LAMBDA",)),
     "an operator turned EmptyOnDelete off": ("empty_on_delete", True, False, True, False),
     "an operator allowed the purge for one delete": ("empty_on_delete", False, True, False, False),
     "an operator switched the report off": ("report", ONE, None, ONE, ONE),
@@ -75,8 +77,9 @@ def test_the_guide_has_the_same_cases() -> None:
 @given(ANY_SETTINGS, ANY_SETTINGS)
 def test_an_update_of_what_nobody_else_changed_follows_the_template(previous: Settings, desired: Settings) -> None:
     found = settings_after_update(previous, previous, desired, told_to_empty=False)
-    assert replace(found, patterns=()) == replace(desired, patterns=())
+    assert replace(found, patterns=(), in_use_by=()) == replace(desired, patterns=(), in_use_by=())
     assert set(found.patterns) == set(desired.patterns)
+    assert set(found.in_use_by) == set(desired.in_use_by)
 
 
 @given(ANY_SETTINGS, ANY_SETTINGS, ANY_SETTINGS)
@@ -86,6 +89,7 @@ def test_an_update_never_opens_what_the_template_closes(live: Settings, previous
     assert desired.empty_on_delete or not found.empty_on_delete
     assert desired.replicated_deletes or not found.replicated_deletes
     assert set(found.patterns) >= set(desired.patterns) or found.patterns == live.patterns
+    assert set(found.in_use_by) >= set(desired.in_use_by)
     for name in ("pulled_within_days", "pushed_within_days"):
         assert (getattr(found, name) or 0) >= (getattr(desired, name) or 0)
 

@@ -29,7 +29,9 @@ def verdict(
 def refusal(stored: Stored, images: list[Any], account: AccountRules = NONE, deleted: int = 0) -> str:
     found = verdict(stored, account, deleted)
     found.add(images)
-    return str(found.against_images())
+    found.end_of_images()
+    found.answer_replicas(())
+    return found.refusal(found.reasons())
 
 
 def test_a_refusal_names_rule_source_number_first_images_and_command() -> None:
@@ -37,9 +39,9 @@ def test_a_refusal_names_rule_source_number_first_images_and_command() -> None:
     message = refusal(stored, [image(f"v{n}", pulled=n or None) for n in range(12)])
     assert message == (
         "The repository app was not deleted, and no image was deleted: 12 images are protected by tag pattern v* "
-        "(PurgeProtection in its template). They are v0 (sha256:0123456789ab, no pull recorded), "
-        + ", ".join(f"v{n} (sha256:0123456789ab, last pull {NOW - timedelta(n):%Y-%m-%d})" for n in range(1, 10))
-        + " and 2 more. To delete them anyway, switch the rules off by this command, then delete again: aws ecr "
+        "(PurgeProtection in its template). Protected images: "
+        + ", ".join(f"v{n} (sha256:0123456789ab, last pull {NOW - timedelta(n):%Y-%m-%d})" for n in range(1, 11))
+        + " and 2 more. To delete it anyway, run this command, then delete again: aws ecr "
         f"tag-resource --region eu-west-1 --resource-arn {ARN} --tags Key=awstut:protect-tags,Value=off"
     )
 
@@ -77,15 +79,22 @@ def longest_messages() -> list[str]:
     protected.add([image("t" * 128, f"{number % 10}{'p' * 31}", pulled=1) for number in range(20)])
     full = verdict(off, deleted=99_000, arn=LONGEST_ARN)
     full.add([image()] * 100)
-    return [
-        str(protected.against_images()),
-        str(full.against_purge()),
-        str(verdict(stored, locked, 99_000, LONGEST_ARN, mine).against_any_touch()),
-        str(verdict(stripped, locked, 0, LONGEST_ARN, mine).against_any_touch()),
+    everything = verdict(stored, locked, 99_000, LONGEST_ARN)
+    everything.add([image("t" * 128, f"{number % 10}{'p' * 31}", pulled=1) for number in range(20)])
+    everything.answer_replicas(None)
+    everything.answer_report("S3 said: " + "no " * 500)
+    found = [
+        protected,
+        full,
+        everything,
+        verdict(stored, locked, 99_000, LONGEST_ARN, mine),
+        verdict(stripped, locked, 0, LONGEST_ARN),
+        verdict(read_tags({}), locked, 0, LONGEST_ARN, mine),
     ]
+    return [each.refusal(each.reasons()) for each in found]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(6))
 def test_the_longest_message_fits_whole_words_and_a_whole_command(number: int) -> None:
     message = longest_messages()[number]
     assert len(message) <= LONGEST_MESSAGE

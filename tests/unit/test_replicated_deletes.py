@@ -105,7 +105,7 @@ def test_a_rule_that_comes_during_the_purge_stops_it(ecr: StrictEcr, delete: Pur
     [event] = list(slices)
     assert event.errorCode is HandlerErrorCode.InvalidRequest
     # The first call of a purge that lasts answers early: two rounds of deletes tell that it does, a third is under way.
-    assert event.message.startswith("Stopped after deleting 2,300 of about 5,000 images. ")
+    assert event.message.startswith("Stopped after deleting 2,300 of about 5,000 images in app: a replication rule")
     assert ecr.holds("app") == 2_700
 
 

@@ -232,7 +232,7 @@ def test_a_bucket_that_takes_nothing_is_found_out_before_the_first_image_goes(
     assert event.status is FAILED
     assert event.errorCode is code
     assert words in event.message
-    assert "could not be written to s3://audit/purges/ecr, so nothing is deleted" in event.message
+    assert "its purge report cannot be written to s3://audit/purges/ecr: " in event.message
     assert len(event.message) <= LONGEST_MESSAGE
     assert ecr.holds("app") == 250
     run_command_in(ecr, event.message)
@@ -271,7 +271,8 @@ def test_a_bucket_that_closes_during_the_purge_stops_it(
     left = digests_of(ecr)
     assert 0 < len(left) < 6_000
     assert digests - left <= {record["digest"] for record in records(bucket, "intent")}
-    assert f"Stopped after deleting {6_000 - len(left):,} of about 6,000 images." in event.message
+    stopped = f"Stopped after deleting {6_000 - len(left):,} of about 6,000 images in app: its purge report cannot"
+    assert event.message.startswith(stopped)
 
 
 def test_a_refusal_in_the_middle_is_in_the_summary(ecr: StrictEcr, delete: Purge, bucket: Bucket) -> None:

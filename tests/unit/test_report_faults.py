@@ -242,5 +242,7 @@ def test_the_client_for_the_report_is_made_before_threads_want_it(
     with ThreadPool(2) as pool:
         request = purge.request("app", None, None)
         client = ecr.client(config=Config(retries={"total_max_attempts": 1}))
-        assert delete_in(client, request, AccountRules(), {}, clock, pool, make_s3).status is SUCCESS
+        assert (
+            delete_in(client, request, AccountRules(), {}, clock, pool, make_s3, purge.users.client).status is SUCCESS
+        )
     assert threads == [threading.current_thread()]

@@ -42,6 +42,7 @@ def test_create_with_everything_reads_back_as_it_was_asked_for(wire: Wire, ecr: 
         "TagPatterns": ["v*", "release-*"],
         "PulledWithinDays": 30,
         "PushedWithinDays": 7,
+        "InUseBy": ["LAMBDA", "ECS"],
     }
 
 
@@ -52,11 +53,12 @@ def test_create_writes_mark_rules_and_owner_in_the_same_call(wire: Wire, ecr: St
     assert re.fullmatch("[0-9a-f]{16}", request)
     assert tags == {
         "awstut:auto-purge": "off deletion-protection protect-tags protect-pulled-days protect-pushed-days "
-        "purge-report freeze-on-delete",
+        "protect-in-use purge-report freeze-on-delete",
         "awstut:deletion-protection": "on",
         "awstut:protect-tags": "v@ release-@",
         "awstut:protect-pulled-days": "30",
         "awstut:protect-pushed-days": "7",
+        "awstut:protect-in-use": "lambda ecs",
         "awstut:replicated-deletes": "on",
         "awstut:purge-report": "s3://audit/purges/ecr 210987654321",
         "awstut:freeze-on-delete": "on",

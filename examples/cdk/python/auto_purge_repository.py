@@ -13,11 +13,15 @@ TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"
 
 @dataclass(frozen=True)
 class PurgeProtection:
-    """A delete fails if an image has a tag that matches, or was pulled or pushed in the last so many days."""
+    """A delete fails if an image has a tag that matches, was pulled or pushed in the last so many days, or is in use.
+
+    `in_use_by` are one or more of LAMBDA, ECS and INSPECTOR.
+    """
 
     tag_patterns: list[str] | None = None
     pulled_within_days: int | None = None
     pushed_within_days: int | None = None
+    in_use_by: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class AutoPurgeRepository(aws_ecr.Repository):
                 "TagPatterns": purge_protection.tag_patterns,
                 "PulledWithinDays": purge_protection.pulled_within_days,
                 "PushedWithinDays": purge_protection.pushed_within_days,
+                "InUseBy": purge_protection.in_use_by,
             }
         if purge_report:
             ours["PurgeReport"] = {

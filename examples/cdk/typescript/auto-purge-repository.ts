@@ -3,11 +3,12 @@ import { Construct } from "constructs";
 
 export const TYPE_NAME = "Awstut::ECR::AutoPurgeRepository";
 
-/** A delete fails if an image has a tag that matches, or was pulled or pushed in the last so many days. */
+/** A delete fails if an image has a tag that matches, was pulled or pushed in the last so many days, or is in use. */
 export interface PurgeProtection {
   readonly tagPatterns?: string[];
   readonly pulledWithinDays?: number;
   readonly pushedWithinDays?: number;
+  readonly inUseBy?: ("LAMBDA" | "ECS" | "INSPECTOR")[];
 }
 
 /** Where to write what a delete removed. */
@@ -56,6 +57,7 @@ export class AutoPurgeRepository extends aws_ecr.Repository {
         TagPatterns: purgeProtection.tagPatterns,
         PulledWithinDays: purgeProtection.pulledWithinDays,
         PushedWithinDays: purgeProtection.pushedWithinDays,
+        InUseBy: purgeProtection.inUseBy,
       },
       PurgeReport: purgeReport && {
         BucketName: purgeReport.bucket.bucketName,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudformation_cli_python_lib import ProgressEvent
 
-from ..errors import AWS_ERRORS, HandlerError, RefusalError, failure
+from ..errors import AWS_ERRORS, HandlerError, failure
 from ..models import ResourceHandlerRequest
 from ..pacing import Clock, OutOfTimeError, Pool
 from ..rules.account import AccountRules
@@ -48,13 +48,15 @@ def delete(
     clock: Clock,
     pool: Pool,
     make_s3: Callable[[], S3Client],
+    make_client: Callable[[str], Any],
 ) -> ProgressEvent:
     """Purge and delete the repository, as far as one call gets. Raises HandlerError if it fails.
 
     The clients must make each request once: repeating is done here, within the deadline. The client of S3 is made only
-    if a purge report is asked for. What happens to a repository is in ``_one_part``, from top to bottom.
+    if a purge report is asked for, and clients of lambda, ecs and inspector2 (``make_client``) only if use is to be
+    checked. What happens to a repository is in ``_one_part``, from top to bottom.
     """
-    call = Call.begin(ecr, request, account, context, clock, pool, make_s3)
+    call = Call.begin(ecr, request, account, context, clock, pool, make_s3, make_client)
     try:
         event = _one_call(call)
     except HandlerError as error:
@@ -105,7 +107,7 @@ def _one_part(call: Call) -> Fate:
     call.freeze.confirm()  # If the push block was written, it was written to this repository.
 
     verdict = call.verdict(repository)
-    _refuse(verdict.against_any_touch())  # It is not ours, or it is locked. Empty or not.
+    call.refuse(verdict)  # It is not ours; or it is locked, empty or not: then all further reasons are named, too.
 
     call.report.open(repository, deleted=call.state.counts.deleted)
     call.state.follow(verdict.fingerprint, may_purge=verdict.may_purge)  # If the rules are new, check everything again.
@@ -115,22 +117,23 @@ def _one_part(call: Call) -> Fate:
         if not listing.is_complete:
             return Fate.STILL_THERE  # The check began in an earlier call: list again what to delete.
     else:
-        if call.freeze.is_missing(repository) and call.freeze.apply(repository) is Freezing.JUST_APPLIED:
+        if call.freeze.is_missing(repository) and call.refuse_pushes(verdict) is Freezing.JUST_APPLIED:
             return _check_again(call)  # The call that finished the check had no time left to freeze.
+        call.ask_about_use(verdict)  # Where the check had no time for that, or is older than ten minutes.
         listing = call.inventory.next_part(verdict, call.report.spool())  # Folds each image into the verdict.
-        _refuse(verdict.against_images())  # An image of this part is protected: it arrived during the purge.
+        call.refuse(verdict)  # An image of this part is protected: it arrived during the purge; or an image is in use.
 
     if listing:
-        _refuse(verdict.against_report())  # The account does not allow the bucket that the repository names.
         call.ask_about_replicas(verdict)  # Side by side with the next look.
     if call.look.at_repository() != repository:  # It was deleted, replaced or changed meanwhile, or one look was old.
         return Fate.STILL_THERE if call.look.seen else Fate.GONE
     if listing:
-        _refuse(call.against_replicas(verdict))  # ECR would delete the images elsewhere, too.
-        if call.freeze.apply(repository) is Freezing.JUST_APPLIED:
+        call.hear_about_replicas(verdict)
+        call.refuse(verdict)  # ECR would delete the images elsewhere, too.
+        if call.refuse_pushes(verdict) is Freezing.JUST_APPLIED:
             return _check_again(call)
 
-    with call.report.of_deletes(repository, listing.spool) as journal:  # Writes each intent first, then results.
+    with call.report.of_deletes(verdict, listing.spool) as journal:  # Writes each intent first, then results.
         is_empty = call.purge.delete_images(listing, journal)  # Indexes first: ECR refuses what they reference.
 
     if is_empty and call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
@@ -142,20 +145,18 @@ def _one_part(call: Call) -> Fate:
 
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
     """Fold all images into the verdict, over as many calls as that takes, before the first one is deleted."""
-    try:
-        listing = call.inventory.everything(verdict, call.report.spool())
-    except OutOfTimeError:
-        _refuse(verdict.against_images(all_known=False))
-        raise
-    _refuse(verdict.against_images())
-    _refuse(verdict.against_purge())  # EmptyOnDelete is false, and there are images. None: it may be deleted.
+    listing = call.inventory.everything(verdict, call.report.spool())
+    call.refuse(verdict)  # A rule protects an image, EmptyOnDelete is false, the account does not allow the bucket.
     call.state.everything_is_checked()
+    if verdict.images_found:
+        call.ask_about_use(verdict)
+        call.refuse(verdict)  # A function, a task or a service uses an image, or nobody can tell.
     return listing
 
 
 def _check_again(call: Call) -> Fate:
     """Go on with a new check now that pushes are refused: an image may have arrived since the last one."""
-    call.state.check_again()
+    call.state.check_again_after_freeze()
     return Fate.STILL_THERE
 
 
@@ -165,8 +166,3 @@ def _go_on(call: Call, listing: Listing, *, more_than_listed: bool) -> Fate:
     if more_than_listed:  # An image arrived, or the listing was an old one: then it was no check.
         call.state.check_again()
     return Fate.STILL_THERE
-
-
-def _refuse(reason: str | None) -> None:
-    if reason:
-        raise RefusalError(reason)

@@ -27,7 +27,8 @@ from ..rules.account import AccountRules
 from ..rules.reserved_tags import request_hash
 from ..rules.settings import Owner
 from . import messages
-from .freeze import Freeze, Lifted, Lifting
+from .asking import Questions
+from .freeze import Freeze, Freezing, Lifted, Lifting
 from .inventory import Inventory
 from .look import Look, Repository
 from .metrics import Figures, log_line
@@ -37,12 +38,14 @@ from .replication import Replication
 from .report import Ending, PurgeReport
 from .report.writer import Origin, Reporter
 from .state import State
-from .verdict import Verdict
+from .use import Use
+from .verdict import Question, Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_s3 import S3Client
 
+MOST_LOOKING_SECONDS = 10.0  # for further reasons, once there is one against the delete
 MOST_SILENT_SECONDS = 600  # in which nothing moves the delete on, and nothing is throttled
 FIRST_ANSWER_SECONDS = 9.0  # after the first call began; requests in flight, and the report, take the rest of 10 s
 SOON_SECONDS = 20.0  # a throttled purge that is expected to take no longer is not interrupted for its first answer
@@ -96,6 +99,7 @@ class Call:
     purge: Purge
     replication: Replication
     report: PurgeReport
+    questions: Questions
     progress: Progress
     deleted_before: int  # images, in earlier calls
     figures: Figures = field(default_factory=Figures)
@@ -110,6 +114,7 @@ class Call:
         clock: Clock,
         pool: Pool,
         make_s3: Callable[[], S3Client],
+        make_client: Callable[[str], Any],
     ) -> Call:
         """Wire the parts. Raises HandlerError (NotFound) if the request names no repository."""
         name, requester, began = required_name(request.desiredResourceState), owner_of(request), clock.monotonic()
@@ -129,6 +134,9 @@ class Call:
             soon_at=began + SOON_SECONDS,
         )
         reporter = Reporter(make_s3, _origin(request, name), pool, Pacer(clock, ends=budget.report_until))
+        inventory = Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts, progress)
+        replication = Replication(ecr, name, pacer, pool)
+        use = Use(ecr, name, pacer, pool, make_client, state.use, progress, clock.time())
         return cls(
             name=name,
             model=request.desiredResourceState,
@@ -140,11 +148,12 @@ class Call:
             state=state,
             pacer=pacer,
             look=look,
-            inventory=Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts, progress),
+            inventory=inventory,
             freeze=Freeze(ecr, name, pacer, requester, began, state.freeze),
             purge=Purge(ecr, name, pacer, pool, state.counts, state.current_pass, state.stalls, figures, progress),
-            replication=Replication(ecr, name, pacer, pool),
-            report=PurgeReport(reporter, account, pacer, state.identity, state.report),
+            replication=replication,
+            report=PurgeReport(reporter, account, pacer, state.identity, state.counts, state.report),
+            questions=Questions(ecr, name, pacer, inventory, replication, reporter, use),
             progress=progress,
             deleted_before=state.counts.deleted,
             figures=figures,
@@ -155,18 +164,44 @@ class Call:
         now, counts = datetime.fromtimestamp(self.clock.time(), UTC), self.state.counts
         return Verdict.on(repository, self.requester, self.account, now, counts.deleted, counts.known)
 
+    def ask_about_use(self, verdict: Verdict) -> None:
+        """Tell the verdict whether an image is in use. Raises OutOfTimeError if another call has to go on asking."""
+        self.questions.ask(Question.USE, verdict)
+
     def ask_about_replicas(self, verdict: Verdict) -> None:
         """Start to ask whether ECR carries deletions elsewhere, if the decision or the report needs it."""
         if not verdict.may_delete_replicas or self.report.current is not None:
             self.replication.ask()
 
-    def against_replicas(self, verdict: Verdict) -> str | None:
-        """Why no image may be deleted because ECR carries deletions elsewhere; None if that is allowed, or not so."""
-        if verdict.may_delete_replicas and self.report.current is None:
-            return None
-        destinations = self.replication.destinations()
-        self.report.note_destinations(destinations or ())
-        return verdict.against_replicas(destinations)
+    def hear_about_replicas(self, verdict: Verdict) -> None:
+        """Tell the verdict, and the report, where ECR carries deletions, if that was asked."""
+        if not verdict.may_delete_replicas or self.report.current is not None:
+            self.questions.ask(Question.REPLICAS, verdict)
+            self.report.note_destinations(verdict.destinations or ())
+
+    def refuse_pushes(self, verdict: Verdict) -> Freezing:
+        """Apply the freeze, if the repository wants that. Raises RefusalError if it cannot be applied."""
+        freezing = self.freeze.apply(verdict)
+        self.refuse(verdict)
+        return freezing
+
+    def refuse(self, verdict: Verdict) -> None:
+        """Raise RefusalError if there is a reason against the delete, with all further ones that can be found in time.
+
+        Returns if there is none.
+        """
+        reasons = verdict.reasons()
+        if not reasons:
+            return
+        if not verdict.against_requester():
+            if not verdict.images_found:
+                self.state.check_again()  # Whatever this delete has looked at before: begin at the first page.
+            self.questions.find_more(verdict, MOST_LOOKING_SECONDS)
+            reasons = verdict.reasons() or reasons  # A listing that began again has forgotten what it had found.
+        message = verdict.refusal(reasons)
+        if any(each.why not in message for each in reasons):
+            LOG.info(messages.in_full(verdict.repository.arn, reasons, more=not verdict.is_complete))
+        raise RefusalError(message)
 
     def done(self) -> ProgressEvent:
         """The answer once the repository is gone. Raises OutOfTimeError where the report is not complete yet."""

@@ -16,13 +16,14 @@ from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from .. import ecr as calls
-from ..errors import AWS_ERRORS, failure, handler_code, invalid_request, service_code
+from ..errors import AWS_ERRORS, failure, handler_code, service_code
 from ..pacing import OutOfTimeError, Pacer, until_answered
 from ..rules import push_block
 from ..rules.settings import Owner, Stored
 from . import messages
 from .look import Repository
 from .state import FreezeState
+from .verdict import Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -40,6 +41,7 @@ class Freezing(Enum):
     NOT_WANTED = auto()  # pushes are allowed
     IN_PLACE = auto()  # pushes were refused when the images were listed
     JUST_APPLIED = auto()  # pushes are refused from now on: what was listed may not be all
+    IMPOSSIBLE = auto()  # the push block cannot be added to the policy
 
 
 class Lifting(Enum):
@@ -76,13 +78,14 @@ class Freeze:
         """
         return repository.stored.settings.freeze and not self.state.verified
 
-    def apply(self, repository: Repository) -> Freezing:
+    def apply(self, verdict: Verdict) -> Freezing:
         """Refuse pushes from now on, if the repository wants that; allow them again if it no longer does.
 
-        Raises HandlerError (InvalidRequest) if the push block cannot be added to the policy.
+        Tells the verdict why, if the push block cannot be added to the policy.
         """
-        if not repository.stored.settings.freeze:
-            if self.state.applied or self._may_be_left(repository.stored):
+        stored = verdict.repository.stored
+        if not stored.settings.freeze:
+            if self.state.applied or self._may_be_left(stored):
                 self.lift()
             return Freezing.NOT_WANTED
         if self.state.verified and self._is_slow():
@@ -91,8 +94,8 @@ class Freeze:
         try:
             written = self._change_policy(push_block.add_to, push_block.is_in)
         except ValueError as error:
-            refusal = messages.freeze_impossible(repository.stored, repository.arn, str(error))
-            raise invalid_request(refusal) from error
+            verdict.answer_push_block(str(error))
+            return Freezing.IMPOSSIBLE
         return Freezing.IN_PLACE if known and not written else Freezing.JUST_APPLIED
 
     def wait_until_it_holds(self) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
 from .. import ecr as calls
 from ..errors import service_code
 from ..pacing import OutOfTimeError, Pacer, until_answered
-from .progress import Progress
 from .report.records import Spool
 from .state import Counts, CurrentPass
 from .verdict import Verdict
@@ -81,9 +80,20 @@ class Place:
         return self.token is None and self.status in (None, STATUSES[0])
 
 
+class Watch(Protocol):
+    """Watches how far a check is (progress.py)."""
+
+    def count_page(self) -> None: ...
+
+    def is_time_to_answer(self) -> bool: ...
+
+
 @dataclass
 class Inventory:
-    """Lists the images of one repository. ``list_until`` is on the clock's monotonic time; it leaves time to delete."""
+    """Lists the images of one repository. ``list_until`` is on the clock's monotonic time; it leaves time to delete.
+
+    ``progress`` watches the check of a delete; None where nobody deletes.
+    """
 
     ecr: ECRClient
     name: str
@@ -91,42 +101,54 @@ class Inventory:
     list_until: float
     current_pass: CurrentPass
     counts: Counts
-    progress: Progress
+    progress: Watch | None
+    _next: Place | None = None  # where the listing of this call goes on; None before its first page
 
     def everything(self, verdict: Verdict, spool: Spool | None) -> Listing:
         """All images, from where an earlier call stopped; they are folded into the verdict.
 
-        Raises OutOfTimeError; then the pass goes on where the listing stopped.
+        Stops at the first page that is a reason against the delete: the listing is not complete then. Raises
+        OutOfTimeError; then the pass goes on where the listing stopped.
         """
         listing = Listing(spool)
-        verdict.images = self.current_pass.found
-        for count, place in self._pages(listing, verdict):
+        verdict.images_before = self.current_pass.found
+        for count, place in self._pages(listing, verdict, self._where_the_pass_is()):
             self.current_pass.go_on_at(*_as_pair(place), count)
             if spool and spool.is_full:
                 spool.give_up()
-            self.progress.count_page()
-            if place is not None and self.progress.is_time_to_answer():
+            if self.progress:
+                self.progress.count_page()
+            if verdict.reasons():
+                listing.is_complete = False
+                break
+            if place is not None and self.progress and self.progress.is_time_to_answer():
                 raise OutOfTimeError
         self.counts.notice(self.current_pass.found)
         if spool and spool.has_given_up:  # What is to be deleted is listed again, in parts.
             listing.is_complete = False
         return listing
 
+    def further_pages(self, verdict: Verdict) -> Iterator[None]:
+        """Fold page after page into the verdict, from where this call's listing stopped. Nothing is kept of them."""
+        yield from (None for _ in self._pages(Listing(), verdict, self._next or self._where_the_pass_is()))
+
     def next_part(self, verdict: Verdict, spool: Spool | None) -> Listing:
-        """As many images, from where the pass is, as can be deleted in this call; they are folded into the verdict."""
+        """As many images, from where the pass is, as can be deleted in this call; they are folded into the verdict.
+
+        Stops at the first page that is a reason against the delete.
+        """
         listing = Listing(spool)
-        for _, place in self._pages(listing, verdict):
+        for _, place in self._pages(listing, verdict, self._where_the_pass_is()):
             listing.next_status, listing.next_token = _as_pair(place)
             listing.is_last = place is None
-            if self._is_enough(len(listing)) or (spool and spool.is_full):
+            if self._is_enough(len(listing)) or (spool and spool.is_full) or verdict.reasons():
                 break
         listing.is_complete = listing.is_complete and listing.is_last
         self.counts.notice(len(listing))
         return listing
 
-    def _pages(self, listing: Listing, verdict: Verdict) -> Iterator[tuple[int, Place | None]]:
+    def _pages(self, listing: Listing, verdict: Verdict, first: Place) -> Iterator[tuple[int, Place | None]]:
         """Add page after page: how many new images each had, and where the next one is (None: that was the last)."""
-        first = self._where_the_pass_is()
         listing.is_complete, restarts = first.is_first, 0
         place: Place | None = first
         while place is not None:
@@ -137,7 +159,9 @@ class Inventory:
                 continue
             new = listing.add(page["imageDetails"])
             verdict.add(new)
-            place = self._after(place, page.get("nextToken"))
+            self._next = place = self._after(place, page.get("nextToken"))
+            if place is None:
+                verdict.end_of_images()
             yield len(new), place
 
     def _where_the_pass_is(self) -> Place:

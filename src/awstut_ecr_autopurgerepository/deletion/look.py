@@ -36,10 +36,11 @@ _SAME_MS = 1_000  # a creation time that differs by less is the same
 
 @dataclass(frozen=True)
 class Repository:
-    """What one look saw: the repository's ARN, and what its reserved tags say."""
+    """What one look saw: the repository's ARN, what its reserved tags say, and where its images are pulled from."""
 
     arn: str
     stored: Stored
+    uri: str = ""
 
 
 class Sight(Enum):
@@ -167,7 +168,7 @@ class Look:
             self.identity.remember(_creation_time(described), tags.get(REQUEST))
         created, request = self._is_created_at_the_same_time(described), tags.get(REQUEST) == self.identity.request
         if created and request:
-            self.seen = Repository(arn, read_tags(tags))
+            self.seen = Repository(arn, read_tags(tags), described.get("repositoryUri", ""))
             return Sight.SAME
         return Sight.DOUBTFUL if created or request else Sight.REPLACED
 

@@ -9,44 +9,41 @@ import json
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ..errors import LONGEST_MESSAGE, shortened
 from ..rules import push_block
-from ..rules.images import ACCOUNT_WORDS, ProtectedImages
-from ..rules.reserved_tags import (
-    FREEZE_ON_DELETE,
-    MARK,
-    PURGE_REPORT,
-    RELEASED,
-    REPLICATED_DELETES,
-    TAG_COMMAND,
-    mark,
-    tag_command,
-    unlocked,
-)
-from ..rules.settings import Owner, Stored
+from ..rules.images import ACCOUNT_WORDS
+from ..rules.reasons import Reason, lift_all
+from ..rules.reserved_tags import MARK, RELEASED, TAG_COMMAND, tag_command
+from ..rules.settings import Owner
 
-LONGEST_REFUSAL = LONGEST_MESSAGE - 100  # characters; leaves room for what was deleted before
 _LONGEST_COMMAND = 700  # characters; leaves room for a sentence
 _SHORTEST_SENTENCE = 150  # characters that are left of a failure's own words, if need be
-_MOST_RULES_NAMED = 3
 _MOST_DESTINATIONS_NAMED = 5
+_LONGEST_USE = 450  # characters; leaves room for other reasons
 _MOST_BUCKETS_NAMED = 3
 
 NO_TIME_LEFT = "there was no time left"
 NO_MARK = f"it does not have the tag {MARK}, so it does not belong to this resource type"
 LOCKED = "its deletion protection is on"
+REPORT_ASKED_BY_ACCOUNT = f"The {ACCOUNT_WORDS} asks for it."
 LOCKED_BY_ACCOUNT = f"deletion protection is on in the {ACCOUNT_WORDS}"
+ARCHIVED_NOTE = "ECR charges archived images for at least 90 days, also those that were deleted earlier."
 UNREADABLE_CONTEXT = (
     "This call deleted nothing: its callback context was not written by this version of the resource type. "
     "Delete the resource again."
 )
 
+_USERS = {"LAMBDA": "Lambda functions", "ECS": "ECS tasks and services", "INSPECTOR": "containers in ECS and EKS"}
+SERVICE_NAMES = {"LAMBDA": "Lambda", "ECS": "ECS", "INSPECTOR": "Amazon Inspector"}
 _ASK_ADMINISTRATOR = (
     "An administrator of the account can change it by aws cloudformation set-type-configuration "
     "--configuration-alias default."
 )
+_OFFER = "To delete it anyway, run this command, then delete again:"
+_OFFER_SOME = "This command lifts the reasons that tags can lift:"
 _ADVICE = {
     "KmsError": "KmsError: the KMS key is disabled, about to be deleted, or denies ECR; enable it, or fix its policy.",
     "ImageInaccessible": "ImageInaccessible: ECR cannot reach the image at present, for example while it is being "
@@ -66,7 +63,7 @@ def image_count(count: int) -> str:
     return f"{count:,} image{'' if count == 1 else 's'}"
 
 
-def _owned_by(owner: Owner) -> str:
+def owned_by(owner: Owner) -> str:
     """Which stack a repository belongs to."""
     if owner.stack_id is None:
         return "it belongs to no stack"
@@ -124,153 +121,215 @@ def removing_push_block(name: str, failure: str) -> str:
     return shortened(f"Removing the push block from {name} before reporting the failure: {failure}")
 
 
-# Refusals
+# Reasons: clauses that can follow a colon, and what else allows the delete
 
 
-def untouchable(
-    arn: str, reasons: Sequence[str], allow: Mapping[str, str], deleted: int, known: int, *, ask: bool
-) -> str:
-    """Why a request must not touch a repository at all.
+def of_images(images: int, words: str, *, all_known: bool) -> str:
+    """How many images a rule protects. ``all_known`` is False if there may be more."""
+    number = ("" if all_known else "at least ") + image_count(images)
+    return f"{number} {'is' if images == 1 else 'are'} protected by {words}"
 
-    ``allow`` are the tags that allow it; ``ask`` is True if an administrator has to change the type configuration, too.
-    ``deleted`` of about ``known`` images were deleted before.
+
+def not_empty(images: int, *, all_known: bool) -> str:
+    """Why a repository that has images is not deleted, where the mark does not allow a purge."""
+    return f"it has {'' if all_known else 'at least '}{image_count(images)}, and EmptyOnDelete is false"
+
+
+# Those that are long have a brief form for a message with many reasons.
+def replicated(destinations: Sequence[str] | None) -> tuple[str, str, str]:
+    """Why no image is deleted where ECR would delete it elsewhere, too; advice; why in brief.
+
+    ``destinations`` is None if nobody knows where.
     """
-    why = "; ".join(reasons)
-    if deleted:
-        sentence = f"{_stopped(deleted, known)} in {name_of(arn)}: {why}. No further image is deleted."
-    else:
-        sentence = f"The repository {name_of(arn)} and its images are not touched: {why}."
-    if ask:
-        sentence += f" {_ASK_ADMINISTRATOR}"
-    if not allow:
-        return shortened(sentence, LONGEST_REFUSAL)
-    return _with_command(f"{sentence} To delete it, run this command, then delete again:", arn, allow)
-
-
-def not_owned(arn: str, owner: Owner, requester: Owner, allow: Mapping[str, str], deleted: int, known: int) -> str:
-    """Why a request of one stack does not touch what belongs to another, or to none.
-
-    First the way that keeps the repository; then the command, with the tags to ``allow`` it, that makes it the
-    requester's.
-    """
-    name, why = name_of(arn), _owned_by(owner)
-    if deleted:
-        sentence = f"{_stopped(deleted, known)} in {name}: {why}. No further image is deleted."
-    else:
-        sentence = f"The repository {name} and its images are not touched: {why}."
-    stack = _stack_name(requester.stack_id or "")
-    keep = f"aws cloudformation delete-stack --stack-name {stack} --retain-resources {requester.logical_id}"
-    advice = f"To delete the stack without it: {keep}. To make it this stack's, run this command, then delete again:"
-    return _with_command(f"{sentence} {advice}", arn, allow)
-
-
-def replicated(arn: str, destinations: Sequence[str] | None, deleted: int, known: int) -> str:
-    """Why no image, or no further one, is deleted where ECR would delete it elsewhere, too; None: nobody knows where.
-
-    ``deleted`` of about ``known`` images were deleted before the rule was there.
-    """
-    name = name_of(arn)
     if destinations is None:
         why = (
             "ecr:DescribeRegistry was denied, so nobody knows whether ECR would delete the images in other Regions and "
-            "accounts, too. Allow it to the role that runs this resource type"
+            "accounts, too"
         )
-    else:
-        shown = ", ".join(destinations[:_MOST_DESTINATIONS_NAMED])
-        more = len(destinations) - _MOST_DESTINATIONS_NAMED
-        why = (
-            "a replication rule of the registry would delete each image in "
-            f"{shown}{f' and {more} more' if more > 0 else ''}, too. Switch its delete replication off"
-        )
-    sentence = f"The repository {name} was not deleted: {why}, or allow it by this command, then delete again:"
-    return _with_command(stopped(deleted, known, sentence), arn, {REPLICATED_DELETES: "on"})
-
-
-def not_empty(stored: Stored, arn: str, images: int, deleted: int, known: int) -> str:
-    """Why a repository that has images is not deleted, where the mark does not allow a purge.
-
-    ``deleted`` of about ``known`` images were deleted before the mark was changed.
-    """
-    sentence = (
-        f"The repository {name_of(arn)} was not deleted: it has {image_count(images)}, and EmptyOnDelete is false. "
-        "Delete the images, or allow the purge by this command, then delete again:"
-    )
-    return _with_command(
-        stopped(deleted, known, sentence),
-        arn,
-        {MARK: mark(True, stored.rules)},
+        advice = "Allow ecr:DescribeRegistry to the role that runs this resource type."
+        return why, advice, "ecr:DescribeRegistry was denied"
+    there = _some(destinations, _MOST_DESTINATIONS_NAMED)
+    why = f"a replication rule of the registry would delete each image in {there}, too"
+    return (
+        why,
+        "The registry's delete replication can be switched off instead.",
+        f"ECR would delete them in {there}, too",
     )
 
 
-def protected(
-    arn: str, images: ProtectedImages, allow: Mapping[str, str], deleted: int, known: int, *, all_known: bool
-) -> str:
-    """Why no image, or no further one, is deleted.
+def report_not_allowed(bucket: str, allowed: Sequence[str]) -> tuple[str, str, str]:
+    """Why images are not deleted where the account does not allow the bucket of the report; advice; why in brief."""
+    why = (
+        f"its purge report would be written to the bucket {bucket}, and the {ACCOUNT_WORDS} allows only "
+        f"{_some(allowed, _MOST_BUCKETS_NAMED)}"
+    )
+    brief = f"its purge report would be written to the bucket {bucket}"
+    return why, "PurgeReport can name one of the allowed buckets instead.", brief
 
-    ``allow`` are the tags that switch the repository's own rules off. ``all_known`` is False if there may be more
-    protected images. ``deleted`` of about ``known`` images were deleted before the protected ones arrived.
+
+def report_impossible(place: str, reason: str) -> str:
+    """Why no image is deleted where the purge report can't be written."""
+    return f"its purge report cannot be written to {place}: {reason.rstrip('.')}"
+
+
+def report_impossible_brief(reason: str) -> str:
+    """The same in brief."""
+    return f"no purge report: {reason.rstrip('.')}"
+
+
+def report_not_known(place: str, reason: str) -> str:
+    """What only the delete finds out: a sentence."""
+    return f"Nobody knows whether the purge report can be written to {place}: {reason.rstrip('.')}."
+
+
+def freeze_impossible(reason: str) -> tuple[str, str, str]:
+    """Why a repository is not deleted where pushes must be refused meanwhile, and can't be; advice; why in brief."""
+    why = f"FreezeOnDelete is on, but pushes cannot be refused because {reason}"
+    return why, "The policy can be changed instead.", "pushes cannot be refused"
+
+
+# Refusals
+
+
+def retain(requester: Owner) -> str:
+    """How a stack is deleted without its repository; empty if no stack asks."""
+    if requester.stack_id is None:
+        return ""
+    stack = _stack_name(requester.stack_id)
+    keep = f"aws cloudformation delete-stack --stack-name {stack} --retain-resources {requester.logical_id}"
+    return f"To delete the stack without it: {keep}."
+
+
+def not_ours(arn: str, reason: Reason, deleted: int, known: int, *, by_stack: bool) -> str:
+    """Why a request does not touch what belongs to nobody, or to another stack. This reason stands alone.
+
+    First the way that keeps the repository; then the command that makes it the requester's. ``deleted`` of about
+    ``known`` images were deleted before.
     """
-    number = ("" if all_known else "at least ") + image_count(images.count)
-    why = f"{number} {'is' if images.count == 1 else 'are'} protected by {_rules(images.words)}"
+    name = name_of(arn)
     if deleted:
-        sentence = f"{_stopped(deleted, known)} in {name_of(arn)}: {why}. No further image is deleted."
+        sentence = f"{_stopped(deleted, known)} in {name}: {reason.why}. No further image is deleted."
     else:
-        sentence = f"The repository {name_of(arn)} was not deleted, and no image was deleted: {why}."
-    by_account = [ACCOUNT_WORDS in each for each in images.words]
-    if any(by_account):
-        sentence += f" {_ASK_ADMINISTRATOR}"
-    if not allow or all(by_account):
-        return shortened(f"{sentence} {_samples(images, LONGEST_REFUSAL - len(sentence) - 1)}".strip())
-    offer = " To delete them anyway, switch the rules off by this command, then delete again:"
-    room = LONGEST_REFUSAL - len(sentence) - len(offer) - len(tag_command(arn, allow)) - 2
-    return _with_command(f"{sentence} {_samples(images, room)}".strip() + offer, arn, allow)
+        sentence = f"The repository {name} and its images are not touched: {reason.why}."
+    take = "To make it this stack's, run this command, then delete again:" if by_stack else _OFFER
+    return _with_command(" ".join(filter(None, (sentence, reason.advice, take))), arn, reason.lift)
 
 
-def freeze_impossible(stored: Stored, arn: str, reason: str) -> str:
-    """Why a repository is not deleted where pushes must be refused meanwhile, and can't be."""
-    return _with_command(
-        f"The repository {name_of(arn)} was not deleted: FreezeOnDelete is on, but pushes cannot be refused because "
-        f"{reason}. Change the policy, or switch the freeze off by this command, then delete again:",
-        arn,
-        unlocked(stored, [FREEZE_ON_DELETE]),
-    )
+def refused(
+    arn: str, reasons: Sequence[Reason], samples: Sequence[str], protected: int, deleted: int, known: int, *, more: bool
+) -> str:
+    """One refusal for all reasons, the most important first, with the one command that lifts what tags can lift.
 
-
-def report_not_allowed(stored: Stored, arn: str, bucket: str, allowed: Sequence[str], deleted: int, known: int) -> str:
-    """Why no image, or no further one, is deleted where the repository names a bucket that its account does not allow.
-
-    ``deleted`` of about ``known`` images were deleted before.
+    It has as many reasons as there is room for, and counts the others. ``samples`` are some of the ``protected``
+    images. ``deleted`` of about ``known`` images were deleted before. ``more`` is True if there may be reasons that
+    were not found in time.
     """
-    sentence = (
-        f"The repository {name_of(arn)} was not deleted: its purge report would be written to the bucket {bucket}, and "
-        f"the {ACCOUNT_WORDS} allows only {_some(allowed, _MOST_BUCKETS_NAMED)}. Name one of these in PurgeReport, or "
-        "remove the repository's own PurgeReport by this command, then delete again:"
-    )
-    return _with_command(stopped(deleted, known, sentence), arn, unlocked(stored, [PURGE_REPORT]))
+    name = name_of(arn)
+    opening = f"The repository {name} was not deleted, and no image was deleted"
+    end = f" {_ASK_ADMINISTRATOR}" if any(each.by_account for each in reasons) else ""
+    if deleted:
+        opening, end = f"{_stopped(deleted, known)} in {name}", f" No further image is deleted.{end}"
+    in_brief = [replace(each, why=each.brief or each.why) for each in reasons]
+    shortest = len(f"{opening}{_listed(in_brief, 1, more=more)}{end}")
+    command = _offered(arn, reasons, LONGEST_MESSAGE - shortest)
+    room, shown = LONGEST_MESSAGE - len(command), len(reasons)
+    sentence = f"{opening}{_listed(reasons, shown, more=more)}{end}"
+    advice = [*dict.fromkeys(each.advice for each in reasons)]
+    if len(sentence) > room and shown > 1:
+        advice = []
+        while len(sentence := f"{opening}{_listed(in_brief, shown, more=more)}{end}") > room and shown > 1:
+            shown -= 1
+    for extra in filter(None, [_samples(samples, protected, room - len(sentence) - 1), *advice]):
+        if len(sentence) + 1 + len(extra) <= room:
+            sentence += f" {extra}"
+    return shortened(sentence, room) + command
 
 
-def report_impossible(stored: Stored, arn: str, place: str, reason: str) -> str:
-    """Why no image, or no further one, is deleted where the purge report can't be written."""
-    why = reason.rstrip(".")
-    sentence = f"The purge report of {name_of(arn)} could not be written to {place}, so nothing is deleted: {why}."
-    if PURGE_REPORT not in stored.switched_on:
-        return shortened(f"{sentence} The {ACCOUNT_WORDS} asks for it. {_ASK_ADMINISTRATOR}", LONGEST_REFUSAL)
-    return _with_command(f"{sentence} To delete without that report:", arn, unlocked(stored, [PURGE_REPORT]))
+def _offered(arn: str, reasons: Sequence[Reason], room: int) -> str:
+    """The command that lifts what tags can lift, and what it does; empty if no tag can lift anything."""
+    lift = lift_all(reasons)
+    if not lift:
+        return ""
+    offer = _OFFER if all(each.lift for each in reasons) else _OFFER_SOME
+    return f" {offer} {tag_command(arn, _first_tags(arn, lift, room - len(offer) - 2))}"
+
+
+def _listed(reasons: Sequence[Reason], shown: int, *, more: bool) -> str:
+    """What follows the opening of a refusal: the only reason, or the first ones and how many others there are."""
+    perhaps = "; and perhaps more" if more else ""
+    if len(reasons) == 1:
+        return f": {reasons[0].why}{perhaps}."
+    clauses = [f"({number}) {each.why}" for number, each in enumerate(reasons[:shown], 1)]
+    if shown < len(reasons):
+        clauses.append(f"and {len(reasons) - shown} more, which the log of the resource type names")
+    return f", for {len(reasons)} reasons: {'; '.join(clauses)}{perhaps}."
+
+
+def in_full(arn: str, reasons: Sequence[Reason], *, more: bool) -> str:
+    """All reasons against a delete, however long, for the log."""
+    sentence = f"Every reason against deleting {name_of(arn)}{_listed(reasons, len(reasons), more=more)}"
+    return " ".join([sentence, *dict.fromkeys(each.advice for each in reasons if each.advice)])
+
+
+def alone(reason: Reason) -> str:
+    """A reason as whole sentences."""
+    sentence = f"{reason.why[:1].upper()}{reason.why[1:]}."
+    return " ".join(filter(None, (sentence, reason.advice, _ASK_ADMINISTRATOR if reason.by_account else "")))
+
+
+def in_use(samples: Sequence[str], *, by_account: bool, brief: bool = False) -> str:
+    """How many images are in use, and as many of them as there is room for, with their users; ``brief``: one."""
+    most = 1 if brief else len(samples)
+    shown = next((n for n in range(most, 1, -1) if len("; ".join(samples[:n])) <= _LONGEST_USE), 1)
+    more = len(samples) - shown
+    named = "; ".join(samples[:shown]) + (f" and {more:,} more" if more else "")
+    source = f" ({ACCOUNT_WORDS})" if by_account else ""
+    return f"{image_count(len(samples))} {'is' if len(samples) == 1 else 'are'} in use{source}: {named}"
+
+
+def use_unknown(service: str, failure: str, *, by_account: bool) -> str:
+    """Why images count as in use: a service could not be asked."""
+    source = f" ({ACCOUNT_WORDS})" if by_account else ""
+    return f"nobody knows which images {_USERS[service]} use, so all count as in use{source}: {failure}"
+
+
+def use_denied(action: str) -> str:
+    """Why it is not known which images a service uses: the role may not ask it."""
+    return f"{action} was denied to the role that runs this resource type"
+
+
+def inspector_refuses(action: str, said: str) -> str:
+    """Why it is not known what Amazon Inspector counts: it refuses to answer, and names no permission."""
+    return f"Amazon Inspector is off in this account and Region, or {action} was denied: {said}"
+
+
+def use_not_asked(service: str, said: str) -> str:
+    """Why it is not known which images a service uses: it fails, with these words."""
+    return f"{SERVICE_NAMES[service]} could not be asked: {said}"
+
+
+def use_not_answered(service: str) -> str:
+    """Why it is not known which images a service uses: it is too slow."""
+    return f"{SERVICE_NAMES[service]} does not answer in time"
+
+
+def use_list_too_long(service: str) -> str:
+    """Why it is not known which images a service uses, where its pages have too long tokens."""
+    return f"the list of {SERVICE_NAMES[service]} cannot be continued in another call, because its token is too long"
 
 
 def _with_command(sentence: str, arn: str, tags: Mapping[str, str]) -> str:
-    """A message that fits, whole words only, with the whole command that puts the tags on the repository.
+    """A message that fits, whole words only, with the whole command that puts the tags on the repository."""
+    command = tag_command(arn, _first_tags(arn, tags))
+    return f"{shortened(sentence, LONGEST_MESSAGE - len(command) - 1)} {command}"
 
-    If names are so long that not all tags fit, it has the first ones, and the next refusal the others.
-    """
+
+def _first_tags(arn: str, tags: Mapping[str, str], room: int = _LONGEST_COMMAND) -> dict[str, str]:
+    """As many tags as the command has room for, if names are so long; the next refusal has the others."""
     shown = dict(tags)
-    while len(command := tag_command(arn, shown)) > _LONGEST_COMMAND and len(shown) > 1:
+    while len(tag_command(arn, shown)) > min(room, _LONGEST_COMMAND) and len(shown) > 1:
         shown.popitem()
-    return f"{shortened(sentence, LONGEST_REFUSAL - len(command) - 1)} {command}"
-
-
-def _rules(words: Sequence[str]) -> str:
-    return _some(words, _MOST_RULES_NAMED)
+    return shown
 
 
 def _some(words: Sequence[str], most: int) -> str:
@@ -279,11 +338,11 @@ def _some(words: Sequence[str], most: int) -> str:
     return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def _samples(images: ProtectedImages, room: int) -> str:
-    """As many samples as there is room for."""
-    for shown in range(len(images.samples), 0, -1):
-        rest = f" and {images.count - shown:,} more" if images.count > shown else ""
-        sentence = f"They are {', '.join(images.samples[:shown])}{rest}."
+def _samples(samples: Sequence[str], protected: int, room: int) -> str:
+    """As many protected images as there is room for."""
+    for shown in range(len(samples), 0, -1):
+        rest = f" and {protected - shown:,} more" if protected > shown else ""
+        sentence = f"Protected images: {', '.join(samples[:shown])}{rest}."
         if len(sentence) <= room:
             return sentence
     return ""

@@ -7,7 +7,7 @@ holds it, whose methods are the only ones that change it, and the module that ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
@@ -259,6 +259,51 @@ class ReportState:
 
 
 @dataclass
+class UseState:
+    """How far it is asked which images are in use. Owner: use/."""
+
+    checked: int | None = None  # when all services had said that none is, in seconds since 1970
+    service: str | None = None  # that is asked; None: the first one
+    place: list[str] = field(default_factory=list)  # of the service's next page; empty: the first one
+    waiting_since: int | None = None  # for that page, in seconds since 1970
+
+    def is_checked_since(self, since: float) -> bool:
+        """Whether no image was in use at some moment since then, in seconds since 1970."""
+        return self.checked is not None and self.checked >= since
+
+    def still_to_ask(self, services: Sequence[str]) -> list[str]:
+        """Those of the services that have not said yet that no image is in use."""
+        first = services.index(self.service) if self.service in services else 0
+        return list(services[first:])
+
+    def go_on_with(self, service: str) -> None:
+        """Note which service is asked."""
+        if service != self.service:
+            self.service, self.place, self.waiting_since = service, [], None
+
+    def go_on_at(self, place: list[str]) -> None:
+        """Note where the service's next page is."""
+        self.place = place
+
+    def wait_for_page(self, now: float) -> None:
+        """Note that a page is asked for ``now``, in seconds since 1970, or was before."""
+        self.waiting_since = int(now) if self.waiting_since is None else self.waiting_since
+
+    def note_page(self) -> None:
+        """Note that a page has arrived."""
+        self.waiting_since = None
+
+    def begin_again(self) -> None:
+        """Forget what was asked."""
+        self.checked, self.service, self.place, self.waiting_since = None, None, [], None
+
+    def finish(self, now: float) -> None:
+        """Note that no image is in use ``now``, in seconds since 1970."""
+        self.begin_again()
+        self.checked = int(now)
+
+
+@dataclass
 class PendingFailure:
     """A failure that is answered once the push block is removed. Owner: call.py."""
 
@@ -290,6 +335,7 @@ class State:
     stalls: Stalls = field(default_factory=Stalls)
     freeze: FreezeState = field(default_factory=FreezeState)
     report: ReportState = field(default_factory=ReportState)
+    use: UseState = field(default_factory=UseState)
     failure: PendingFailure | None = None
 
     @property
@@ -306,11 +352,17 @@ class State:
         if rules != self.rules or (self.is_purging and not may_purge):
             self.rules = rules
             self.check_again()
+            self.use.begin_again()
 
     def check_again(self) -> None:
         """Check everything again before another image is deleted."""
         self.phase = Phase.CHECK
         self.current_pass.restart()
+
+    def check_again_after_freeze(self) -> None:
+        """Check everything again, and use too, now that nobody can push: an image may have arrived meanwhile."""
+        self.check_again()
+        self.use.begin_again()
 
     def everything_is_checked(self) -> None:
         """From here on images are deleted."""
@@ -324,12 +376,14 @@ class State:
             self.failure = PendingFailure(error.code.name, ascii_message)
         self.phase = Phase.FAIL
         self.current_pass.restart()
+        self.use.begin_again()
         self.failure.count_attempt()
 
     def to_context(self) -> dict[str, Any]:
         """The state as callback context."""
         context = {**asdict(self), "phase": self.phase.value}
-        if self.current_pass.token and len(self.current_pass.token) > _LONGEST_TOKEN:
+        tokens = (self.current_pass.token or "", *self.use.place)
+        if self.current_pass.token and sum(map(len, tokens)) > _LONGEST_TOKEN:
             context["current_pass"].update(token=None, status=None, found=0, deleted=0, missing=0)
         return context
 

@@ -34,6 +34,14 @@ def s3_client(session: SessionProxy, connections: int) -> S3Client:
     return client
 
 
+def client_of_users(session: SessionProxy, connections: int, service: str) -> Any:
+    """A client of a service that uses images (lambda, ecs, inspector2), which makes each request once."""
+    make: Any = session.client
+    client = make(service, config=_config(CONNECT_SECONDS, READ_SECONDS, attempts=1, connections=connections))
+    client.meta.events.register(f"before-parse.{service}", _refuse_cut_off)
+    return client
+
+
 def kms_client(session: SessionProxy) -> Any:
     """A client of KMS that makes each request once."""
     client = session.client("kms", config=_config(CONNECT_SECONDS, READ_SECONDS, attempts=1, connections=1))

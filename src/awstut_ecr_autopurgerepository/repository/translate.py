@@ -87,12 +87,14 @@ def model_of(repository: Repository, asked: ResourceModel | None = None) -> Reso
 
 
 def _protection_model(chosen: Settings) -> PurgeProtection | None:
-    if not chosen.patterns and chosen.pulled_within_days is None and chosen.pushed_within_days is None:
+    days = (chosen.pulled_within_days, chosen.pushed_within_days)
+    if not chosen.patterns and not chosen.in_use_by and days == (None, None):
         return None
     return PurgeProtection(
         TagPatterns=list(chosen.patterns) or None,
         PulledWithinDays=chosen.pulled_within_days,
         PushedWithinDays=chosen.pushed_within_days,
+        InUseBy=list(chosen.in_use_by) or None,
     )
 
 
@@ -148,6 +150,7 @@ def settings_of(wanted: ResourceModel) -> Settings:
         freeze=wanted.FreezeOnDelete is True,
         pushed_within_days=protection.PushedWithinDays if protection else None,
         replicated_deletes=wanted.AllowReplicatedDeletes is True,
+        in_use_by=tuple(protection.InUseBy or ()) if protection else (),
     )
 
 

@@ -10,7 +10,7 @@ from ..rules import push_block
 from ..rules.account import AccountRules
 from ..rules.images import ACCOUNT_WORDS
 from ..rules.reserved_tags import MOST_TAGS, tags_left
-from ..rules.settings import ReportPlace, Settings, check_days, check_patterns, report_place
+from ..rules.settings import ReportPlace, Settings, check_days, check_patterns, check_services, report_place
 from . import translate
 
 _WITH_EXCLUSION = ("MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION")
@@ -64,6 +64,8 @@ def _check_ours(protection: PurgeProtection | None, report: PurgeReport | None) 
     try:
         if protection and protection.TagPatterns is not None:
             check_patterns("PurgeProtection.TagPatterns", list(protection.TagPatterns))
+        if protection and protection.InUseBy is not None:
+            check_services("PurgeProtection.InUseBy", list(protection.InUseBy))
         for name in ("PulledWithinDays", "PushedWithinDays") if protection else ():
             if (days := getattr(protection, name)) is not None:
                 check_days(f"PurgeProtection.{name}", days)

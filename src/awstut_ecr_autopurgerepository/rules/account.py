@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .settings import ReportPlace, check_bucket, check_days, check_number, check_patterns, report_place
+from .settings import ReportPlace, check_bucket, check_days, check_number, check_patterns, check_services, report_place
 
 DEFAULT_CONCURRENCY = 8
 MOST_CONCURRENCY = 16
@@ -32,6 +32,7 @@ class AccountRules:
     replicated_deletes: bool = False
     binding: bool = False
     report_buckets: tuple[str, ...] | None = None
+    in_use_by: tuple[str, ...] = ()
 
     def place_of(self, own: ReportPlace | None) -> ReportPlace | None:
         """Where the report of a repository is written that names this place of its own; None for nowhere."""
@@ -59,6 +60,8 @@ def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
     for name in ("PulledWithinDays", "PushedWithinDays"):
         if name in protection:
             check_days(f"PurgeProtection.{name}", protection[name])
+    if "InUseBy" in protection:
+        check_services("PurgeProtection.InUseBy", protection["InUseBy"])
     concurrency = configuration.get("Concurrency", DEFAULT_CONCURRENCY)
     check_number("Concurrency", concurrency, MOST_CONCURRENCY)
     return AccountRules(
@@ -71,6 +74,7 @@ def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
         concurrency=concurrency,
         pushed_within_days=protection.get("PushedWithinDays"),
         replicated_deletes=configuration.get("AllowReplicatedDeletes", False),
+        in_use_by=tuple(protection.get("InUseBy", ())),
     )
 
 

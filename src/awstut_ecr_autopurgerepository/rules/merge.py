@@ -14,9 +14,9 @@ def settings_after_update(live: Settings, previous: Settings, desired: Settings,
     """The settings after an update from ``previous`` to ``desired`` of a repository that has the ``live`` ones.
 
     A setting that is as the previous state left it follows the template. One that somebody else has changed becomes
-    the stricter of live and template: of two patterns both, of two periods the longer. Replicated deletes are the weak
-    side: they stay allowed only where live and template allow them. Where two reports differ, the template's counts if
-    the update changes it. Patterns that would be too many stay as they are.
+    the stricter of live and template: of two patterns, or services, both, of two periods the longer. Replicated deletes
+    are the weak side: they stay allowed only where live and template allow them. Where two reports differ, the
+    template's counts if the update changes it. Patterns that would be too many stay as they are.
 
     ``told_to_empty``: the template begins to say ``EmptyOnDelete: true`` in words, which is a change.
     """
@@ -32,6 +32,7 @@ def settings_after_update(live: Settings, previous: Settings, desired: Settings,
         freeze=_stricter(live.freeze, previous.freeze, desired.freeze),
         pushed_within_days=_longer(live.pushed_within_days, previous.pushed_within_days, desired.pushed_within_days),
         replicated_deletes=_weaker(live.replicated_deletes, previous.replicated_deletes, desired.replicated_deletes),
+        in_use_by=_services(live.in_use_by, previous.in_use_by, desired.in_use_by),
     )
 
 
@@ -64,6 +65,13 @@ def _patterns(live: tuple[str, ...], previous: tuple[str, ...], desired: tuple[s
     added = [each for each in live if each not in previous and each not in desired]
     merged = (*desired, *added)
     return merged if len(merged) <= MOST_PATTERNS else live
+
+
+def _services(live: tuple[str, ...], previous: tuple[str, ...], desired: tuple[str, ...]) -> tuple[str, ...]:
+    """The template's services, and what live has beyond the previous ones. Their order means nothing."""
+    if set(live) == set(desired):
+        return live
+    return (*desired, *(each for each in live if each not in previous and each not in desired))
 
 
 def _report(live: ReportPlace | None, previous: ReportPlace | None, desired: ReportPlace | None) -> ReportPlace | None:

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .settings import MOST_DAYS, PATTERN, Owner, ReportPlace, Settings, Stored
+from .settings import MOST_DAYS, PATTERN, SERVICES, Owner, ReportPlace, Settings, Stored
 
 PREFIX = "awstut:"
 MARK = PREFIX + "auto-purge"
@@ -23,6 +23,7 @@ DELETION_PROTECTION = PREFIX + "deletion-protection"
 PROTECT_TAGS = tuple(PREFIX + name for name in ("protect-tags", "protect-tags-2", "protect-tags-3", "protect-tags-4"))
 PROTECT_PULLED_DAYS = PREFIX + "protect-pulled-days"
 PROTECT_PUSHED_DAYS = PREFIX + "protect-pushed-days"
+PROTECT_IN_USE = PREFIX + "protect-in-use"
 PURGE_REPORT = PREFIX + "purge-report"
 FREEZE_ON_DELETE = PREFIX + "freeze-on-delete"
 RULE_TAGS = (
@@ -30,12 +31,14 @@ RULE_TAGS = (
     *PROTECT_TAGS,
     PROTECT_PULLED_DAYS,
     PROTECT_PUSHED_DAYS,
+    PROTECT_IN_USE,
     PURGE_REPORT,
     FREEZE_ON_DELETE,
 )
 # The mark does not name this tag, because it allows something: any value but ``on``, or none, allows less.
 REPLICATED_DELETES = PREFIX + "replicated-deletes"
 SETTING_TAGS = (*RULE_TAGS, REPLICATED_DELETES)
+LIST_TAGS = (*PROTECT_TAGS, PROTECT_IN_USE)  # what protects, separated by spaces; or off
 REQUEST = PREFIX + "request"
 PURGE_PROGRESS = PREFIX + "purge-progress"
 STACK_ID = PREFIX + "stack-id"
@@ -73,7 +76,9 @@ class _Reader:
             self.unreadable.append(key)
         return _SWITCH.get(value or "off", True)
 
-    def patterns(self) -> Iterable[str]:
+    def patterns(self) -> dict[str, tuple[str, ...]]:
+        """The patterns by the tag that has them."""
+        found: dict[str, tuple[str, ...]] = {}
         for key in PROTECT_TAGS:
             value = self.value(key)
             words = [word.replace("@", "*") for word in (value or "").split()]
@@ -81,7 +86,8 @@ class _Reader:
                 continue
             if not words or not all(map(PATTERN.fullmatch, words)):
                 self.unreadable.append(key)
-            yield from filter(PATTERN.fullmatch, words)
+            found[key] = tuple(filter(PATTERN.fullmatch, words))
+        return found
 
     def days(self, key: str) -> int | None:
         value = self.value(key)
@@ -91,6 +97,15 @@ class _Reader:
             return int(value)
         self.unreadable.append(key)
         return None
+
+    def services(self) -> tuple[str, ...]:
+        value = self.value(PROTECT_IN_USE)
+        if value is None or value == "off":
+            return ()
+        words = value.split()
+        if not words or not {word.upper() for word in words} <= set(SERVICES):
+            self.unreadable.append(PROTECT_IN_USE)
+        return tuple(dict.fromkeys(word.upper() for word in words if word.upper() in SERVICES))
 
     def report(self) -> ReportPlace | None:
         value = self.value(PURGE_REPORT)
@@ -109,15 +124,17 @@ def read_tags(tags: Mapping[str, str]) -> Stored:
     reader = _Reader(tags, named)
     if word not in _SWITCH or not named <= set(RULE_TAGS):
         reader.unreadable.append(MARK)
+    locked, patterns = reader.switch(DELETION_PROTECTION), reader.patterns()
     settings = Settings(
         empty_on_delete=_SWITCH.get(word, False),
-        deletion_protection=reader.switch(DELETION_PROTECTION),
-        patterns=tuple(dict.fromkeys(reader.patterns())),
+        deletion_protection=locked,
+        patterns=tuple(dict.fromkeys(pattern for each in patterns.values() for pattern in each)),
         pulled_within_days=reader.days(PROTECT_PULLED_DAYS),
         report=reader.report(),
         freeze=reader.switch(FREEZE_ON_DELETE),
         pushed_within_days=reader.days(PROTECT_PUSHED_DAYS),
         replicated_deletes=tags.get(REPLICATED_DELETES) == "on",
+        in_use_by=reader.services(),
     )
     return Stored(
         marked=MARK in tags,
@@ -127,6 +144,7 @@ def read_tags(tags: Mapping[str, str]) -> Stored:
         unreadable=tuple(reader.unreadable),
         owner=Owner(tags.get(STACK_ID), tags.get(LOGICAL_ID)),
         knows_freeze=FREEZE_ON_DELETE in named or FREEZE_ON_DELETE in tags,
+        patterns_by_tag=tuple(patterns.items()),
     )
 
 
@@ -139,6 +157,8 @@ def write_tags(settings: Settings) -> dict[str, str]:
         rules[PROTECT_PULLED_DAYS] = str(settings.pulled_within_days)
     if settings.pushed_within_days is not None:
         rules[PROTECT_PUSHED_DAYS] = str(settings.pushed_within_days)
+    if settings.in_use_by:
+        rules[PROTECT_IN_USE] = " ".join(settings.in_use_by).lower()
     if settings.report:
         rules[PURGE_REPORT] = str(settings.report)
     if settings.freeze:
@@ -168,6 +188,23 @@ def mark(empty_on_delete: bool, rules: Iterable[str]) -> str:
 def unlocked(stored: Stored, keys: Iterable[str]) -> dict[str, str]:
     """Values for reserved tags with which they no longer stop a delete."""
     return {key: mark(True, stored.rules) if key == MARK else "off" for key in keys}
+
+
+def without_pattern(stored: Stored, pattern: str) -> dict[str, str]:
+    """Values for the tags that have a pattern, without it: their other patterns stay."""
+    return {
+        key: " ".join(_packed(each for each in patterns if each != pattern)) or "off"
+        for key, patterns in stored.patterns_by_tag
+        if pattern in patterns
+    }
+
+
+def without_services(stored: Stored, services: Iterable[str]) -> dict[str, str]:
+    """The value for the tag of services that are asked for use, without these; empty if it has none of them."""
+    left = [each for each in stored.settings.in_use_by if each not in set(services)]
+    if len(left) == len(stored.settings.in_use_by):
+        return {}
+    return {PROTECT_IN_USE: " ".join(left).lower() or "off"}
 
 
 def owner_tags(owner: Owner) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 PATTERN = re.compile(r"[A-Za-z0-9_.*-]{1,64}")
 MOST_PATTERNS = 10
 MOST_DAYS = 3_650
+SERVICES = ("LAMBDA", "ECS", "INSPECTOR")  # that can be asked which images are in use
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 PREFIX_IN_BUCKET = re.compile(r"(?![^ ]{129})(?!(?:[^ ]*/)?[.]{2}(?:[/ ]|$))[A-Za-z0-9_.=-]+(?:/[A-Za-z0-9_.=-]+)*")
@@ -42,7 +43,8 @@ class Settings:
     ``patterns`` are patterns of image tags that protect an image; ``*`` stands for any run of characters.
     ``pulled_within_days`` is the number of days for which a pull, or a restore from the archive, protects an image, or
     None; ``pushed_within_days`` the same for a push. ``freeze`` is True if pushes are refused while a purge runs.
-    ``replicated_deletes`` is True if a purge may go ahead although ECR replicates its deletions.
+    ``replicated_deletes`` is True if a purge may go ahead although ECR replicates its deletions. ``in_use_by`` are
+    those of SERVICES whose use of an image protects it.
     """
 
     empty_on_delete: bool = True
@@ -53,6 +55,7 @@ class Settings:
     freeze: bool = False
     pushed_within_days: int | None = None
     replicated_deletes: bool = False
+    in_use_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Stored:
     ``rules`` are the keys of the rule tags that the mark names. ``switched_on`` are the keys of the rule tags that are
     present and not off, whether the mark names them or an operator added them. ``unreadable`` are the keys of tags that
     the mark names and that are missing, or that have a value that means nothing; they count as protection.
-    ``knows_freeze`` is True if pushes to the repository are, or once were, refused during a purge.
+    ``knows_freeze`` is True if pushes to the repository are, or once were, refused during a purge. ``patterns_by_tag``
+    has the patterns of image tags, each with the key of the reserved tag that has it.
     """
 
     marked: bool
@@ -85,6 +89,7 @@ class Stored:
     unreadable: tuple[str, ...] = ()
     owner: Owner = Owner()
     knows_freeze: bool = False
+    patterns_by_tag: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def check_days(path: str, days: int) -> None:
@@ -109,6 +114,18 @@ def check_patterns(path: str, patterns: list[str] | tuple[str, ...]) -> None:
             )
     if len(set(patterns)) < len(patterns):
         raise ValueError(f"{path} has a pattern twice")
+
+
+def check_services(path: str, services: list[str] | tuple[str, ...]) -> None:
+    """Raise ValueError, with the reason in words, for anything but a list of services that can be asked."""
+    known = ", ".join(SERVICES)
+    if not services:
+        raise ValueError(f"{path} must be a list of 1 to {len(SERVICES)} of {known}")
+    for service in services:
+        if service not in SERVICES:
+            raise ValueError(f"{path} has {service!r}: name one or more of {known}")
+    if len(set(services)) < len(services):
+        raise ValueError(f"{path} has a service twice")
 
 
 def check_bucket(path: str, bucket: str | None) -> None:

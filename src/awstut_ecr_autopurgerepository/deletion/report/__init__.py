@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...errors import AWS_ERRORS, HandlerError
+from ...errors import AWS_ERRORS, RefusalError
 from ...pacing import OutOfTimeError, Pacer
 from ...rules.account import AccountRules
 from ...rules.settings import ReportPlace
 from .. import messages
 from ..look import Repository
-from ..state import Identity, ReportState
+from ..state import Counts, Identity, ReportState
+from ..verdict import Verdict
 from .earlier import Earlier
 from .journal import Journal, Known
 from .reconciliation import Reconciliation, Tally
@@ -22,7 +23,6 @@ from .records import Part, Record, Spool, line_of, timestamp
 from .writer import Report, Reporter, ReportError, Written
 
 MOST_SUMMARY_ATTEMPTS = 3
-ARCHIVED_NOTE = "ECR charges archived images for at least 90 days, also those that were deleted earlier."
 
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
@@ -48,6 +48,7 @@ class PurgeReport:
     account: AccountRules
     ecr_pacer: Pacer
     identity: Identity
+    counts: Counts
     state: ReportState
     current: Report | None = None  # None where nobody asks for a report
     known: Known = field(default_factory=Known)
@@ -72,10 +73,10 @@ class PurgeReport:
         return Spool(self.reporter.origin.fields(self.identity)) if self.current else None
 
     @contextmanager
-    def of_deletes(self, repository: Repository, spool: Spool | None) -> Iterator[Journal | None]:
+    def of_deletes(self, verdict: Verdict, spool: Spool | None) -> Iterator[Journal | None]:
         """Give the block what writes the report of its deletes; then write what is gone, whatever happened.
 
-        None where nobody asks for a report. Raises HandlerError where an intent can't be written: then nothing more may
+        None where nobody asks for a report. Raises RefusalError where an intent can't be written: then nothing more may
         be deleted.
         """
         report = self.current
@@ -87,19 +88,26 @@ class PurgeReport:
         try:
             yield journal
         except ReportError as error:
-            raised = _refusal(repository, report, error)
+            raised = self._refusal(verdict, error)
         except (OutOfTimeError, *AWS_ERRORS) as error:
             raised = error
         try:
             journal.close()
         except (OutOfTimeError, ReportError) as error:
             self.state.doubt()
-            refusal = _refusal(repository, report, error) if isinstance(error, ReportError) else error
+            refusal = self._refusal(verdict, error) if isinstance(error, ReportError) else error
             raised = refusal if raised is None or isinstance(raised, OutOfTimeError) else raised
         if raised:
             if self.ecr_pacer.unanswered:
                 self.state.doubt()
             raise raised
+
+    def _refusal(self, verdict: Verdict, error: ReportError) -> RefusalError:
+        """What is answered where an object cannot be written: images of this part may be deleted by then."""
+        words = verdict.refusal_amid_deletes(
+            verdict.against_report(error.words), self.counts.deleted, self.counts.known
+        )
+        return RefusalError(words, error.code)
 
     def close(self, ending: Ending) -> str:
         """Write the summary of a purge after which the repository is gone. Returns a sentence for the user.
@@ -229,7 +237,7 @@ class PurgeReport:
             "bytes": tally.bytes,
             "failures": ending.failures,
             "replicatedTo": self.state.destinations,
-            "archived": {"images": tally.archived, "note": ARCHIVED_NOTE if tally.archived else None},
+            "archived": {"images": tally.archived, "note": messages.ARCHIVED_NOTE if tally.archived else None},
             "completed": [],
             "completedBy": None,
         }
@@ -248,8 +256,3 @@ class PurgeReport:
             "completedBy": this,
         }
         return summary | asked | more
-
-
-def _refusal(repository: Repository, report: Report, error: ReportError) -> HandlerError:
-    words = messages.report_impossible(repository.stored, repository.arn, str(report.place), error.words)
-    return HandlerError(error.code, words)

@@ -167,6 +167,10 @@ class Report:
             _ = self.reporter.client  # made here, as a session must not make clients in several threads at once
             side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
 
+    def look(self) -> None:
+        """Raise ReportError if the bucket cannot be asked for objects of this operation. Changes nothing."""
+        self._keys(self.folder, most=1)
+
     def written(self) -> Written:
         """What this operation has written so far, in one request for each 1,000 objects."""
         keys = [key.removeprefix(self.folder) for key in self._keys(self.folder, most=None)]

@@ -1,0 +1,1 @@
+"""``autopurge check``: finds in a template what CloudFormation, or the handlers, would only say in a deployment."""

@@ -1,0 +1,1 @@
+"""``autopurge report``: what deletes removed, from the purge reports in a bucket or in a folder."""

@@ -1,0 +1,1 @@
+"""``autopurge watch``: a bar for each repository that is being deleted."""
