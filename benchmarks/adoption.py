@@ -110,8 +110,8 @@ def _command(log: Path, arguments: list[str]) -> None:
     """`autopurge`, whose calls of CloudFormation are written to a file before each is made."""
 
     def connect(_: Target) -> Any:
-        def make(service: str) -> Any:
-            client: Any = boto3.client(service)  # type: ignore[call-overload]
+        def make(service: str, config: Any = None) -> Any:
+            client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
             if service == "cloudformation":
                 client.meta.events.register("provide-client-params.cloudformation", note)
             return client

@@ -13,6 +13,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from autopurge.app import app
+from autopurge.aws import MakeClient, Target
 from autopurge.command import Surroundings
 from sandbox.server import Sandbox
 from tests.support.samples import LIFECYCLE, POLICY
@@ -108,8 +109,11 @@ class Adopt:
     ) -> Result:
         """What it printed, and its exit code. Raises what `before` and `after` raise."""
 
-        def connect(_: object) -> Callable[[str], Any]:
-            return lambda service: Meddling(self.box.client(service), self.calls, before, after)
+        def make(service: str, config: object = None, /) -> Any:
+            return Meddling(self.box.client(service), self.calls, before, after)
+
+        def connect(_: Target) -> MakeClient:
+            return make
 
         around = Surroundings(connect, HurriedClock())
         result = CliRunner().invoke(app, ["adopt", *arguments, "--journal", str(self.journal)], obj=around)

@@ -121,6 +121,8 @@ class Run:
             except ForeignTemplateError:
                 if earlier.steps:
                     raise
+        if earlier and earlier.unfinished and earlier.steps and not journal:
+            return _interrupted(earlier)
         planned = self._planned(stack)
         if planned.status != "planned" or journal is None or planned.plan is None:
             return planned
@@ -193,6 +195,14 @@ class Run:
         except ClientError as error:
             operation = error.operation_name
             return Result(name, "failed", reasons=(Reason("aws", f"{operation} failed: {service_message(error)}"),))
+
+
+def _interrupted(earlier: Entry) -> Result:
+    """What is shown of a stack that an earlier run began."""
+    plan = earlier.plan
+    note = f"It was interrupted after the step {earlier.steps[-1]}: --yes goes on, --undo --yes leads back."
+    adopted = plan.template("adopted")
+    return Result(plan.name, "planned", plan, (), (note,), difference(plan.template("before"), adopted), adopted)
 
 
 def _of_undo(plan: Plan) -> tuple[str, ...]:
