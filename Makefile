@@ -16,8 +16,8 @@ test: setup lint types  ## lint, types, and all tests
 check: setup lint types  ## before a commit: format, lint, types, and the unit tests of the product; under 2 minutes
 	python -m pytest tests/unit --numprocesses auto --dist worksteal
 
-demo: setup  ## register the type in a local AWS, use it, and see what it does; LATE=2: on an ECR that is 2 s late
-	@LATE=$(LATE) python -m demo
+demo: setup  ## register the type in a local AWS, use it, delete it; VERBOSE=1; STEP=1: wait for Enter; LATE=2: a late ECR
+	@LATE=$(LATE) VERBOSE=$(VERBOSE) STEP=$(STEP) python -m demo
 
 sandbox: setup  ## start the local AWS, print the exports for another terminal, stop on Ctrl-C
 	@exec .venv/sandbox/bin/python -m sandbox

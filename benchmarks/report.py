@@ -222,11 +222,11 @@ def _use(figures: Figures) -> str:
     ]
     return f"""## Images in use
 
-What `PurgeProtection.InUseBy` adds to the delete of a repository: calls of Lambda, ECS and Amazon Inspector, and seconds
-at {figures["assumptions"]["seconds_a_call"]:g} s a call, in an account where nothing uses one of its images. Most of
-these seconds are waiting, because others need the account's quotas, too: the delete makes at most 5 calls of
-ListFunctions, 25 of GetFunction, 10 of ECS and 5 of Inspector a second. Each image of the repository that is named costs
-one more call of ECR.
+What `PurgeProtection.InUseBy` adds to the delete of a repository: calls of Lambda, ECS and Amazon Inspector, and
+seconds at {figures["assumptions"]["seconds_a_call"]:g} s a call, in an account where nothing uses one of its images.
+Most of these seconds are waiting, because others need the account's quotas, too: the delete makes at most 5 calls of
+ListFunctions, 25 of GetFunction, 10 of ECS and 5 of Inspector a second. Each image of the repository that is named
+costs one more call of ECR.
 
 {table(["", "calls", "seconds", "slices", "which"], rows)}"""
 

@@ -1,5 +1,7 @@
 """Images as a build leaves them on disk (OCI image layout), and bare manifests for pushing in bulk.
 
+`python -m demo.images FOLDER VERSION` writes a build of two architectures into a folder, for skopeo to push.
+
 https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
 
@@ -9,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,3 +106,17 @@ def write_layout(folder: Path, version: str) -> None:
     named = index.descriptor(annotations={"org.opencontainers.image.ref.name": version})
     (folder / "index.json").write_bytes(_as_json({"schemaVersion": 2, "manifests": [named]}))
     (folder / "oci-layout").write_bytes(_as_json({"imageLayoutVersion": "1.0.0"}))
+
+
+def main() -> None:
+    if len(sys.argv) != 3:
+        sys.exit("Give a folder and a version: python -m demo.images FOLDER VERSION")
+    folder = Path(sys.argv[1])
+    try:
+        write_layout(folder, sys.argv[2])
+    except FileExistsError:
+        sys.exit(f"There is a build in {folder} already. Give another folder.")
+
+
+if __name__ == "__main__":
+    main()

@@ -78,7 +78,7 @@ def push_again(shell: Shell, registry: Registry, tag: str) -> None:
 
 def _skopeo(shell: Shell, *arguments: str, before: tuple[str, ...] = ()) -> None:
     command = ("skopeo", "--insecure-policy", *before, "copy", "--quiet", "--dest-tls-verify=false", *arguments)
-    shell.run(*command, show_output=False)
+    shell.run(*command, folded=True)
 
 
 def push_many(shell: Shell, registry: Registry, count: int) -> list[str]:
@@ -93,14 +93,17 @@ def push_many(shell: Shell, registry: Registry, count: int) -> list[str]:
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         _with_progress(shell, pool.map(push, tags), count)
-    shell.say(f"Pushed {count:,} more images, build-0001 to build-{count:04}, through the registry's HTTP interface.")
+    shell.detail(
+        f"Pushed {count:,} more images, build-0001 to build-{count:04}, through the registry's HTTP interface."
+    )
     expect(len(set(tags)) == count, "two builds have the same tag")
     return tags
 
 
 def _with_progress(shell: Shell, steps: Iterable[None], count: int) -> None:
     columns = (TextColumn("pushing"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeElapsedColumn())
-    with Progress(*columns, console=shell.console, transient=True) as progress:
+    seen = shell.console.is_terminal
+    with Progress(*columns, console=shell.console, transient=True, disable=not seen) as progress:
         task = progress.add_task("pushing", total=count)
         for _ in steps:
             progress.advance(task)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from demo.shell import Shell, UnexpectedError, expect
@@ -15,9 +17,14 @@ from demo.shell import Shell, UnexpectedError, expect
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-_POLL = 0.2  # seconds; `aws cloudformation wait` asks every 30
+_POLL = 0.1  # seconds; `aws cloudformation wait` asks every 30
 _PATIENCE = 60  # seconds
+_SHORT = 70  # characters of a reason that has no line of its own
+_HELPERS = {"AWS::IAM::Role", "AWS::Lambda::Function"}  # of a custom resource
+_IDENTIFIERS = re.compile(r", Request ID: [^)]*| \(RequestToken: .*")
 _STYLES = {"COMPLETE": "green", "FAILED": "bold red", "PROGRESS": "dim"}
+
+Events = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -38,54 +45,63 @@ class Stack:
             *("--parameters", f"ParameterKey=RepositoryName,ParameterValue={repository}"),
         )
         stack = cls(shell, client, json.loads(said)["StackId"], name)
-        status = stack.wait()
+        with shell.console.status(f"waiting for the stack {name}"):
+            status = stack.wait()
         if status != "CREATE_COMPLETE":
-            stack.show_events()
+            stack.show(stack.events())
         expect(status == "CREATE_COMPLETE", f"the stack {name} is {status}")
         return stack
 
     def outputs(self) -> dict[str, str]:
-        command = ("aws", "cloudformation", "describe-stacks", "--stack-name", self.name)
-        said = self.shell.run(*command, "--query", "Stacks[0].Outputs[].[OutputKey,OutputValue]", "--output", "json")
-        return dict(json.loads(said))
+        found = self.client.describe_stacks(StackName=self.name)["Stacks"][0]["Outputs"]
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in found}
+        for name, value in outputs.items():
+            self.shell.detail(f"{name}: {value}")
+        return outputs
 
-    def delete(self, watch: str | None = None) -> str:
-        """Delete the stack and return its last status, DELETE_COMPLETE or DELETE_FAILED.
-
-        `watch` is the repository whose delete `autopurge watch` shows meanwhile; it must succeed.
-        """
+    def delete(self) -> None:
+        """Ask for the stack to be deleted; `wait` says how that ends, DELETE_COMPLETE or DELETE_FAILED."""
         self.shell.run("aws", "cloudformation", "delete-stack", "--stack-name", self.name)
-        if watch is not None:
-            self.shell.run("autopurge", "watch", watch)
-        return self.wait()
 
-    def wait(self) -> str:
+    def wait(self, look: Callable[[], None] = lambda: None) -> str:
+        """The status in which the stack ends; `look` is called between the questions."""
         until = time.monotonic() + _PATIENCE
-        with self.shell.console.status(f"waiting for the stack {self.name}") as shown:
-            while time.monotonic() < until:
-                status = self.client.describe_stacks(StackName=self.stack_id)["Stacks"][0]["StackStatus"]
-                if not status.endswith("_IN_PROGRESS"):
-                    return str(status)
-                shown.update(f"the stack {self.name} is {status}")
-                time.sleep(_POLL)
+        while time.monotonic() < until:
+            status = self.client.describe_stacks(StackName=self.stack_id)["Stacks"][0]["StackStatus"]
+            if not status.endswith("_IN_PROGRESS"):
+                return str(status)
+            look()
+            time.sleep(_POLL)
         raise UnexpectedError(f"the stack {self.name} took more than {_PATIENCE} seconds")
 
-    def show_events(self, since: int = 0) -> list[dict[str, Any]]:
-        """Show the stack's events, oldest first, without the first `since`; return those that were shown."""
-        command = ("aws", "cloudformation", "describe-stack-events", "--stack-name", self.stack_id)
-        events: list[dict[str, Any]] = json.loads(self.shell.run(*command, show_output=False))["StackEvents"]
-        events = list(reversed(events))[since:]
-        table = Table(box=None, header_style="bold")
-        for column in ("Resource", "Status", "Reason"):
-            table.add_column(column, overflow="fold")
-        for event in events:
-            status = str(event["ResourceStatus"])
-            style = _STYLES.get(status.rsplit("_", 1)[-1], "")
-            resource, reason = event["LogicalResourceId"], event.get("ResourceStatusReason", "")
-            table.add_row(Text(resource), Text(status, style=style), Text(reason))
-        self.shell.console.print(table)
-        return events
-
-    def event_count(self) -> int:
+    def events(self, since: int = 0) -> Events:
+        """The events of the stack, oldest first, without the first `since`."""
         pages = self.client.get_paginator("describe_stack_events").paginate(StackName=self.stack_id)
-        return sum(len(page["StackEvents"]) for page in pages)
+        events: Events = [dict(event) for page in pages for event in page["StackEvents"]]
+        return events[::-1][since:]
+
+    def show(self, events: Events) -> None:
+        """Show events; if the shell is not verbose, only what matters, without the identifiers that end a reason."""
+        shown = [each for each in events if self.shell.verbose or _matters(each)]
+        width = max(len(each["LogicalResourceId"]) for each in shown)
+        for event in shown:
+            status, reason = str(event["ResourceStatus"]), str(event.get("ResourceStatusReason", ""))
+            line = Text(f"{event['Timestamp']:%H:%M:%S}  {event['LogicalResourceId']:{width}}  ")
+            line.append(status, style=_STYLES.get(status.rsplit("_", 1)[-1], ""))
+            if not self.shell.verbose:
+                reason = _IDENTIFIERS.sub("", reason)
+            if len(reason) <= _SHORT:
+                self.shell.console.print(line.append(f"  {reason}" if reason else ""))
+            else:
+                self.shell.console.print(line)
+                self.shell.console.print(Padding(Text(reason), (0, 0, 0, 4)))
+
+
+def _matters(event: dict[str, Any]) -> bool:
+    kind, status = event["ResourceType"], event["ResourceStatus"]
+    return not status.endswith("_IN_PROGRESS") and kind not in _HELPERS
+
+
+def seconds_of(events: Events) -> float:
+    """From the first event to the last."""
+    return float((events[-1]["Timestamp"] - events[0]["Timestamp"]).total_seconds())

@@ -97,12 +97,15 @@ def _announce(url: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(variables), flush=True)
         return
-    host = url.removeprefix("http://")
+    host, python = url.removeprefix("http://"), ".venv/bin/python"
     print(f"The sandbox is ready at {url}. In another terminal:\n")
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
-    print(f"\nImages are pushed to {host}/<repository>, without a login and by plain HTTP, for example:")
-    print(f"skopeo copy --dest-tls-verify=false docker://alpine docker://{host}/app:latest")
+    print(f"\nImages are pushed to {host}/<repository>, without a login and by plain HTTP. Once the stack of")
+    print("guides/get-started.md has made my-app, these commands push a build of two architectures to it:\n")
+    print(f"folder=$(mktemp -d) && {python} -m demo.images $folder 1.0")
+    print("skopeo --insecure-policy copy --all --dest-tls-verify=false \\")
+    print(f"  oci:$folder:1.0 docker://{host}/my-app:1.0")
     print("\nCtrl-C stops it; nothing is kept.", flush=True)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_s3 import S3Client
 
-MOST_ATTEMPTS = 6  # of one request; botocore waits longer before each
+MOST_ATTEMPTS = 5  # of one request; botocore waits longer before each
 AT_ONCE = 8  # requests side by side
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": MOST_ATTEMPTS},

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.ecr import paging
+from sandbox.ecr import enumerations, paging
 from sandbox.ecr.errors import EcrError, invalid
 from sandbox.ecr.image import TAG, Image
 from sandbox.ecr.repository import Repository
@@ -20,9 +20,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 def _filtered(ecr: RegistryState, repository: Repository, parameters: Parameters, scope: str) -> Iterator[Image]:
     """Images from where the page begins, of the status and with or without tags as asked for."""
-    chosen = parameters.get("filter", {})
-    status = _status(ecr, parameters)
-    tagged = chosen.get("tagStatus", "ANY")
+    status, tagged = _status(ecr, parameters), _tag_status(parameters)
     after = paging.place(scope, parameters)
     for image in ecr.lateness.images_after(repository, int(after) if after else 0):
         if status not in ("ANY", image.status):
@@ -33,11 +31,14 @@ def _filtered(ecr: RegistryState, repository: Repository, parameters: Parameters
 
 def _status(ecr: RegistryState, parameters: Parameters) -> str:
     status: str = parameters.get("filter", {}).get("imageStatus", "ACTIVE")
-    if status == "ANY" and ecr.faults.refuse_any_status:
-        raise invalid(
-            "Invalid parameter at 'filter.imageStatus' failed to satisfy constraint: 'Member must satisfy enum value "
-            "set: [ACTIVE, ARCHIVED, ACTIVATING]'"
-        )
+    known = enumerations.IMAGE_STATUSES
+    enumerations.check("filter.imageStatus", status, known[:-1] if ecr.faults.refuse_any_status else known)
+    return status
+
+
+def _tag_status(parameters: Parameters) -> str:
+    status: str = parameters.get("filter", {}).get("tagStatus", "ANY")
+    enumerations.check("filter.tagStatus", status, enumerations.TAG_STATUSES)
     return status
 
 
@@ -48,8 +49,7 @@ def list_images(ecr: RegistryState, parameters: Parameters) -> Parameters:
     scope = f"list-images {repository.arn}"
     sequence, _, last = (paging.place(scope, parameters) or "0/").partition("/")
     images = ecr.lateness.images_after(repository, int(sequence) - 1)
-    status = _status(ecr, parameters)
-    tagged = parameters.get("filter", {}).get("tagStatus", "ANY")
+    status, tagged = _status(ecr, parameters), _tag_status(parameters)
 
     def rows() -> Iterator[tuple[str, Parameters]]:
         for image in images:
@@ -98,9 +98,17 @@ def _named(repository: Repository, image_id: dict[str, str]) -> Image:
     if image is None:
         raise EcrError(
             "ImageNotFoundException" if code == "ImageNotFound" else "InvalidParameterException",
-            f"The image with imageId {image_id} does not exist in the repository '{repository.name}': {reason}",
+            _not_found(repository, image_id) if code == "ImageNotFound" else reason,
         )
     return image
+
+
+def _not_found(repository: Repository, image_id: dict[str, str]) -> str:
+    spelled = ", ".join(f"{name}:'{image_id.get(name, 'null')}'" for name in ("imageDigest", "imageTag"))
+    return (
+        f"The image with imageId {{{spelled}}} does not exist within the repository with name '{repository.name}' in "
+        f"the registry with id '{repository.registry_id}'"
+    )
 
 
 def _look_up(repository: Repository, image_id: dict[str, str]) -> tuple[Image | None, str, str]:
@@ -218,6 +226,7 @@ def update_image_storage_class(ecr: RegistryState, parameters: Parameters) -> Pa
     repository = ecr.find(parameters)
     image = _named(repository, parameters["imageId"])
     target = parameters["targetStorageClass"]
+    enumerations.check("targetStorageClass", target, enumerations.STORAGE_CLASSES)
     if target == "ARCHIVE" and image.status == "ACTIVE":
         image.status, image.last_archived_at = "ARCHIVED", ecr.clock.time()
     elif target == "STANDARD" and image.status == "ARCHIVED":

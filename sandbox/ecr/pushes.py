@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from sandbox.ecr.errors import EcrError, invalid
-from sandbox.ecr.image import INDEXES, MANIFEST, TAG, Image, digest_of
+from sandbox.ecr.image import INDEXES, TAG, Image, digest_of
 from sandbox.ecr.repository import Repository
 from sandbox.ecr.state import Parameters, RegistryState
 
@@ -51,7 +51,7 @@ def store_manifest(
     images = repository.images
     bearer = images.by_tag(tag) if tag else None
     if bearer and bearer.digest == digest:
-        raise EcrError("ImageAlreadyExistsException", f"Image with digest '{digest}' and tag '{tag}' already exists")
+        raise _already_exists(repository, digest, tag)
     if bearer and tag and _is_immutable(repository, tag):
         raise EcrError(
             "ImageTagAlreadyExistsException",
@@ -60,7 +60,7 @@ def store_manifest(
         )
     known = images.by_digest(digest)
     if known and tag is None:
-        raise EcrError("ImageAlreadyExistsException", f"Image with digest '{digest}' already exists")
+        raise _already_exists(repository, digest, None)
     if known is None:
         known = _new_image(ecr, repository, manifest, content, media_type)
         images.add(known)
@@ -69,28 +69,48 @@ def store_manifest(
     return known
 
 
+def _already_exists(repository: Repository, digest: str, tag: str | None) -> EcrError:
+    tagged = f" and tag '{tag}'" if tag else ""
+    return EcrError(
+        "ImageAlreadyExistsException",
+        f"Image with digest '{digest}'{tagged} already exists in the repository with name '{repository.name}' in "
+        f"registry with id '{repository.registry_id}'",
+    )
+
+
 def _new_image(
     ecr: RegistryState, repository: Repository, manifest: dict[str, Any], content: bytes, media_type: str | None
 ) -> Image:
-    kind = manifest.get("mediaType") or media_type or MANIFEST
+    kind = manifest.get("mediaType") or media_type
+    if not kind:
+        raise invalid("image manifest mediatype not provided in manifest or parameter")
     children = tuple(each["digest"] for each in manifest.get("manifests", ())) if kind in INDEXES else ()
     missing = [digest for digest in children if repository.images.by_digest(digest) is None]
     if missing:
         raise EcrError(
-            "ReferencedImagesNotFoundException", f"The referenced images were not found: {', '.join(missing)}"
+            "ReferencedImagesNotFoundException",
+            f"Images with digests '[{', '.join(missing)}]' required for pushing image into repository with name "
+            f"'{repository.name}' in the registry with id '{repository.registry_id}' do not exist",
         )
-    sizes = [each.get("size", 0) for each in manifest.get("layers", ())]
     return Image(
         digest=digest_of(content),
         sequence=0,
         media_type=kind,
         manifest=content,
         pushed_at=round(ecr.clock.time(), 3),
-        size=sum(sizes) + len(content),
+        size=_size(repository, manifest, content, children),
         children=children,
         subject=manifest.get("subject", {}).get("digest"),
         artifact_type=manifest.get("artifactType") or manifest.get("config", {}).get("mediaType"),
     )
+
+
+def _size(repository: Repository, manifest: dict[str, Any], content: bytes, children: tuple[str, ...]) -> int:
+    """The size that DescribeImages shows: of an index, that of its largest child (service model, ImageDetail)."""
+    if children:
+        return max(child.size for child in map(repository.images.by_digest, children) if child)
+    sizes = [int(each.get("size", 0)) for each in manifest.get("layers", ())]
+    return sum(sizes) + len(content)
 
 
 def _is_immutable(repository: Repository, tag: str) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 
-from sandbox.ecr.errors import EcrError, invalid
+from sandbox.ecr import enumerations
+from sandbox.ecr.errors import invalid
 from sandbox.ecr.replication import Replicated, ReplicatedUntagging
 from sandbox.ecr.repository import Repository
 from sandbox.ecr.state import Parameters, RegistryState
@@ -63,9 +64,14 @@ def _check_rule(ecr: RegistryState, rule: Parameters) -> None:
         raise invalid(f"Invalid parameter at 'destinations': at most {_MOST_DESTINATIONS}")
     for each in rule["destinations"]:
         if (each["region"], each["registryId"]) == (ecr.region, ecr.account):
-            raise EcrError("ValidationException", "The registry itself can't be a destination of its replication.")
+            raise invalid(
+                "Invalid parameter at 'replicationConfiguration' failed to satisfy constraint: 'Replication "
+                "destination cannot be the same as the source registry'"
+            )
     filters = rule.get("repositoryFilters", [])
-    if len(filters) > _MOST_FILTERS or any(each["filterType"] != "PREFIX_MATCH" for each in filters):
-        raise invalid("Invalid parameter at 'repositoryFilters': at most 100, each of the type PREFIX_MATCH")
+    if len(filters) > _MOST_FILTERS:
+        raise invalid(f"Invalid parameter at 'repositoryFilters': at most {_MOST_FILTERS}")
+    for each in filters:
+        enumerations.check("repositoryFilters.filterType", each["filterType"], enumerations.REPLICATION_FILTER_TYPES)
     if "deleteReplication" in rule and not isinstance(rule["deleteReplication"].get("enabled"), bool):
         raise invalid("Invalid parameter at 'deleteReplication.enabled'")

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from sandbox.ecr import paging, policy_texts
+from sandbox.ecr import enumerations, lifecycle, paging, policy_texts
 from sandbox.ecr.errors import EcrError, invalid
 from sandbox.ecr.repository import Repository
 from sandbox.ecr.state import Parameters, RegistryState
@@ -14,14 +14,14 @@ from sandbox.ecr.state import Parameters, RegistryState
 _NAME = re.compile(r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG_TEXT = re.compile(r"[\w\s+\-=.:/@]*", re.UNICODE)
 _FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
-_MUTABILITIES = {"MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"}
-_ENCRYPTION_TYPES = {"AES256", "KMS", "KMS_DSSE"}
 _EXCLUDING = {"MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"}
+_NEVER = 0.0  # when a lifecycle policy was evaluated: here they are kept, and never run
 MOST_TAGS = 50
 LONGEST_POLICY = 10_240
 
 
 def create_repository(ecr: RegistryState, parameters: Parameters) -> Parameters:
+    ecr.check_registry(parameters, "ecr:CreateRepository")
     name = parameters["repositoryName"]
     if not 2 <= len(name) <= 256 or not _NAME.fullmatch(name):
         raise invalid(
@@ -46,7 +46,9 @@ def create_repository(ecr: RegistryState, parameters: Parameters) -> Parameters:
 
 def _encryption(ecr: RegistryState, wanted: dict[str, str] | None) -> dict[str, str]:
     if wanted is not None:
-        _check_enum("encryptionConfiguration.encryptionType", wanted["encryptionType"], _ENCRYPTION_TYPES)
+        enumerations.check(
+            "encryptionConfiguration.encryptionType", wanted["encryptionType"], enumerations.ENCRYPTION_TYPES
+        )
     if wanted is None or wanted["encryptionType"] == "AES256":
         if wanted and "kmsKey" in wanted:
             raise invalid("KMS key can not be specified when encryption type is AES256")
@@ -61,19 +63,14 @@ def _encryption(ecr: RegistryState, wanted: dict[str, str] | None) -> dict[str, 
     return {"encryptionType": wanted["encryptionType"], "kmsKey": arn}
 
 
-def _check_enum(name: str, value: str, allowed: set[str]) -> None:
-    """Raise what ECR says of a value that is not one of those in its service model; botocore lets them through."""
-    if value not in allowed:
-        raise invalid(
-            f"Invalid parameter at '{name}' failed to satisfy constraint: 'Member must satisfy enum value set: "
-            f"[{', '.join(sorted(allowed))}]'"
-        )
-
-
 def _mutability(parameters: Parameters) -> tuple[str, list[dict[str, str]]]:
     mutability = parameters.get("imageTagMutability", "MUTABLE")
-    _check_enum("imageTagMutability", mutability, _MUTABILITIES)
+    enumerations.check("imageTagMutability", mutability, enumerations.MUTABILITIES)
     filters = parameters.get("imageTagMutabilityExclusionFilters", [])
+    for each in filters:
+        enumerations.check(
+            "imageTagMutabilityExclusionFilters.filterType", each["filterType"], enumerations.EXCLUSION_FILTER_TYPES
+        )
     if (mutability in _EXCLUDING) != bool(filters):
         raise invalid(
             "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint: 'filters "
@@ -89,9 +86,11 @@ def _mutability(parameters: Parameters) -> tuple[str, list[dict[str, str]]]:
 
 
 def describe_repositories(ecr: RegistryState, parameters: Parameters) -> Parameters:
+    registry = {"registryId": parameters.get("registryId", ecr.account)}
     if "repositoryNames" in parameters:
-        found = [ecr.find_to_read({"repositoryName": name}) for name in parameters["repositoryNames"]]
+        found = [ecr.find_to_read({"repositoryName": name, **registry}) for name in parameters["repositoryNames"]]
         return {"repositories": [each.description() for each in found]}
+    ecr.check_registry(parameters, "ecr:DescribeRepositories")
     size = paging.page_size(parameters)
     after = paging.place("repositories", parameters)
     described = ecr.lateness.described(ecr.repositories, after)
@@ -243,17 +242,7 @@ def delete_repository_policy(ecr: RegistryState, parameters: Parameters) -> Para
 def put_lifecycle_policy(ecr: RegistryState, parameters: Parameters) -> Parameters:
     repository = ecr.find(parameters)
     text = parameters["lifecyclePolicyText"]
-    message = (
-        "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy validation failure'"
-    )
-    rules = _json_object(text, message).get("rules")
-    complete = (
-        isinstance(rules, list)
-        and rules
-        and all(isinstance(rule, dict) and {"rulePriority", "selection", "action"} <= rule.keys() for rule in rules)
-    )
-    if not complete or not 100 <= len(text) <= 30_720:
-        raise invalid(message)
+    lifecycle.check(text)
     repository.lifecycle = text
     return {**_names(repository), "lifecyclePolicyText": text}
 
@@ -263,14 +252,14 @@ def get_lifecycle_policy(ecr: RegistryState, parameters: Parameters) -> Paramete
     return _lifecycle_answer(ecr, repository, ecr.lateness.lifecycle(repository))
 
 
-def _lifecycle_answer(ecr: RegistryState, repository: Repository, lifecycle: str | None) -> Parameters:
-    if lifecycle is None:
+def _lifecycle_answer(ecr: RegistryState, repository: Repository, text: str | None) -> Parameters:
+    if text is None:
         raise EcrError(
             "LifecyclePolicyNotFoundException",
             f"Lifecycle policy does not exist for the repository with name '{repository.name}' in the registry with "
             f"id '{ecr.account}'",
         )
-    return {**_names(repository), "lifecyclePolicyText": lifecycle}
+    return {**_names(repository), "lifecyclePolicyText": text, "lastEvaluatedAt": _NEVER}
 
 
 def delete_lifecycle_policy(ecr: RegistryState, parameters: Parameters) -> Parameters:

@@ -12,7 +12,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 from sandbox.ecr.clock import Clock, SystemClock
-from sandbox.ecr.errors import EcrError
+from sandbox.ecr.errors import EcrError, invalid
 from sandbox.ecr.faults import Faults
 from sandbox.ecr.image import Image
 from sandbox.ecr.lateness import Lateness
@@ -109,12 +109,23 @@ class RegistryState:
             )
         return repository
 
+    def check_registry(self, parameters: Parameters, action: str) -> None:
+        """Raise AccessDenied for the registry of another account, whose policy allows nobody here anything."""
+        registry = parameters.get("registryId", self.account)
+        if registry != self.account:
+            arn = f"arn:aws:ecr:{self.region}:{registry}:repository/{parameters.get('repositoryName', '*')}"
+            raise EcrError(
+                "AccessDeniedException",
+                f"User: {self.caller} is not authorized to perform: {action} on resource: {arn} because no "
+                f"resource-based policy allows the {action} action",
+            )
+
     def name_in_arn(self, parameters: Parameters) -> Parameters:
         """The `repositoryName` of a call that gives an ARN. Raises EcrError for an ARN of something else."""
         arn = parameters["resourceArn"]
         prefix, _, name = arn.partition(":repository/")
         if not name or f"{prefix}:repository/" != self.arn(""):
-            raise EcrError("InvalidParameterException", f"Invalid parameter at 'resourceArn': {arn}")
+            raise invalid("Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN'")
         return {"repositoryName": name}
 
     def check_policy(self, repository: Repository, action: str) -> None:

@@ -22,8 +22,10 @@ from sandbox.gateway import (
     enforcement,
     images,
     keys,
+    metrics,
     ministack,
     native_repository,
+    tagging,
     updates,
     workloads,
 )
@@ -138,6 +140,8 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     images.install(cloud.images)
     keys.install(cloud.images)
     workloads.install(cloud.users)
+    tagging.install(cloud.images)
+    metrics.install()
     native_repository.install(cloud.images, cloud.settings)
     cloudformation.install(cloud)
     api.install(cloud)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextvars
 import copy
 import functools
+import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
@@ -21,6 +22,8 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.core.router import extract_access_key_id
 from ministack.services import cloudcontrol as _cloudcontrol
 from ministack.services import cloudformation as _cloudformation
+from ministack.services import cloudwatch as _cloudwatch
+from ministack.services import cloudwatch_logs as _logs
 from ministack.services import ecr as _ecr
 from ministack.services import ecs as _ecs
 from ministack.services import iam as _iam
@@ -29,6 +32,7 @@ from ministack.services import kms as _kms
 from ministack.services import lambda_svc as _lambda
 from ministack.services import s3 as _s3
 from ministack.services import sts as _sts
+from ministack.services import tagging as _tagging
 from ministack.services.cloudformation import changesets as _changesets
 from ministack.services.cloudformation import drift as _drift
 from ministack.services.cloudformation import engine as _engine
@@ -36,6 +40,8 @@ from ministack.services.cloudformation import handlers as _handlers
 from ministack.services.cloudformation import helpers as _helpers
 from ministack.services.cloudformation import provisioners as _provisioners
 from ministack.services.cloudformation import stacks as _stacks
+
+from sandbox.log_metrics import Datum
 
 VERSION = "1.5.33"
 STACK = "AWS::CloudFormation::Stack"
@@ -477,6 +483,101 @@ def wrap_inspector(wrap: Callable[[RequestHandler], RequestHandler]) -> None:
 def scans_ecr(account: str) -> bool:
     """Whether Amazon Inspector scans images of an account."""
     return bool(_inspector2._get_config(account)["ecr"]["status"] == "ENABLED")
+
+
+def check_metric_filters(reason_against: Callable[[str], str | None]) -> None:
+    """Refuse a metric filter where a function says why; it gets the filter's pattern."""
+    put = _logs._put_metric_filter
+
+    def put_checked(data: dict[str, Any]) -> Response:
+        reason = reason_against(data.get("filterPattern", ""))
+        if reason is not None:
+            refused: Response = _logs.error_response_json("InvalidParameterException", reason, 400)
+            return refused
+        answer: Response = put(data)
+        return answer
+
+    _logs._put_metric_filter = put_checked
+
+
+def metric_filters(group: str) -> list[dict[str, Any]]:
+    """The metric filters of a log group."""
+    return [each for each in _logs._metric_filters.values() if each["logGroupName"] == group]
+
+
+def after_log_events(notify: Callable[[str, list[str]], None]) -> None:
+    """Call a function with the log group and the lines that were just written to it."""
+    put = _logs._put_log_events
+
+    def put_and_notify(data: dict[str, Any]) -> Response:
+        answer: Response = put(data)
+        if answer[0] == 200:
+            notify(data["logGroupName"], [each["message"] for each in data.get("logEvents", ())])
+        return answer
+
+    _logs._put_log_events = put_and_notify
+
+
+def record_metrics(data: list[Datum]) -> None:
+    """Put values of metrics into CloudWatch, and look at the alarms."""
+    for each in data:
+        place = each.namespace, each.name, dict(each.dimensions)
+        _cloudwatch._store_datum(*place, each.time, each.unit, each.value, None, None, None)
+    _cloudwatch._evaluate_all_alarms()
+
+
+def dimensions_of(namespace: str, name: str) -> list[dict[str, str]]:
+    """The dimensions of all metrics of a name, each with its values."""
+    points = [each for (space, metric, _), each in _cloudwatch._metrics.items() if (space, metric) == (namespace, name)]
+    return [each[0]["Dimensions"] for each in points if each]
+
+
+def expand_metric_queries(expand: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> None:
+    """Put others in the place of the queries of GetMetricData."""
+    get = _cloudwatch._get_metric_data
+
+    def get_expanded(parameters: Any, data: dict[str, Any], is_cbor: bool, is_json: bool = False) -> Response:
+        queries = [each for query in data.get("MetricDataQueries", ()) for each in expand(query)]
+        answer: Response = get(parameters, {**data, "MetricDataQueries": queries}, is_cbor, is_json)
+        return answer
+
+    _cloudwatch._get_metric_data = get_expanded
+
+
+def replace_tagging_of_ecr(
+    collect: Callable[[], Iterator[tuple[str, list[dict[str, str]]]]],
+    tag: Callable[[str, dict[str, str]], None],
+    untag: Callable[[str, list[str]], None],
+) -> None:
+    """Let the tagging API find and change the tags of our repositories, by their ARNs."""
+    _tagging._COLLECTORS["ecr"] = collect
+    _tagging._WRITERS["ecr"] = lambda _spec, arn, tags: tag(arn, tags)
+    _tagging._REMOVERS["ecr"] = lambda _spec, arn, keys: untag(arn, keys)
+
+
+def tagging_failure(text: str, missing: bool) -> Exception:
+    """What the tagging API makes of a failure: that a resource is missing, or that the call is not valid."""
+    failure: Exception = _tagging._ResourceNotFound(text) if missing else _tagging._WrongRegionArn(text)
+    return failure
+
+
+def page_resources(page: Callable[[dict[str, Any], list[dict[str, Any]]], tuple[list[dict[str, Any]], str]]) -> None:
+    """Cut what GetResources finds into pages. The function may raise ValueError."""
+    get = _tagging._HANDLERS["GetResources"]
+
+    def get_page(data: dict[str, Any]) -> Response:
+        status, headers, body = get(data)
+        if status != 200:
+            return status, headers, body
+        try:
+            found, token = page(data, json.loads(body)["ResourceTagMappingList"])
+        except ValueError as error:
+            refused: Response = _tagging._invalid_parameter(str(error))
+            return refused
+        answer: Response = _tagging._json({"ResourceTagMappingList": found, "PaginationToken": token})
+        return answer
+
+    _tagging._HANDLERS["GetResources"] = get_page
 
 
 def stop_functions() -> None:

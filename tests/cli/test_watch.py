@@ -72,7 +72,12 @@ def test_watch_ends_with_0_when_the_repository_is_gone(watching: Watching, ecr: 
 def test_watch_shows_the_progress_at_its_first_look(watching: Watching, ecr: StrictEcr) -> None:
     now = datetime.fromtimestamp(ecr.clock.time(), UTC)
     ecr.repository("app", tags={**OWNED, "awstut:purge-progress": progress_tag(300, 1_200, 2, now, 25.0)})
-    result = watching(iter([]))("watch", "app", "--wait", "0")
+
+    def events() -> Iterator[None]:
+        del ecr.repositories["app"]
+        yield
+
+    result = watching(events())("watch", "app")
     first = result.stdout.splitlines()[0]
     assert first == "app: deleting, 300 of 1,200 images, pass 2, 25.0 a second, 0:00:36 left"
 

@@ -12,7 +12,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
 from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
-from tests.support.samples import LONG_NAME
+from tests.support.samples import LONG_NAME, manifest
 from tests.support.strict import MARKED, Purge
 
 
@@ -26,9 +26,8 @@ class Pusher:
     def __call__(self, _: Any) -> None:
         for _ in range(self._images):
             number = self.pushed + self.refused
-            manifest = json.dumps({"schemaVersion": 2, "number": number})
             try:
-                self._ecr.call("PutImage", {"repositoryName": self._name, "imageManifest": manifest})
+                self._ecr.call("PutImage", {"repositoryName": self._name, "imageManifest": manifest(number=number)})
             except EcrError:
                 self.refused += 1
             else:

@@ -16,4 +16,4 @@ def test_the_report_is_what_ecr_really_deleted() -> None:
     print(f"TRUTH_SEED={seed}")
     ends = compare_runs(seed, RUNS, SECONDS)
     print(f"{ends.total()} runs: {dict(ends)}")
-    assert ends["equal"] > ends.total() / 2
+    assert ends.total() == ends["equal"] + ends["equal, and nobody came back"] > 0

@@ -20,6 +20,8 @@ from ministack.core import concurrency, iam_actions, iam_evaluator, lambda_runti
 from ministack.services import (
     cloudcontrol,
     cloudformation,
+    cloudwatch,
+    cloudwatch_logs,
     ecr,
     ecs,
     iam,
@@ -28,6 +30,7 @@ from ministack.services import (
     lambda_svc,
     s3,
     sts,
+    tagging,
 )
 from ministack.services.cloudformation import changesets, drift, engine, handlers, helpers, provisioners, stacks
 
@@ -118,6 +121,23 @@ def test_the_tables_are_dictionaries() -> None:
         assert isinstance(table, dict)
     assert set(provisioners._RESOURCE_HANDLERS["AWS::ECR::Repository"]) >= {"create", "update", "delete"}
     assert cloudformation._ACTION_HANDLERS is handlers._ACTION_HANDLERS
+
+
+def test_logs_metrics_and_tagging_have_what_is_put_in_their_place() -> None:
+    """That the functions are looked up at each call: tests of monitoring and of the tagging API fail if not."""
+    for log_function in (cloudwatch_logs._put_metric_filter, cloudwatch_logs._put_log_events):
+        assert parameters(log_function) == ["data"]
+    assert parameters(cloudwatch_logs.error_response_json)[:3] == ["code", "message", "status"]
+    assert isinstance(cloudwatch_logs._metric_filters, responses.AccountRegionScopedDict)
+    stored = ["namespace", "name", "dims", "ts", "unit", "value", "values", "counts", "stat_values"]
+    assert parameters(cloudwatch._store_datum) == stored
+    assert parameters(cloudwatch._evaluate_all_alarms) == []
+    assert parameters(cloudwatch._get_metric_data) == ["params", "cbor_data", "is_cbor", "is_json"]
+    assert isinstance(cloudwatch._metrics, responses.AccountRegionScopedDict)
+    assert all("ecr" in table for table in (tagging._COLLECTORS, tagging._WRITERS, tagging._REMOVERS))
+    assert parameters(tagging._HANDLERS["GetResources"]) == ["data"]
+    for failure in (tagging._ResourceNotFound, tagging._WrongRegionArn):
+        assert issubclass(failure, Exception)
 
 
 def test_updates_are_checked_where_their_templates_are_validated() -> None:

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from demo.images import write_layout
 from sandbox.control import ControlError
 from sandbox.server import Sandbox, start_sandbox
+from tests.support.samples import manifest
 from tests.support.stub import TYPE_NAME, make_package, register
 
 
@@ -165,7 +166,7 @@ def test_deletes_are_replicated_to_another_region(box: Sandbox) -> None:
     here, there = (box.client("ecr", region=region) for region in regions)
     for client in (here, there):
         client.create_repository(repositoryName="app")
-        digest = client.put_image(repositoryName="app", imageManifest="{}")["image"]["imageId"]["imageDigest"]
+        digest = client.put_image(repositoryName="app", imageManifest=manifest())["image"]["imageId"]["imageDigest"]
     box.control.put_replication(("eu-west-1", "123456789012"))
     here.batch_delete_image(repositoryName="app", imageIds=[{"imageDigest": digest}])
     box.control.put_replication()

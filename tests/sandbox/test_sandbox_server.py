@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.control import ControlError
+from sandbox.control import Control, ControlError
 from sandbox.server import Sandbox, start_sandbox
 from tests.support.project_copy import ROOT
 from tests.support.stub import TYPE_NAME, register
@@ -103,8 +104,24 @@ def test_a_signal_stops_it(temporary: Path, how: signal.Signals) -> None:
     assert first.startswith("The sandbox is ready at http://127.0.0.1:")
     assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in rest
     assert "export AWS_PAGER=''" in rest
-    assert "skopeo copy --dest-tls-verify=false" in rest
     assert list(temporary.iterdir()) == []
+
+
+def test_the_printed_example_pushes_an_image_without_a_network(temporary: Path) -> None:
+    with subprocess.Popen([*COMMAND, "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = list(itertools.takewhile(lambda line: "Ctrl-C stops it" not in line, process.stdout))
+        url = lines[0].partition(" at ")[2].partition(". In")[0]
+        control = Control(url)
+        control.seed("my-app")
+        example = "".join(lines[next(n for n, line in enumerate(lines) if line.startswith("folder=")) :])
+        try:
+            subprocess.run(["bash", "-ec", example], cwd=ROOT, check=True, capture_output=True)
+            held = control.repository("my-app")
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert held is not None
+    assert held["images"] == 3
 
 
 def test_shut_down_by_the_control_endpoint() -> None:

@@ -17,9 +17,7 @@ from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from awstut_ecr_autopurgerepository.rules.settings import Owner
 from sandbox.environment import ACCOUNT
 from sandbox.server import Sandbox, start_sandbox
-from tests.support.stack import unique_name
-
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/function"
+from tests.support.stack import ROLE_OF_FUNCTIONS, unique_name
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ def code(box: Sandbox, name: str, **more: Any) -> dict[str, str]:
 
 def test_a_function_keeps_the_digest_that_its_tag_named_when_it_was_made(box: Sandbox, image: tuple[str, str]) -> None:
     (uri, digest), name, client = image, unique_name("function"), box.client("lambda")
-    given: dict[str, Any] = {"PackageType": "Image", "Code": {"ImageUri": f"{uri}:v1"}, "Role": ROLE}
+    given: dict[str, Any] = {"PackageType": "Image", "Code": {"ImageUri": f"{uri}:v1"}, "Role": ROLE_OF_FUNCTIONS}
     client.create_function(FunctionName=name, **given)
     client.publish_version(FunctionName=name)
     move_tag(box, uri, "v1", to="v2")
@@ -67,7 +65,11 @@ def test_a_function_keeps_the_digest_that_its_tag_named_when_it_was_made(box: Sa
 
 
 def test_a_function_whose_image_does_not_exist_is_refused(box: Sandbox, image: tuple[str, str]) -> None:
-    given: dict[str, Any] = {"PackageType": "Image", "Code": {"ImageUri": f"{image[0]}:gone"}, "Role": ROLE}
+    given: dict[str, Any] = {
+        "PackageType": "Image",
+        "Code": {"ImageUri": f"{image[0]}:gone"},
+        "Role": ROLE_OF_FUNCTIONS,
+    }
     with pytest.raises(ClientError, match=r"Source image .* does not exist"):
         box.client("lambda").create_function(FunctionName=unique_name("function"), **given)
 
@@ -128,7 +130,7 @@ def test_a_delete_finds_a_function_that_was_made_in_the_sandbox(box: Sandbox, im
     arn = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryArn"]
     tags = {"awstut:auto-purge": "on protect-in-use", "awstut:protect-in-use": "lambda ecs"}
     ecr.tag_resource(resourceArn=arn, tags=[{"Key": key, "Value": value} for key, value in tags.items()])
-    given: dict[str, Any] = {"PackageType": "Image", "Code": {"ImageUri": f"{uri}:v1"}, "Role": ROLE}
+    given: dict[str, Any] = {"PackageType": "Image", "Code": {"ImageUri": f"{uri}:v1"}, "Role": ROLE_OF_FUNCTIONS}
     box.client("lambda").create_function(FunctionName=function, **given)
     move_tag(box, uri, "v1", to="v2")
     with ThreadPool(4) as pool:

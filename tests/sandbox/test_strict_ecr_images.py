@@ -185,8 +185,81 @@ def test_put_image_moves_a_tag(ecr: StrictEcr) -> None:
 def test_put_image_of_an_index_needs_its_children(ecr: StrictEcr) -> None:
     ecr.repository("app")
     index = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [{"digest": NOWHERE}]})
-    with pytest.raises(ClientError, match="ReferencedImagesNotFoundException"):
+    with pytest.raises(ClientError) as error:
         put(ecr, index, "a")
+    assert said(error.value) == (
+        "ReferencedImagesNotFoundException",
+        f"Images with digests '[{NOWHERE}]' required for pushing image into repository with name 'app' in the registry "
+        "with id '123456789012' do not exist",
+    )
+
+
+def test_an_index_is_as_large_as_its_largest_child(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    digests = [put(ecr, manifest(number, layers=[{"size": size}])) for number, size in enumerate((70_000, 90_000))]
+    put(ecr, json.dumps({"mediaType": INDEX_TYPE, "manifests": [{"digest": each} for each in digests]}), "all")
+    sizes = [each["imageSizeInBytes"] for each in ecr.client().describe_images(repositoryName="app")["imageDetails"]]
+    assert sizes[2] == max(sizes[:2])
+    assert sizes[2] > 90_000
+
+
+def said(error: ClientError) -> tuple[str, str]:
+    """Code and message."""
+    return error.response["Error"]["Code"], error.response["Error"]["Message"]
+
+
+@pytest.mark.parametrize(("tag", "named"), [("a", " and tag 'a'"), (None, "")])
+def test_put_image_of_an_existing_image_says_where_it_is(ecr: StrictEcr, tag: str | None, named: str) -> None:
+    ecr.repository("app")
+    digest = put(ecr, manifest(), "a")
+    with pytest.raises(ClientError) as error:
+        put(ecr, manifest(), tag)
+    assert said(error.value) == (
+        "ImageAlreadyExistsException",
+        f"Image with digest '{digest}'{named} already exists in the repository with name 'app' in registry with id "
+        "'123456789012'",
+    )
+    assert [image.tags for image in ecr.images("app")] == [["a"]]
+
+
+def test_put_image_needs_a_media_type(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    with pytest.raises(ClientError) as error:
+        put(ecr, '{"schemaVersion": 2}', "a")
+    assert said(error.value) == (
+        "InvalidParameterException",
+        "image manifest mediatype not provided in manifest or parameter",
+    )
+    assert ecr.holds("app") == 0
+    given = {"imageManifest": '{"schemaVersion": 2}', "imageManifestMediaType": MANIFEST_TYPE}
+    ecr.call("PutImage", {"repositoryName": "app", **given})
+    assert [image.media_type for image in ecr.images("app")] == [MANIFEST_TYPE]
+
+
+def test_a_push_through_the_registry_needs_a_media_type(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    path, body = "/v2/app/manifests/a", b'{"schemaVersion": 2}'
+    status, _, answer = ecr.handle_registry("PUT", path, {}, body, {})
+    assert (status, json.loads(answer)["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+    assert ecr.handle_registry("PUT", path, {"content-type": MANIFEST_TYPE}, body, {})[0] == 201
+
+
+@pytest.mark.parametrize(
+    ("image_id", "spelled"),
+    [
+        ({"imageTag": "a"}, "imageDigest:'null', imageTag:'a'"),
+        ({"imageDigest": NOWHERE}, f"imageDigest:'{NOWHERE}', imageTag:'null'"),
+    ],
+)
+def test_describe_images_of_an_image_that_does_not_exist(ecr: StrictEcr, image_id: Any, spelled: str) -> None:
+    ecr.repository("app")
+    with pytest.raises(ClientError) as error:
+        ecr.client().describe_images(repositoryName="app", imageIds=[image_id])
+    assert said(error.value) == (
+        "ImageNotFoundException",
+        f"The image with imageId {{{spelled}}} does not exist within the repository with name 'app' in the registry "
+        "with id '123456789012'",
+    )
 
 
 @pytest.mark.parametrize(

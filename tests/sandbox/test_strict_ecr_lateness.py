@@ -15,7 +15,7 @@ from sandbox.ecr import EcrError, Lateness, Stale, StrictEcr, VirtualClock
 from sandbox.ecr.lateness import READS
 from sandbox.iam.ecr import authorizer
 from sandbox.iam.policies import Policies
-from tests.support.samples import ROLE
+from tests.support.samples import LIFECYCLE, ROLE, manifest
 from tests.support.virtual import VirtualPool
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 TAGS: list[Any] = [{"Key": "team", "Value": "shop"}]
 MORE_TAGS: list[Any] = [{"Key": "cost", "Value": "42"}]
-LIFECYCLE = json.dumps(
-    {"rules": [{"rulePriority": 1, "selection": {}, "action": {"type": "expire"}}], "filler": "x" * 60}
-)
 
 
 @pytest.fixture
@@ -86,7 +83,7 @@ ON_A_REPOSITORY: dict[str, dict[str, Any]] = {
     "tag_resource": {"resourceArn": "arn:aws:ecr:eu-west-1:123456789012:repository/app", "tags": TAGS},
     "put_image_tag_mutability": {"repositoryName": "app", "imageTagMutability": "IMMUTABLE"},
     "batch_delete_image": {"repositoryName": "app", "imageIds": [{"imageTag": "none"}]},
-    "put_image": {"repositoryName": "app", "imageManifest": "{}"},
+    "put_image": {"repositoryName": "app", "imageManifest": manifest()},
     "delete_repository": {"repositoryName": "app"},
 }
 
@@ -228,7 +225,7 @@ def test_a_deleted_image_that_is_pushed_again_is_listed_once(
     ecr.repository("app")
     lateness.deleted_images = 5
     for _ in range(2):
-        put = client.put_image(repositoryName="app", imageManifest="{}")
+        put = client.put_image(repositoryName="app", imageManifest=manifest())
         digest = put["image"]["imageId"]["imageDigest"]
         assert listed(client) == [digest]
         assert delete(client, digest) == []
@@ -343,7 +340,7 @@ def test_pushes_obey_a_changed_policy_late(
     ecr.repository("app")
     lateness.enforced_policy = 5
     client.set_repository_policy(repositoryName="app", policyText=policy("*", "ecr:PutImage", "Deny"))
-    assert code_of(client.put_image, repositoryName="app", imageManifest="{}") == ""
+    assert code_of(client.put_image, repositoryName="app", imageManifest=manifest()) == ""
     clock.advance(5)
     assert code_of(client.put_image, repositoryName="app", imageManifest="[]") == "AccessDeniedException"
 
@@ -541,7 +538,7 @@ def test_drawn_lateness_changes_what_is_seen_and_never_what_is_there(seed: int) 
         else:
             asked = dict(ON_A_REPOSITORY[operation])
         if name == "PutImage":
-            asked["imageManifest"] = json.dumps({"n": source.randint(1, 3)})
+            asked["imageManifest"] = manifest(n=source.randint(1, 3))
         if name == "BatchDeleteImage" and late.holds("app"):
             asked["imageIds"] = [{"imageDigest": source.choice(late.images("app")).digest}]
         done = served(late, name, asked)

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
 from sandbox.iam.ecr import checks
+from tests.support.samples import manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -56,7 +57,7 @@ def test_put_replication_configuration_replaces_it_all(ecr: StrictEcr) -> None:
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
-        (rule(("eu-west-1", ACCOUNT)), "ValidationException"),
+        (rule(("eu-west-1", ACCOUNT)), "InvalidParameterException"),
         ({**rule((THERE, ACCOUNT)), "deleteReplication": {}}, "InvalidParameterException"),
         (
             {**rule((THERE, ACCOUNT)), "repositoryFilters": [{"filter": "a", "filterType": "SUFFIX"}]},
@@ -112,7 +113,7 @@ def there(ecr: StrictEcr, clock: VirtualClock) -> StrictEcr:
     for registry in (ecr, other):
         registry.repository("app")
         for tag in ("v1", "v2"):
-            registry.call("PutImage", {"repositoryName": "app", "imageManifest": "{}", "imageTag": tag})
+            registry.call("PutImage", {"repositoryName": "app", "imageManifest": manifest(), "imageTag": tag})
     ecr.replication.find = lambda region, _account: other if region == THERE else None
     configure(ecr, rule((THERE, ACCOUNT)))
     return other

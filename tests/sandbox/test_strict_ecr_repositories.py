@@ -11,7 +11,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from sandbox.ecr import EcrError, StrictEcr, VirtualClock
+from sandbox.ecr import EcrError, StrictEcr, VirtualClock, enumerations
+from tests.support.samples import manifest
 
 ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -111,7 +112,7 @@ def deny(ecr: StrictEcr, actions: object, principal: object = "*") -> None:
 def test_put_image_obeys_an_explicit_deny(ecr: StrictEcr, actions: object, principal: object) -> None:
     ecr.repository("app")
     deny(ecr, actions, principal)
-    refused("AccessDeniedException", ecr.call, "PutImage", {"repositoryName": "app", "imageManifest": "{}"})
+    refused("AccessDeniedException", ecr.call, "PutImage", {"repositoryName": "app", "imageManifest": manifest()})
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_put_image_obeys_an_explicit_deny(ecr: StrictEcr, actions: object, princ
 def test_put_image_passes_a_deny_of_something_else(ecr: StrictEcr, actions: object, principal: object) -> None:
     ecr.repository("app")
     deny(ecr, actions, principal)
-    ecr.call("PutImage", {"repositoryName": "app", "imageManifest": "{}"})
+    ecr.call("PutImage", {"repositoryName": "app", "imageManifest": manifest()})
     assert ecr.holds("app") == 1
 
 
@@ -143,7 +144,7 @@ def test_each_step_of_a_push_through_the_registry_obeys_its_own_deny(ecr: Strict
         "begin": ("POST", "/v2/app/blobs/uploads/", b"", {}),
         "upload": ("PATCH", place, b"layer", {}),
         "complete": ("PUT", place, b"", {"digest": [digest]}),
-        "manifest": ("PUT", "/v2/app/manifests/v1", b"{}", {}),
+        "manifest": ("PUT", "/v2/app/manifests/v1", manifest().encode(), {}),
     }
     for name, (method, path, body, query) in steps.items():
         status, _, content = ecr.handle_registry(method, path, {}, body, query)
@@ -166,6 +167,91 @@ def test_put_image_tag_mutability_filters_only_with_exclusion(ecr: StrictEcr, mu
         "imageTagMutabilityExclusionFilters": filters,
     }
     refused("InvalidParameterException", ecr.call, "PutImageTagMutability", request)
+
+
+ENUMERATIONS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "imageTagMutability": (
+        "PutImageTagMutability",
+        {"imageTagMutability": "CHANGEABLE"},
+        "[IMMUTABLE, MUTABLE, MUTABLE_WITH_EXCLUSION, IMMUTABLE_WITH_EXCLUSION]",
+    ),
+    "imageTagMutabilityExclusionFilters.filterType": (
+        "PutImageTagMutability",
+        {
+            "imageTagMutability": "MUTABLE_WITH_EXCLUSION",
+            "imageTagMutabilityExclusionFilters": [{"filterType": "REGEX", "filter": "a*"}],
+        },
+        "[WILDCARD]",
+    ),
+    "filter.tagStatus": ("ListImages", {"filter": {"tagStatus": "SOME"}}, "[TAGGED, UNTAGGED, ANY]"),
+    "filter.imageStatus": (
+        "DescribeImages",
+        {"filter": {"imageStatus": "GONE"}},
+        "[ACTIVE, ARCHIVED, ACTIVATING, ANY]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENUMERATIONS)
+def test_a_value_that_is_in_no_enumeration_is_refused(ecr: StrictEcr, name: str) -> None:
+    operation, asked, allowed = ENUMERATIONS[name]
+    ecr.repository("app")
+    before = ecr.repositories["app"].description()
+    with pytest.raises(EcrError) as error:
+        ecr.call(operation, {"repositoryName": "app", **asked})
+    assert error.value.code == "InvalidParameterException"
+    assert error.value.message == (
+        f"Invalid parameter at '{name}' failed to satisfy constraint: 'Member must satisfy enum value set: {allowed}'"
+    )
+    assert ecr.repositories["app"].description() == before
+
+
+def test_a_storage_class_that_does_not_exist_is_refused(ecr: StrictEcr) -> None:
+    digest = ecr.repository("app").push()
+    image = {"repositoryName": "app", "imageId": {"imageDigest": digest}, "targetStorageClass": "GLACIER"}
+    refused("InvalidParameterException", ecr.call, "UpdateImageStorageClass", image)
+    assert ecr.images("app")[0].status == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("values", "shape"),
+    [
+        (enumerations.MUTABILITIES, "ImageTagMutability"),
+        (enumerations.EXCLUSION_FILTER_TYPES, "ImageTagMutabilityExclusionFilterType"),
+        (enumerations.ENCRYPTION_TYPES, "EncryptionType"),
+        (enumerations.TAG_STATUSES, "TagStatus"),
+        (enumerations.IMAGE_STATUSES, "ImageStatusFilter"),
+        (enumerations.STORAGE_CLASSES, "TargetStorageClass"),
+        (enumerations.REPLICATION_FILTER_TYPES, "RepositoryFilterType"),
+    ],
+)
+def test_the_enumerations_are_those_of_the_service_model(ecr: StrictEcr, values: tuple[str, ...], shape: str) -> None:
+    assert set(values) == set(ecr.client().meta.service_model.shape_for(shape).enum)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("arn", ["app", "arn:aws:ecr:eu-west-1:123456789012:app", "arn:aws:s3:::app"])
+def test_list_tags_for_resource_refuses_what_is_no_arn_of_a_repository(ecr: StrictEcr, arn: str) -> None:
+    with pytest.raises(EcrError) as error:
+        ecr.call("ListTagsForResource", {"resourceArn": arn})
+    assert error.value.code == "InvalidParameterException"
+    assert error.value.message == "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN'"
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked"), [("CreateRepository", {"repositoryName": "new"}), ("DescribeRepositories", {})]
+)
+def test_the_registry_of_another_account_is_closed(ecr: StrictEcr, operation: str, asked: dict[str, str]) -> None:
+    ecr.repository("app")
+    with pytest.raises(EcrError, match=f"not authorized to perform: ecr:{operation} on .*:210987654321:") as error:
+        ecr.call(operation, {**asked, "registryId": "210987654321"})
+    assert error.value.code == "AccessDeniedException"
+    assert ecr.names() == ["app"]
+
+
+def test_describe_repositories_finds_none_in_another_account(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    asked = {"repositoryNames": ["app"], "registryId": "210987654321"}
+    refused("RepositoryNotFoundException", ecr.call, "DescribeRepositories", asked)
 
 
 # Faults

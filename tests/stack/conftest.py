@@ -33,7 +33,7 @@ def submitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """
     with start_sandbox() as box:
         project = copy_project(tmp_path_factory.mktemp("submit") / "project")
-        role = make_role(box, HARDENED, **REPORTS)
+        role = make_role(box, HARDENED, **REPORTS, ChecksUse="true")
         box.client("s3").create_bucket(Bucket=REPORTS["ReportBucketName"])
         command = ["cfn", "submit", "--set-default", "--region", "us-east-1", "--role-arn", role]
         nothing = subprocess.DEVNULL

@@ -52,7 +52,7 @@ def direct_client(ecr: EcrService) -> ECRClient:
 def _call(ecr: EcrService, operation: str, parameters: dict[str, Any]) -> Any:
     try:
         with ecr.faults.connection(operation, InProcess()):
-            answer = ecr.serve(operation, parameters)
+            answer = ecr.serve(operation, parameters, ecr.authorize)
     except EcrError as error:
         raise _client_error(operation, error) from error
     return _parsed(answer)

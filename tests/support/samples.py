@@ -7,6 +7,7 @@ from typing import Any
 
 from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.ecr import EcrError, StrictEcr
+from sandbox.ecr.image import MANIFEST
 from tests.support.strict import ACCOUNT, REGION
 
 NAME = {"RepositoryName": "app"}
@@ -65,6 +66,11 @@ EVERYTHING = {
     "PurgeReport": {"BucketName": "audit", "Prefix": "purges/ecr", "BucketOwner": "210987654321"},
     "FreezeOnDelete": "true",
 }
+
+
+def manifest(**more: Any) -> str:
+    """A manifest of an image without layers; other fields make it another image."""
+    return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, **more})
 
 
 def tags_of(ecr: StrictEcr, name: str = "app") -> dict[str, str]:

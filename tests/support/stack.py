@@ -8,10 +8,13 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.environment import ACCOUNT
 from sandbox.server import Sandbox
 
 _PATIENCE = 60  # seconds
 _POLL = 0.02  # seconds
+
+ROLE_OF_FUNCTIONS = f"arn:aws:iam::{ACCOUNT}:role/function"  # ministack takes any
 
 Json = dict[str, Any]
 

@@ -10,6 +10,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode, OperationStatus
 
 from awstut_ecr_autopurgerepository.deletion.call import Budget
 from awstut_ecr_autopurgerepository.deletion.state import CONTEXT_VERSION, State
+from awstut_ecr_autopurgerepository.deletion.use import LONGEST_PLACE
 from awstut_ecr_autopurgerepository.errors import HandlerError
 from awstut_ecr_autopurgerepository.pacing import (
     CONNECT_SECONDS,
@@ -60,6 +61,11 @@ def test_an_empty_context_is_a_new_operation() -> None:
 def test_a_context_stays_under_4_kb() -> None:
     state = full_state()
     assert len(json.dumps(state.to_context())) < 4_096
+    state.use.go_on_with("INSPECTOR")
+    state.use.wait_for_page(1_800_000_000)
+    state.use.go_on_at(["t" * (LONGEST_PLACE // 2)] * 2)
+    assert len(json.dumps(state.to_context())) < 4_096
+    assert State.from_context(context_of(state)).use == state.use
     state.fail_later(HandlerError(HandlerErrorCode.NotStabilized, "é" * 1_024))
     assert len(json.dumps(state.to_context())) < 4_096
 

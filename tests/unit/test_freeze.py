@@ -16,7 +16,7 @@ from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from awstut_ecr_autopurgerepository.rules import push_block
 from sandbox.ecr import EcrError, StrictEcr, VirtualClock
 from sandbox.ecr.builder import RepositoryBuilder
-from tests.support.samples import FREEZE, LONG_NAME, OTHER_POLICY, OURS, POLICY, policy_now, put_tag
+from tests.support.samples import FREEZE, LONG_NAME, OTHER_POLICY, OURS, POLICY, manifest, policy_now, put_tag
 from tests.support.strict import STACK, Killed, Purge, run_command_in
 
 SUCCESS = OperationStatus.SUCCESS
@@ -38,9 +38,9 @@ def set_policy(ecr: StrictEcr, value: object, name: str = "app") -> None:
 
 def push(ecr: StrictEcr, name: str = "app") -> bool:
     """Push an image, as a client does. Whether ECR took it."""
-    manifest = json.dumps({"schemaVersion": 2, "time": ecr.clock.time(), "number": sum(ecr.calls.values())})
+    pushed = manifest(time=ecr.clock.time(), number=sum(ecr.calls.values()))
     try:
-        ecr.call("PutImage", {"repositoryName": name, "imageManifest": manifest})
+        ecr.call("PutImage", {"repositoryName": name, "imageManifest": pushed})
     except EcrError as error:
         if error.code != "AccessDeniedException":
             raise

@@ -146,6 +146,7 @@ def test_a_large_account_is_asked_over_several_calls_with_nothing_but_a_token(
     for each in slices[:-1]:
         assert each.callbackContext is not None
         assert len(repr(each.callbackContext["use"])) < 300
+        assert each.message == "Asking Lambda which images of app are in use. Images are deleted only after that."
     assert_kept(ecr, slices[-1], "by the Lambda function the-last")
     assert users.functions.calls["GetFunction"] < 350 + 150  # a page that a call had no time for is asked again
 

@@ -70,8 +70,8 @@ def test_the_uri_that_ecr_answers_counts_whatever_it_is() -> None:
 
 
 @given(strategies.text(max_size=200))
-def test_any_text_is_taken(uri: str) -> None:
-    image_id(uri, REPOSITORY)
+def test_a_text_at_random_names_no_image_of_it(uri: str) -> None:
+    assert image_id(uri, REPOSITORY) is None
 
 
 def test_a_function_uses_what_was_resolved_and_what_its_tag_names_now() -> None:

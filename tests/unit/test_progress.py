@@ -14,6 +14,8 @@ from awstut_ecr_autopurgerepository.deletion import call
 from awstut_ecr_autopurgerepository.deletion.progress import MANY_IMAGES, MANY_WHEN_THROTTLED
 from awstut_ecr_autopurgerepository.pacing import HARD_LIMIT_SECONDS
 from sandbox.ecr import StrictEcr, VirtualClock
+from tests.support.direct_client import direct_client
+from tests.support.reports import assert_complete, digests_of
 from tests.support.samples import FREEZE, REPORTED
 from tests.support.strict import MARKED, Purge
 from tests.support.strict_s3 import StrictS3
@@ -123,6 +125,23 @@ def test_the_first_answer_of_a_purge_that_lasts_comes_in_ten_seconds_with_number
     assert events[-1].status is SUCCESS
 
 
+@pytest.mark.parametrize(
+    ("operation", "seconds"),
+    [("*", 0.3), ("*", 1.0), ("*", 3.0), ("DescribeImages", 9.0), ("BatchDeleteImage", 2.0), ("BatchDeleteImage", 8.0)],
+)
+def test_the_first_answer_of_a_purge_that_is_slow_comes_in_ten_seconds_with_numbers(
+    ecr: StrictEcr, delete: Purge, operation: str, seconds: float
+) -> None:
+    """Nothing is throttled, and one call does not get to the end."""
+    delete.client = direct_client(ecr)
+    ecr.repository("app", tags=MARKED).with_images(30_000)
+    ecr.faults.latency = {"*": 0.05, operation: seconds}
+    event = delete.one_slice({})
+    assert event.status is IN_PROGRESS
+    assert delete.slice_seconds[0] <= 10.0
+    assert re.search("(Checked|Purged) [1-9][0-9,]+ ", event.message), event.message
+
+
 @pytest.mark.parametrize(("images", "rate"), [(10_000, 10.0), (1_000, 2.0), (100_000, None), (10_000, None)])
 def test_a_purge_that_ends_soon_is_not_interrupted(
     ecr: StrictEcr, delete: Purge, images: int, rate: float | None
@@ -166,8 +185,9 @@ def test_images_go_in_every_call_where_ecr_takes_9_seconds_and_s3_half_of_it(
     ecr: StrictEcr, s3: StrictS3, delete: Purge, tags: dict[str, str]
 ) -> None:
     """Once all images are checked, and pushes are refused if that is asked for: that takes calls of its own."""
-    s3.make_bucket("audit")
+    bucket = s3.make_bucket("audit")
     ecr.repository("app", tags=tags).with_images(9_000)
+    digests, delete.client = digests_of(ecr), direct_client(ecr)
     ecr.faults.latency, s3.faults.latency = {"*": 9.0}, {"*": 4.5}
     left = []
     for event in delete.slices():
@@ -178,6 +198,8 @@ def test_images_go_in_every_call_where_ecr_takes_9_seconds_and_s3_half_of_it(
     going = left[begun : left.index(0) + 1]
     assert all(before > after for before, after in itertools.pairwise(going)), left
     assert ecr.holds("app") is None
+    if "awstut:purge-report" in tags:
+        assert_complete(ecr, bucket, digests)
 
 
 # Nobody answers

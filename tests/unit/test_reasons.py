@@ -227,10 +227,10 @@ def test_a_lock_during_the_purge_names_the_rest_too(ecr: StrictEcr, delete: Purg
     assert next(slices).status is OperationStatus.IN_PROGRESS
     ecr.repositories["app"].tags |= {"awstut:deletion-protection": "on", "awstut:protect-tags": "v49@"}
     [event] = list(slices)
-    assert event.message.startswith("Stopped after deleting 2,300 of about 5,000 images in app, for 2 reasons: (1) its")
+    assert event.message.startswith("Stopped after deleting 800 of about 5,000 images in app, for 2 reasons: (1) its")
     assert "(2) 100 images are protected by tag pattern v49* (tag awstut:protect-tags of the" in event.message
     assert "No further image is deleted." in event.message
-    assert ecr.holds("app") == 2_700
+    assert ecr.holds("app") == 4_200
 
 
 def test_a_bucket_that_is_not_allowed_is_told_with_the_other_reasons_and_not_asked(

@@ -15,6 +15,7 @@ from awstut_ecr_autopurgerepository.deletion import delete as delete_in
 from awstut_ecr_autopurgerepository.pacing import ThreadPool
 from awstut_ecr_autopurgerepository.rules.account import AccountRules
 from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.ecr.lateness import Stale
 from tests.support.reports import (
     FAILED,
     REPORTED,
@@ -104,7 +105,7 @@ def test_a_call_that_is_killed_between_deletes_leaves_a_complete_report(
 def test_a_call_that_is_killed_while_it_reports_leaves_a_complete_report(
     ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket, call: int
 ) -> None:
-    """The fourth write is the summary: the repository is gone, so a first call has nothing more to do."""
+    """The fourth write is the summary."""
     ecr.repository("app", tags=REPORTED).with_images(250)
     digests = digests_of(ecr)
 
@@ -115,14 +116,113 @@ def test_a_call_that_is_killed_while_it_reports_leaves_a_complete_report(
     s3.before = kill
     with pytest.raises(Killed):
         Purge(ecr, clock, s3=s3)()
-    again = Purge(ecr, clock, s3=s3)
-    event = again()
-    if call < 4:
-        assert event.status is SUCCESS
-        assert_complete(ecr, bucket, digests)
-    else:
-        assert event.errorCode is HandlerErrorCode.NotFound
-        assert {digest for digest, _ in outcomes(bucket)} == digests
+    assert Purge(ecr, clock, s3=s3)().status is SUCCESS
+    assert_complete(ecr, bucket, digests)
+
+
+@pytest.mark.parametrize("fault", ["none", "lost", "killed"])
+def test_the_report_is_complete_before_the_repository_is_gone(
+    ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket, fault: str
+) -> None:
+    """The first call is killed after DeleteRepository: nobody knows of the repository any more, nor of its report."""
+    ecr.repository("app", tags=REPORTED).with_images(350)
+    digests = digests_of(ecr)
+    if fault == "lost":
+        ecr.faults.drop_after("BatchDeleteImage", times=1)
+    if fault == "killed":
+        ecr.before("BatchDeleteImage", _raise_killed, nth=3)
+        with pytest.raises(Killed):
+            Purge(ecr, clock, s3=s3)()
+    ecr.after("DeleteRepository", _raise_killed)
+    with pytest.raises(Killed):
+        Purge(ecr, clock, s3=s3)()
+    assert ecr.holds("app") is None
+    written = dict(bucket.objects)
+    assert_complete(ecr, bucket, digests)
+    assert Purge(ecr, clock, s3=s3)().errorCode is HandlerErrorCode.NotFound
+    assert bucket.objects == written
+
+
+def test_one_old_listing_makes_no_image_gone(ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket) -> None:
+    """A first call was killed before its deletes, so that their images are in an intent only; they are all there."""
+    ecr.repository("app", tags=REPORTED).with_images(50)
+    ecr.before("BatchDeleteImage", _raise_killed)
+    with pytest.raises(Killed):
+        Purge(ecr, clock, s3=s3)()
+    ecr.lateness.stale_next("DescribeImages", Stale.NO_IMAGES)
+    event = Purge(ecr, clock, s3=s3)()
+    assert event.status is SUCCESS
+    assert set(outcomes(bucket).values()) == {"confirmed"}
+    assert len(records(bucket)) == 50
+
+
+def test_a_repository_that_is_recreated_while_the_summary_is_written_stays(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge, s3: StrictS3, bucket: Bucket
+) -> None:
+    """S3 takes its time, so the last look is old by then."""
+    ecr.repository("app", tags=REPORTED).with_images(50)
+    s3.faults.latency = {"*": 3.0}
+
+    def recreate(operation: str, _key: str) -> None:
+        if operation == "ListObjectsV2":
+            s3.before = lambda *_: None
+            ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
+            clock.advance(5)
+            ecr.repository("app", tags=REPORTED | {"awstut:request": "another"})
+
+    s3.before = recreate
+    assert delete().status is SUCCESS
+    assert ecr.repositories["app"].tags["awstut:request"] == "another"
+    assert summary(bucket)["images"]["confirmed"] == 50
+
+
+def test_a_repository_that_cannot_be_deleted_has_a_summary_that_says_so(
+    ecr: StrictEcr, delete: Purge, bucket: Bucket
+) -> None:
+    """The summary of before is replaced."""
+    ecr.repository("app", tags=REPORTED).with_images(50)
+    ecr.faults.deny.add("ecr:DeleteRepository")
+    assert delete().errorCode is HandlerErrorCode.AccessDenied
+    found = summary(bucket)
+    assert (found["status"], found["images"]["deleted"], found["images"]["unresolved"]) == ("FAILED", 50, 0)
+    assert "ecr:DeleteRepository was denied" in found["message"]
+
+
+def test_images_that_arrive_after_the_summary_are_in_the_next_one(
+    ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
+) -> None:
+    """The call that deletes them is killed, and the next one has the context of when the summary was written."""
+    builder = ecr.repository("app", tags=REPORTED).with_images(50)
+    purge = Purge(ecr, clock, s3=s3)
+    ecr.faults.drop_before("DeleteRepository", times=999)
+    context = json.loads(json.dumps(purge.one_slice({}).callbackContext))
+    assert summary(bucket)["images"]["deleted"] == 50
+    ecr.faults.clear()
+    builder.with_images(7)
+    digests = digests_of(ecr) | {digest for digest, _ in outcomes(bucket)}
+    ecr.after("BatchDeleteImage", _raise_killed)
+    with pytest.raises(Killed):
+        purge.one_slice(context)
+    assert list(purge.slices(context=context))[-1].status is SUCCESS
+    assert len(digests) == 57
+    assert_complete(ecr, bucket, digests)
+
+
+def test_a_later_delete_completes_a_report_whose_summary_lacks_images(
+    ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
+) -> None:
+    """The images arrived after the summary; the call that deleted them was killed, and nobody came back."""
+    builder = ecr.repository("app", tags=REPORTED).with_images(50)
+    digests = digests_of(ecr)
+    ecr.before("DeleteRepository", lambda _: builder.with_images(7))
+    ecr.after("BatchDeleteImage", _raise_killed, nth=2)
+    with pytest.raises(Killed):
+        Purge(ecr, clock, s3=s3, token="token-1")()
+    assert summary(bucket)["images"]["deleted"] == 50
+    assert Purge(ecr, clock, s3=s3, token="token-2")().status is SUCCESS
+    assert len({digest for digest, _ in outcomes(bucket)} - digests) == 7
+    counts = [json.loads(each)["images"]["deleted"] for key, each in bucket.objects.items() if key.endswith("y.json")]
+    assert sorted(counts) == [0, 57]
 
 
 def test_a_later_call_that_is_killed_is_counted_once(

@@ -201,7 +201,13 @@ def test_a_later_delete_that_finds_nothing_left_completes_the_report(
 ) -> None:
     ecr.repository("app", tags=REPORTED).with_images(250)
     digests = digests_of(ecr)
-    killed_in(ecr, "DeleteRepository", 1)
+
+    def kill(operation: str, _key: str) -> None:
+        if operation == "ListObjectsV2":  # for the summary
+            s3.before = lambda *_: None
+            raise Killed
+
+    s3.before = kill
     with pytest.raises(Killed):
         Purge(ecr, clock, s3=s3, token="token-1")()
     event = Purge(ecr, clock, s3=s3, token="token-2")()

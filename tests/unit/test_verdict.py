@@ -210,6 +210,14 @@ def test_whether_a_report_can_be_written_is_not_known_to_who_may_not_list(world:
     )
 
 
+def test_whether_pushes_can_be_refused_is_not_known_to_who_may_not_read_the_policy(world: World) -> None:
+    world.ecr.faults.deny.add("ecr:GetRepositoryPolicy")
+    world.ecr.repository("app", tags=MARKED | {"awstut:freeze-on-delete": "on"}).with_images(1)
+    answer = world.ask()
+    assert answer.outcome is Outcome.PURGE
+    assert answer.not_known[0].startswith("Nobody knows whether pushes can be refused: ")
+
+
 def test_who_may_not_ask_about_replicas_does_not_know_where_they_are(world: World) -> None:
     world.ecr.faults.deny.add("ecr:DescribeRegistry")
     world.ecr.repository("app", tags=MARKED | {"awstut:replicated-deletes": "on"}).with_images(1)

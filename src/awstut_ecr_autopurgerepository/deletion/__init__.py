@@ -69,6 +69,7 @@ def _one_call(call: Call) -> ProgressEvent:
     if call.state.failure:  # An earlier call failed, and could not lift.
         raise call.state.failure.error
     try:
+        call.resume_report()
         _until_gone(call)
         return call.done()
     except OutOfTimeError:
@@ -136,11 +137,18 @@ def _one_part(call: Call) -> Fate:
     with call.report.of_deletes(verdict, listing.spool) as journal:  # Writes each intent first, then results.
         is_empty = call.purge.delete_images(listing, journal)  # Indexes first: ECR refuses what they reference.
 
-    if is_empty and call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
+    return _delete_repository(call, listing) if is_empty else _go_on(call, listing, more_than_listed=False)
+
+
+def _delete_repository(call: Call, listing: Listing) -> Fate:
+    """Delete the repository, of which all that was listed is gone, once the report is complete."""
+    if not call.settle_report(len(listing)):  # Look again, and see once more that nothing is left.
+        call.purge.walk_again()
+        return Fate.STILL_THERE
+    if call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
         call.look.wait_until_gone()
         return Fate.GONE
-
-    return _go_on(call, listing, more_than_listed=is_empty)
+    return _go_on(call, listing, more_than_listed=True)
 
 
 def _check_everything(call: Call, verdict: Verdict) -> Listing:

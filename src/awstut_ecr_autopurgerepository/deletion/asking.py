@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from cloudformation_cli_python_lib import HandlerErrorCode
 
 from .. import ecr as calls
-from ..errors import AWS_ERRORS, HandlerError
+from ..errors import AWS_ERRORS, HandlerError, handler_code, service_message
 from ..pacing import Clock, OutOfTimeError, Pacer, Pool, until_answered
 from ..rules import push_block
 from ..rules.account import AccountRules
@@ -115,7 +116,13 @@ class Questions:
         verdict.answer_use(found)
 
     def _ask_about_push_block(self, verdict: Verdict) -> None:
-        policy = until_answered(self.pacer, partial(calls.get_policy, self.ecr, self.name))
+        try:
+            policy = until_answered(self.pacer, partial(calls.get_policy, self.ecr, self.name))
+        except ClientError as error:
+            if handler_code(error) is not HandlerErrorCode.AccessDenied:
+                raise
+            self.not_known.append(messages.push_block_not_known(service_message(error)))
+            return
         try:
             if not push_block.is_in(policy):
                 push_block.add_to(policy)
@@ -160,6 +167,10 @@ def what_would_delete_do(
     That a repository does not exist is believed after ten seconds, because the first answer could be old. Raises
     HandlerError where ECR gives different answers about the repository, OutOfTimeError if all that takes longer than so
     many ``seconds``, and what botocore raises.
+
+    A delete asks with the permissions of the role that runs the resource type, and this asks with the caller's. What is
+    denied of ecr:DescribeRegistry, and of the calls that find use, counts as a reason against the delete, as it does
+    for the role.
     """
     pacer = Pacer(clock, ends=clock.monotonic() + seconds)
     look = Look(ecr, account_id, name, pacer, pool, Identity())

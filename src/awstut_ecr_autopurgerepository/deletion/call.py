@@ -49,6 +49,7 @@ MOST_LOOKING_SECONDS = 10.0  # for further reasons, once there is one against th
 MOST_SILENT_SECONDS = 600  # in which nothing moves the delete on, and nothing is throttled
 FIRST_ANSWER_SECONDS = 9.0  # after the first call began; requests in flight, and the report, take the rest of 10 s
 SOON_SECONDS = 20.0  # a throttled purge that is expected to take no longer is not interrupted for its first answer
+OLD_LOOK_SECONDS = 5.0  # after which the repository is looked at again before it is deleted
 MOST_LIFT_ATTEMPTS = 5  # calls in which it is tried to remove the push block
 CALLBACK_DELAY_SECONDS = 1
 
@@ -132,6 +133,7 @@ class Call:
             is_first_call=not context,
             first_answer_at=began + FIRST_ANSWER_SECONDS,
             soon_at=began + SOON_SECONDS,
+            most_in_flight=pool.size,
         )
         reporter = Reporter(make_s3, _origin(request, name), pool, Pacer(clock, ends=budget.report_until))
         inventory = Inventory(ecr, name, pacer, budget.list_until, state.current_pass, state.counts, progress)
@@ -194,14 +196,28 @@ class Call:
         if not reasons:
             return
         if not verdict.against_requester():
-            if not verdict.images_found:
-                self.state.check_again()  # Whatever this delete has looked at before: begin at the first page.
             self.questions.find_more(verdict, MOST_LOOKING_SECONDS)
             reasons = verdict.reasons() or reasons  # A listing that began again has forgotten what it had found.
         message = verdict.refusal(reasons)
         if any(each.why not in message for each in reasons):
             LOG.info(messages.in_full(verdict.repository.arn, reasons, more=not verdict.is_complete))
         raise RefusalError(message)
+
+    def resume_report(self) -> None:
+        """Write the summary if that is all that the last call had no time for. Raises OutOfTimeError."""
+        if self.state.identity.deleted is None:
+            self.report.resume(self._ending("SUCCESS", ""))
+
+    def settle_report(self, found: int) -> bool:
+        """Complete the report before the empty repository is deleted. False if it has to be looked at again before.
+
+        That is so if the images, of which ``found`` were listed last, have to be listed once more for the report, or if
+        it took so long that the last look is old. Raises OutOfTimeError.
+        """
+        self.progress.note_movement()  # No image is left.
+        began = self.clock.monotonic()
+        is_settled = self.report.settle(self._ending("SUCCESS", ""), found)
+        return is_settled and self.clock.monotonic() - began <= OLD_LOOK_SECONDS
 
     def done(self) -> ProgressEvent:
         """The answer once the repository is gone. Raises OutOfTimeError where the report is not complete yet."""
@@ -213,7 +229,9 @@ class Call:
         """The answer of a call that ran out of time. Raises HandlerError if no call gets an answer any more."""
         counts, ended = self.state.counts, self.state.current_pass
         self._give_up_if_silent()
-        if counts.deleted or self.state.is_purging:
+        if self.state.use.service:
+            message = messages.asking_about_use(self.name, self.state.use.service)
+        elif counts.deleted or self.state.is_purging:
             rate = (counts.deleted - self.deleted_before) / max(1.0, self.clock.monotonic() - self.began)
             message = messages.purged(self.name, counts.deleted, counts.known, ended.number, rate)
         else:

@@ -129,8 +129,12 @@ class Inventory:
         return listing
 
     def further_pages(self, verdict: Verdict) -> Iterator[None]:
-        """Fold page after page into the verdict, from where this call's listing stopped. Nothing is kept of them."""
-        yield from (None for _ in self._pages(Listing(), verdict, self._next or self._where_the_pass_is()))
+        """Fold page after page into the verdict. Nothing is kept of them.
+
+        Goes on where this call's listing stopped. Where it has listed nothing, begins at the first page, whatever an
+        earlier call has listed: the verdict knows nothing of that.
+        """
+        yield from (None for _ in self._pages(Listing(), verdict, self._next or self._first_page()))
 
     def next_part(self, verdict: Verdict, spool: Spool | None) -> Listing:
         """As many images, from where the pass is, as can be deleted in this call; they are folded into the verdict.
@@ -165,8 +169,10 @@ class Inventory:
             yield len(new), place
 
     def _where_the_pass_is(self) -> Place:
-        first = STATUSES[0] if self.current_pass.apart else None
-        return Place(self.current_pass.status or first, self.current_pass.token)
+        return Place(self.current_pass.status or self._first_page().status, self.current_pass.token)
+
+    def _first_page(self) -> Place:
+        return Place(STATUSES[0] if self.current_pass.apart else None, None)
 
     def _restart(self, listing: Listing, verdict: Verdict) -> Place:
         """Begin again at the first page."""

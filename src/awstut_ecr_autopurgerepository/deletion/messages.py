@@ -90,6 +90,11 @@ def checked(name: str, images: int) -> str:
     return f"Checked {images:,} images in {name} so far. Deletion starts after all images have been checked."
 
 
+def asking_about_use(name: str, service: str) -> str:
+    """What a call was doing when its time was over: it asks who uses images."""
+    return f"Asking {SERVICE_NAMES[service]} which images of {name} are in use. Images are deleted only after that."
+
+
 def purged(name: str, deleted: int, known: int, number: int, rate: float) -> str:
     """How far the purge is, in which pass, how many images a second it deletes, and how long it takes at that rate."""
     sentence = f"Purged {deleted:,} of about {known:,} images from {name}, pass {number}, {rate:,.0f} a second"
@@ -182,6 +187,11 @@ def report_not_known(place: str, reason: str) -> str:
     return f"Nobody knows whether the purge report can be written to {place}: {reason.rstrip('.')}."
 
 
+def push_block_not_known(reason: str) -> str:
+    """What only the delete finds out: a sentence."""
+    return f"Nobody knows whether pushes can be refused: {reason.rstrip('.')}."
+
+
 def freeze_impossible(reason: str) -> tuple[str, str, str]:
     """Why a repository is not deleted where pushes must be refused meanwhile, and can't be; advice; why in brief."""
     why = f"FreezeOnDelete is on, but pushes cannot be refused because {reason}"
@@ -200,7 +210,7 @@ def retain(requester: Owner) -> str:
     return f"To delete the stack without it: {keep}."
 
 
-def not_ours(arn: str, reason: Reason, deleted: int, known: int, *, by_stack: bool) -> str:
+def not_ours(arn: str, reason: Reason, deleted: int, known: int) -> str:
     """Why a request does not touch what belongs to nobody, or to another stack. This reason stands alone.
 
     First the way that keeps the repository; then the command that makes it the requester's. ``deleted`` of about
@@ -211,7 +221,7 @@ def not_ours(arn: str, reason: Reason, deleted: int, known: int, *, by_stack: bo
         sentence = f"{_stopped(deleted, known)} in {name}: {reason.why}. No further image is deleted."
     else:
         sentence = f"The repository {name} and its images are not touched: {reason.why}."
-    take = "To make it this stack's, run this command, then delete again:" if by_stack else _OFFER
+    take = "To make it this stack's, run this command, then delete again:" if reason.rule == "Owner" else _OFFER
     return _with_command(" ".join(filter(None, (sentence, reason.advice, take))), arn, reason.lift)
 
 
@@ -231,7 +241,8 @@ def refused(
         opening, end = f"{_stopped(deleted, known)} in {name}", f" No further image is deleted.{end}"
     in_brief = [replace(each, why=each.brief or each.why) for each in reasons]
     shortest = len(f"{opening}{_listed(in_brief, 1, more=more)}{end}")
-    command = _offered(arn, reasons, LONGEST_MESSAGE - shortest)
+    # The words of a single reason may be cut: the command comes first, or it would take many refusals to get all tags.
+    command = _offered(arn, reasons, LONGEST_MESSAGE - shortest if len(reasons) > 1 else LONGEST_MESSAGE)
     room, shown = LONGEST_MESSAGE - len(command), len(reasons)
     sentence = f"{opening}{_listed(reasons, shown, more=more)}{end}"
     advice = [*dict.fromkeys(each.advice for each in reasons)]

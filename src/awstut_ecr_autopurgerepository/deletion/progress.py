@@ -31,6 +31,7 @@ MANY_IMAGES = 10_000
 MANY_WHEN_THROTTLED = 1_000  # ten deletes, some seconds where ECR throttles
 _SHORTEST_MEASURED_SECONDS = 1.0  # of deletes, from which it is told how long the others will take
 _MEASURED_ANSWERS = 16
+_MOST_IMAGES = 100_000  # that ECR allows in a repository, if nobody has asked for more
 
 
 @dataclass
@@ -40,7 +41,8 @@ class Progress:
     The first call of an operation ends at ``first_answer_at``, so that its answer is the first sign for who waits; but
     not if the purge is expected to end by ``soon_at``, or without any throttling in the same call: an early end costs
     another look, and another listing of what is left (measured in guides/reliability.md). Later calls use all of their
-    time. ``moved`` is True once an answer has moved the delete on: a page of the check, or what became of images.
+    time. ``most_in_flight`` are requests at once. ``moved`` is True once an answer has moved the delete on: a page of
+    the check, or what became of images.
     """
 
     ecr: ECRClient
@@ -52,6 +54,7 @@ class Progress:
     is_first_call: bool
     first_answer_at: float
     soon_at: float
+    most_in_flight: int
     moved: bool = False
     _is_shown: bool = False
     _deleting_since: float = math.inf
@@ -105,10 +108,17 @@ class Progress:
         self._pages += 1
 
     def is_time_to_answer(self) -> bool:
-        """Whether the first call ends before the next page of the check, to answer that there are more."""
+        """Whether the first call ends before the next page of the check, to answer that there are more.
+
+        Nobody knows how many pages there are. Where nothing is throttled, and even the check of the largest repository
+        would end soon, it goes on.
+        """
         now = self.pacer.clock.monotonic()
-        next_one = now + (now - self.began) / (self._pages + 2)  # the look before them took two requests
-        return self.is_first_call and self.pacer.throttled > 0 and next_one > self.first_answer_at
+        seconds = (now - self.began) / (self._pages + 2)  # for one request; the look before the pages took two
+        if not self.is_first_call or now + seconds <= self.first_answer_at:
+            return False
+        longest_check = self.began + seconds * _MOST_IMAGES / calls.IMAGES_PER_PAGE
+        return self.pacer.throttled > 0 or longest_check > self.soon_at
 
     def count_answer(self) -> None:
         """Count an answer to a request that deletes images; at the moment to tell so, let no other request start."""
@@ -121,8 +131,9 @@ class Progress:
         if now + seconds / self._answers <= self.first_answer_at:
             return  # the next answer still comes before
         if not self.pacer.throttled and self._answers < _MEASURED_ANSWERS:
-            return  # those that were sent together come together: the first ones would say too little
-        ends = now + (self.counts.known - self.counts.deleted) * seconds / deleted
+            # Those that were sent together come together: the first ones would say too little.
+            deleted = max(deleted, self.most_in_flight * calls.IMAGES_PER_BATCH)
+        ends = now + (self.counts.known - self._deleted_before - deleted) * seconds / deleted
         if ends > (self.soon_at if self.pacer.throttled else self.pacer.ends):
             self.pacer.ends = -math.inf
 

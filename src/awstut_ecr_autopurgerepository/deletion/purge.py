@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_IDLE_SECONDS = 120  # ECR may list, reference and count images for a while after they were deleted
 MOST_PASSES_WITHOUT_PROGRESS = 20
 _LONGEST_PAUSE_SECONDS = 10
+_PAUSE_BETWEEN_WALKS_SECONDS = 1.0
 
 Answer = tuple[list[str], "BatchDeleteImageResponseTypeDef"]  # the digests that were asked for, and what ECR says
 
@@ -132,6 +133,11 @@ class Purge:
             self._give_up_if_filling_up(frozen=frozen)
             self._pause()
             self.current_pass.begin_next()
+
+    def walk_again(self) -> None:
+        """Begin the pass again after a pause, to see once more that no image is left."""
+        self.pacer.pause(_PAUSE_BETWEEN_WALKS_SECONDS)
+        self.current_pass.restart()
 
     def start_again(self) -> None:
         """Begin the pass again after a pause, because ECR said that the repository is gone, and it is not.

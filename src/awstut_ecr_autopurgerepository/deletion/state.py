@@ -19,7 +19,7 @@ from ..rules.settings import ReportPlace
 from ..typed_json import Strictness, decode
 from . import messages
 
-CONTEXT_VERSION = 4
+CONTEXT_VERSION = 5
 _LONGEST_TOKEN = 2_000  # characters; a longer one is not kept, and the pass begins again
 _MOST_SAMPLES = 3
 _MOST_DESTINATIONS = 6
@@ -221,18 +221,24 @@ class ReportState:
     unfinished: str | None = None  # the name of an intent of which images are left
     destinations: list[str] = field(default_factory=list)  # some of those to which ECR carries the deletions
     summary_attempts: int = 0  # calls of the handler in which only the summary was missing
+    is_emptied: bool = False  # nothing was left after the last walk, so that the summary can be written
+    told: str | None = None  # what the user is told of the summary; None if it is not written, or lacks something
+    objects: int = 0  # intents and results that this summary counts
 
     def open_at(self, place: str | None, *, changed: bool) -> None:
         """Note where the report is written from now on; None for nowhere."""
         self.place_changed |= changed
         if place and place != self.place:
             self.intents, self.parts, self.unfinished = 0, 0, None
+            self.forget_summary()
             self.incomplete |= self.place is not None  # What was counted is in the other place.
         self.place = place or self.place
 
     def count_intent(self) -> None:
-        """Count an intent that was written."""
+        """Count an intent that was written: more is to be deleted."""
         self.intents += 1
+        self.is_emptied = False
+        self.forget_summary()
 
     def leave_unfinished(self, name: str | None) -> None:
         """Note the last intent, of which images are left; None if none are."""
@@ -241,6 +247,7 @@ class ReportState:
     def count_results(self, confirmed: int, size: int, archived: int) -> None:
         """Count results that were written."""
         self.parts += 1
+        self.summary_attempts = 0
         self.confirmed += confirmed
         self.bytes += size
         self.archived += archived
@@ -256,6 +263,18 @@ class ReportState:
     def try_summary(self) -> None:
         """Count an attempt to write the summary."""
         self.summary_attempts += 1
+
+    def note_emptied(self) -> None:
+        """Note that nothing was left after a walk."""
+        self.is_emptied = True
+
+    def tell(self, told: str, objects: int) -> None:
+        """Note that the summary was written, and what the user is told."""
+        self.told, self.objects = told.encode("ascii", "replace").decode(), objects
+
+    def forget_summary(self) -> None:
+        """Note that the summary lacks something."""
+        self.told = None
 
 
 @dataclass

@@ -330,7 +330,7 @@ class Verdict:
         """The message of a delete that fails for these reasons."""
         arn, foreign = self.repository.arn, self.against_requester()
         if foreign:
-            return messages.not_ours(arn, foreign, self.deleted, self.known, by_stack=self.repository.stored.marked)
+            return messages.not_ours(arn, foreign, self.deleted, self.known)
         return messages.refused(
             arn,
             reasons,

@@ -1,4 +1,8 @@
-"""The purge report: what a delete removes, written to a bucket before it is deleted, and again when it is gone."""
+"""The purge report: what a delete removes, written to a bucket before it is deleted, and again when it is gone.
+
+The report is complete before the empty repository is deleted, because a call may be killed right after that, and nobody
+may come back: the next call finds neither the repository nor the tag that says where the report is.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...errors import AWS_ERRORS, RefusalError
+from ...errors import AWS_ERRORS, RefusalError, shortened
 from ...pacing import OutOfTimeError, Pacer
 from ...rules.account import AccountRules
 from ...rules.settings import ReportPlace
@@ -22,7 +26,14 @@ from .reconciliation import Reconciliation, Tally
 from .records import Part, Record, Spool, line_of, timestamp
 from .writer import Report, Reporter, ReportError, Written
 
-MOST_SUMMARY_ATTEMPTS = 3
+MOST_ATTEMPTS_BEFORE = 6  # calls that try to write the summary before the repository is deleted
+MOST_SUMMARY_ATTEMPTS = 8  # of all
+MOST_MUTE_ATTEMPTS = 3  # where S3 answers nothing
+_LATER_ATTEMPT_SECONDS = 20.0  # of such an attempt at the beginning of a call; the rest deletes the repository
+# Walks of one call after which no image was left, before an image without a result is reported as gone: one listing may
+# be old.
+ENOUGH_WALKS = 2
+_MOST_TOLD = 500  # characters; they are in the callback context
 
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
@@ -52,9 +63,17 @@ class PurgeReport:
     state: ReportState
     current: Report | None = None  # None where nobody asks for a report
     known: Known = field(default_factory=Known)
+    _parts: int = 0  # of this call
+    _part_began: float = 0.0  # on the clock's monotonic time
+    _walks: int = 0  # of this call, after which no image was left
+    _found: int = 0  # images, in the last of these walks
+    _has_tried: bool = False  # this call has tried to write the summary before the repository is deleted
+    _has_given_up: bool = False  # and does not try it again
+    _is_checked: bool = False  # the summary was written in this call, or counts all that is in the bucket
 
     def open(self, repository: Repository, *, deleted: int) -> None:
         """Follow the place that repository and account name now. ``deleted`` images are gone already."""
+        self._parts, self._part_began = self._parts + 1, self.ecr_pacer.clock.monotonic()
         place = self.account.place_of(repository.stored.settings.report)
         wanted = str(place) if place else None
         changed = wanted != self.state.place and bool(self.state.place or deleted)
@@ -109,19 +128,105 @@ class PurgeReport:
         )
         return RefusalError(words, error.code)
 
-    def close(self, ending: Ending) -> str:
-        """Write the summary of a purge after which the repository is gone. Returns a sentence for the user.
+    def resume(self, ending: Ending) -> None:
+        """Write the summary at the beginning of a call, if the last one found no image left and had no time for it.
 
-        Raises OutOfTimeError where there is no time left; but not for ever, because only the summary is missing.
+        Raises OutOfTimeError. Does nothing where the report has to be read for it: then the images are listed first.
+        """
+        if not self.state.is_emptied or self.state.told is not None or self.state.incomplete:
+            return
+        pacer = self.reporter.pacer
+        ends = pacer.ends
+        if self.state.summary_attempts + 1 >= MOST_MUTE_ATTEMPTS:
+            pacer.ends = min(ends, pacer.clock.monotonic() + _LATER_ATTEMPT_SECONDS)
+        try:
+            self._settle(ending)
+        finally:
+            pacer.ends = ends
+
+    def settle(self, ending: Ending, found: int) -> bool:
+        """Complete the report after a walk that left no image, and before the repository is deleted.
+
+        ``found`` are the images that the walk had listed.
+
+        True if the repository may be deleted; False if the images have to be listed once more before that. Raises
+        OutOfTimeError where there is no time left; but not for ever.
+        """
+        self._walks += 1
+        self._found = found
+        self.state.note_emptied()
+        return self._settle(ending)
+
+    def _settle(self, ending: Ending) -> bool:
+        state = self.state
+        if state.place is None or self._has_given_up or not self._may_try() or self._is_as_told():
+            return True
+        if state.incomplete and self._walks < ENOUGH_WALKS:
+            self._has_given_up = self._is_too_slow()
+            return self._has_given_up
+        try:
+            return self._write_summary(ending, gone_since=self.reporter.now(), with_earlier=True)
+        except OutOfTimeError:
+            if not self._is_last_of(MOST_ATTEMPTS_BEFORE):
+                raise
+        except ReportError:
+            pass  # It is tried once more when the repository is gone, and told then.
+        self._has_given_up = True
+        return True
+
+    def _is_too_slow(self) -> bool:
+        """Whether no call has time for two walks, as one whose first walk listed nothing knows."""
+        lasted = self.ecr_pacer.clock.monotonic() - self._part_began
+        return self._parts == 1 and self._found == 0 and lasted > self.ecr_pacer.seconds_left()
+
+    def _is_last_of(self, most: int) -> bool:
+        """Whether this attempt is the last one of so many."""
+        attempts, is_mute = self.state.summary_attempts, self.reporter.pacer.is_mute()
+        return attempts >= most or (attempts >= MOST_MUTE_ATTEMPTS and is_mute)
+
+    def _may_try(self) -> bool:
+        """Whether this call may try to write the summary before the repository is deleted. Counts the calls."""
+        if not self._has_tried:
+            if self.state.summary_attempts >= MOST_ATTEMPTS_BEFORE:
+                return False
+            self.state.try_summary()
+            self._has_tried = True
+        return True
+
+    def _is_as_told(self) -> bool:
+        """Whether the summary that was written has all of the report. Raises OutOfTimeError.
+
+        The context of an earlier call says so, and later ones may have been killed since: S3 is asked once a call.
+        """
+        report = self._report()
+        if self.state.told is None or report is None:
+            return False
+        if not self._is_checked:
+            try:
+                self._is_checked = report.written().objects == self.state.objects
+            except ReportError:
+                self._is_checked = True  # nobody can say more
+        if not self._is_checked:
+            self.state.forget_summary()
+        return self._is_checked
+
+    def close(self, ending: Ending) -> str:
+        """Write the summary of a purge after which the repository is gone, if that was not done before.
+
+        Returns a sentence for the user. Raises OutOfTimeError where there is no time left; but not for ever, because
+        only the summary is missing.
         """
         if self.state.place is None:
             return ""
-        self.state.try_summary()
-        is_last = self.state.summary_attempts >= MOST_SUMMARY_ATTEMPTS
         try:
-            return self._write_summary(ending, gone_since=self.reporter.now(), with_earlier=not is_last)
+            if self._is_as_told():
+                return self.state.told or ""
+            self.state.try_summary()
+            is_last = self._is_last_of(MOST_SUMMARY_ATTEMPTS)
+            self._write_summary(ending, gone_since=self.reporter.now(), with_earlier=not is_last, is_gone=True)
+            return self.state.told or ""
         except OutOfTimeError:
-            if not is_last:
+            if not self._is_last_of(MOST_SUMMARY_ATTEMPTS):
                 raise
             reason = "S3 did not answer"
         except ReportError as error:
@@ -162,30 +267,42 @@ class PurgeReport:
         as_known = (self.state.intents, self.state.parts) == (len(written.intents), len(written.results))
         return as_known and not self.state.incomplete
 
-    def _write_summary(self, ending: Ending, gone_since: float | None, *, with_earlier: bool) -> str:
+    def _write_summary(
+        self, ending: Ending, gone_since: float | None, *, with_earlier: bool, is_gone: bool = False
+    ) -> bool:
+        """Complete the report, and the reports of earlier deletes, as far as anybody knows what is gone.
+
+        False if images have no result, and were not found to be missing often enough; then nothing is written.
+        """
         report, state = self._report(), self.state
         if report is None:
-            return ""
+            return True
         written, earlier = report.written(), Earlier()
         if with_earlier:
             self._find_earlier(report, earlier)
         elif gone_since is not None:
             earlier.impossible[""] = messages.NO_TIME_LEFT
         if self._is_sure(written) and not earlier.is_incomplete:
-            found = Reconciliation(Tally(state.confirmed, 0, state.bytes, state.archived))
+            found, more = Reconciliation(Tally(state.confirmed, 0, state.bytes, state.archived)), 0
+        elif gone_since is not None and not is_gone and self._walks < ENOUGH_WALKS:
+            state.doubt()
+            return False
         else:
             earlier.read_results()
-            found = self._reconcile(report, written, gone_since, earlier.keys)
+            found, more = self._reconcile(report, written, gone_since, earlier.keys)
             if gone_since is not None:
                 earlier.complete(self.identity, found.seen, gone_since, self._summary_of_another)
         about_earlier = messages.earlier_reports(earlier.completed, earlier.impossible)
-        if not written.intents and not earlier.completed:
-            return about_earlier
-        lacking = messages.not_in_report(self._missing(ending, found))
-        message = " ".join(each for each in (ending.message, lacking, about_earlier) if each)
-        summary = self._summary(ending, message, found.tally, len(found.unresolved))
-        report.write_summary(summary | {"completed": earlier.completed})
-        return messages.report_written(report.address, " ".join(each for each in (lacking, about_earlier) if each))
+        if written.intents or earlier.completed:
+            lacking = messages.not_in_report(self._missing(ending, found))
+            message = " ".join(each for each in (ending.message, lacking, about_earlier) if each)
+            summary = self._summary(ending, message, found.tally, len(found.unresolved), written.objects + more)
+            report.write_summary(summary | {"completed": earlier.completed})
+            told = " ".join(each for each in (lacking, about_earlier) if each)
+            about_earlier = messages.report_written(report.address, told)
+        state.tell(shortened(about_earlier, _MOST_TOLD), written.objects + more)
+        self._is_checked = True
+        return True
 
     def _find_earlier(self, report: Report, earlier: Earlier) -> None:
         """Look for the reports of earlier deletes of the repository. Never a reason to fail."""
@@ -197,10 +314,10 @@ class PurgeReport:
 
     def _reconcile(
         self, report: Report, written: Written, gone_since: float | None, elsewhere: Collection[int]
-    ) -> Reconciliation:
-        """What the whole report adds up to, each image once, as it is in the bucket.
+    ) -> tuple[Reconciliation, int]:
+        """What the whole report adds up to, each image once, as it is in the bucket; and how many objects were added.
 
-        Images without a result, here or ``elsewhere``, are reported as gone, where the repository is gone since a time.
+        Images without a result, here or ``elsewhere``, are reported as gone since a time, if they are.
         """
         found, late = Reconciliation(), Part()
         for _, records in report.records(written.results):
@@ -210,7 +327,7 @@ class PurgeReport:
                 late.add(line_of(record))
         if late.count:
             report.put_all([report.results(late)])
-        return found
+        return found, int(late.count > 0)
 
     def _missing(self, ending: Ending, found: Reconciliation) -> int:
         """Deleted images that this report lacks because PurgeReport changed during the purge."""
@@ -218,7 +335,7 @@ class PurgeReport:
             return 0
         return ending.deleted - found.tally.deleted - len(found.unresolved)
 
-    def _summary(self, ending: Ending, message: str, tally: Tally, unresolved: int) -> dict[str, Any]:
+    def _summary(self, ending: Ending, message: str, tally: Tally, unresolved: int, objects: int) -> dict[str, Any]:
         return {
             "version": 2,
             **self.reporter.origin.fields(self.identity),
@@ -234,6 +351,7 @@ class PurgeReport:
                 "goneUnconfirmed": tally.unconfirmed,
                 "unresolved": unresolved,
             },
+            "objects": objects,
             "bytes": tally.bytes,
             "failures": ending.failures,
             "replicatedTo": self.state.destinations,
@@ -242,11 +360,13 @@ class PurgeReport:
             "completedBy": None,
         }
 
-    def _summary_of_another(self, began: str, tally: Tally, sample: Record, operation: str) -> dict[str, Any]:
+    def _summary_of_another(
+        self, began: str, tally: Tally, sample: Record, operation: str, objects: int
+    ) -> dict[str, Any]:
         """The summary of an earlier delete that has written none, as its lines tell."""
         this = self.reporter.origin.operation
         ending = Ending("INTERRUPTED", "", None, 0, 0, {})
-        summary = self._summary(ending, messages.completed_by(this), tally, 0)
+        summary = self._summary(ending, messages.completed_by(this), tally, 0, objects)
         asked = {key: sample[key] for key in ("stackId", "logicalId")}
         more: dict[str, Any] = {
             "passes": None,

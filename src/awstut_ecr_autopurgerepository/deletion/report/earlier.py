@@ -25,7 +25,7 @@ MOST_OBJECTS = 1_000  # of all these reports
 # What stays of a summary that is there
 _KEPT = ("status", "beganAt", "endedAt", "passes", "failures", "replicatedTo", "completed")
 
-Summarise = Callable[[str, Tally, Record, str], dict[str, Any]]
+Summarise = Callable[[str, Tally, Record, str, int], dict[str, Any]]
 
 
 @dataclass
@@ -39,8 +39,10 @@ class _Open:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether an image that it intended may be gone without a result."""
-        return self.summary is None or self.summary["images"]["unresolved"] > 0
+        """Whether an image that it intended may be gone without a result: also one of after the summary."""
+        if self.summary is None or self.summary["images"]["unresolved"] > 0:
+            return True
+        return bool(self.summary.get("objects") != self.written.objects)
 
 
 @dataclass
@@ -126,7 +128,9 @@ def _complete(each: _Open, identity: Identity, known: Collection[int], gone_sinc
     if late.count:
         each.report.put_all([each.report.results(late)])
     began = min(each.written.intents)[: len("2026-01-01T00-00-00.000Z")]
-    made = summarise(f"{began[:13]}:{began[14:16]}:{began[17:]}", each.found.tally, sample, each.report.operation)
+    objects = each.written.objects + int(late.count > 0)
+    when = f"{began[:13]}:{began[14:16]}:{began[17:]}"
+    made = summarise(when, each.found.tally, sample, each.report.operation, objects)
     if each.summary is not None:
         made |= {key: value for key, value in each.summary.items() if key in _KEPT}
         made["message"] = f"{each.summary['message']} {made['message']}".strip()

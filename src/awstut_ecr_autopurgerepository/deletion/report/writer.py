@@ -109,6 +109,11 @@ class Written:
     has_summary: bool
 
     @property
+    def objects(self) -> int:
+        """How many intents and results there are."""
+        return len(self.intents) + len(self.results)
+
+    @property
     def most_missing(self) -> int:
         """Images that are gone without a result: so many at most, as far as the names tell."""
         return max(0, sum(map(_lines_in, self.intents)) - sum(map(_lines_in, self.results)))

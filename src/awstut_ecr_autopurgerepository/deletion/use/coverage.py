@@ -12,6 +12,7 @@ from ...rules.in_use import Address, is_covered, of_coverage
 from .pages import CannotTellError, Page, SparingPacer
 
 _COVERED = "covered"
+_BEGINNING = ["", ""]
 
 
 @dataclass
@@ -27,7 +28,7 @@ class CoverageWalk:
 
         Raises CannotTellError if Inspector scans nothing of the repository: then it counts no use of it either.
         """
-        token, covered = place or ["", ""]
+        token, covered = place if len(place) == len(_BEGINNING) else _BEGINNING
         account, name = self.repository.account, self.repository.name
         while True:
             page = until_answered(self.pacer, partial(calls.list_coverage, self.client, account, name, token))

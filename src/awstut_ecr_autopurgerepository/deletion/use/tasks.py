@@ -32,7 +32,7 @@ class TaskWalk:
 
     def pages(self, place: list[str]) -> Iterator[Page]:
         """What each page of tasks or services uses, beginning at a place. Raises OutOfTimeError, and ECS's errors."""
-        clusters_token, at, kind, token = place or _BEGINNING
+        clusters_token, at, kind, token = place if len(place) == len(_BEGINNING) else _BEGINNING
         while True:
             page = until_answered(self.pacer, partial(calls.list_clusters, self.client, clusters_token))
             clusters = page["clusterArns"]
@@ -54,8 +54,8 @@ class TaskWalk:
         if kind == TASKS:
             for found, next_token in self._list(partial(self._tasks, cluster), token):
                 yield found, TASKS if next_token else SERVICES, next_token
-            token = ""
-        for found, next_token in self._list(partial(self._services, cluster), token):
+        first = token if kind == SERVICES else ""
+        for found, next_token in self._list(partial(self._services, cluster), first):
             yield found, SERVICES, next_token
 
     def _list(
