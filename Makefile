@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth generate pictures package publish-check lock clean bench
+.PHONY: help setup test check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth adopt-check generate pictures package publish-check lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
@@ -57,6 +57,9 @@ soak: setup  ## random sequences and events with new seeds, for MINUTES (30)
 
 truth: setup  ## compare the report with what ECR deleted, in RUNS (2000) random runs
 	PYTHONPATH=src:. python -m tests.faults.truth --runs $(or $(RUNS),2000)
+
+adopt-check: setup  ## adopt 200 repositories in 40 stacks in the local AWS, killed three times; STACKS=40
+	@PYTHONPATH=src:cli:. python -m benchmarks.adoption --stacks $(or $(STACKS),40)
 
 generate: setup  ## write models.py, docs/ and resource-role.yaml from the schema
 	cfn generate
