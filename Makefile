@@ -67,10 +67,10 @@ generate: setup  ## write models.py, docs/ and resource-role.yaml from the schem
 pictures: setup  ## record the demo for the README
 	python scripts/picture.py
 
-package: setup  ## build the versioned zip for examples/register.yaml, and print its SHA-256
+package: setup  ## build the versioned zip for examples/register.yaml, and its bill of materials; print their SHA-256
 	@python scripts/package.py
 
-publish-check: setup  ## check all that the public registry asks and that can be checked without an account
+publish-check: setup  ## check a release: version, changelog, package, all that the public registry asks; publishes nothing
 	@python scripts/publish_check.py
 
 lock: setup  ## pin the requirements anew, from the .in files

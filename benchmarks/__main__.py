@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, and write figures.json, RESULTS.md, the plots, and the README's figures."""
+"""`python -m benchmarks`: measure, and write figures.json, RESULTS.md, the plots, and the figures of the comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RESULTS.md, the plots, and the README's figures: all of them from figures.json. Pure, except for `write`."""
+"""RESULTS.md, the plots, and the figures of the comparison: all of them from figures.json. Pure, except for `write`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS, title
 from benchmarks.targets import Figures, all_targets, allowed_seconds, pick, purge
 
 HERE = Path(__file__).resolve().parent
-README = HERE.parent / "README.md"
+COMPARISON = HERE.parent / "guides" / "comparison.md"
 _BLOCK = re.compile(r"(<!-- figures: written by make bench -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _SIZES = {"100 images": 100, "1,000 images": 1_000, "10,000 images": 10_000, "100,000 images": 100_000}
 _SHORT = {
@@ -43,15 +43,15 @@ def render(figures: Figures) -> dict[str, str]:
 
 
 def write(figures: Figures) -> None:
-    """Write them, and the README's figures."""
+    """Write them, and the figures of the comparison."""
     for name, content in render(figures).items():
         (HERE / name).write_text(content)
-    README.write_text(with_block(README.read_text(), figures))
+    COMPARISON.write_text(with_block(COMPARISON.read_text(), figures))
 
 
-def with_block(readme: str, figures: Figures) -> str:
-    """The README with these figures in it."""
-    return _BLOCK.sub(lambda match: match[1] + readme_block(figures) + match[2], readme)
+def with_block(guide: str, figures: Figures) -> str:
+    """The comparison with these figures in it."""
+    return _BLOCK.sub(lambda match: match[1] + comparison_block(figures) + match[2], guide)
 
 
 def _left_plot(figures: Figures) -> str:
@@ -78,7 +78,7 @@ def _memory_plot(figures: Figures) -> str:
     return plots.lines("Peak memory of the process", "MB", series, log=False)
 
 
-def readme_block(figures: Figures) -> str:
+def comparison_block(figures: Figures) -> str:
     """A table in few words."""
     case = "10,000 images"
     rows = [

@@ -244,7 +244,7 @@ class Story:
         self.shell.console.print(table)
         self.shell.say("Type it yourself, in ten minutes:   make sandbox, and guides/get-started.md")
         self.shell.say("Keep images from being deleted:     guides/protection.md")
-        self.shell.say("Register it in an AWS account:      README.md, Use it on AWS")
+        self.shell.say("Register it in an AWS account:      README.md, Three commands")
 
     @staticmethod
     def wait_until_shown() -> None:

@@ -1,5 +1,7 @@
 """Build the package of this version, for `examples/register.yaml`: the same bytes from one commit, whatever built it.
 
+Beside it, its bill of materials: `scripts/bill_of_materials.py`.
+
 What it holds is what `cfn submit --dry-run` builds, without what depends on when and where that ran: times, order,
 permissions, what pip notes of its own run, the name of the tool that built a wheel, and command-line scripts, which
 begin with the path of the Python that built them.
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sandbox.build import BuildError, build_package  # noqa: E402
+from scripts.bill_of_materials import bill  # noqa: E402
 
 _CODE = "ResourceProvider.zip"
 _PIP_NOTES = (".dist-info/RECORD", ".dist-info/INSTALLER", ".dist-info/REQUESTED")
@@ -39,9 +42,13 @@ def version(project: Path = ROOT) -> str:
     return text
 
 
+def type_name(project: Path = ROOT) -> str:
+    name: str = json.loads((project / ".rpdk-config").read_text(encoding="utf-8"))["typeName"]
+    return name
+
+
 def file_name(project: Path = ROOT) -> str:
-    type_name: str = json.loads((project / ".rpdk-config").read_text(encoding="utf-8"))["typeName"]
-    return f"{type_name.replace('::', '-').lower()}-{version(project)}.zip"
+    return f"{type_name(project).replace('::', '-').lower()}-{version(project)}.zip"
 
 
 def reproducible(package: bytes) -> bytes:
@@ -86,6 +93,14 @@ def build(folder: Path, project: Path = ROOT) -> Path:
     return target
 
 
+def write_bill(package: Path, project: Path = ROOT) -> Path:
+    """Write the bill of materials of `package` beside it, and return its path."""
+    target = package.with_suffix(".cdx.json")
+    text = bill(package.read_bytes(), _CODE, type_name(project), version(project))
+    target.write_text(text, encoding="utf-8")
+    return target
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("build"), help="where to put it (default: %(default)s)")
@@ -94,7 +109,8 @@ def main() -> int:
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{hashlib.sha256(package.read_bytes()).hexdigest()}  {package}")  # as sha256sum prints it
+    for path in (package, write_bill(package)):
+        print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}")  # as sha256sum prints it
     return 0
 
 

@@ -42,7 +42,7 @@ By hand, for each version and in each Region (a type is published per Region):
     until describe-type says TypeTestsStatus PASSED. It makes and deletes repositories, as inputs/ has them.
   - aws cloudformation publish-type --type RESOURCE --type-name {name} --public-version-number {version}
     The first time without a number: the registry makes it 1.0.0.
-  - Tag the commit v{version}, and attach the package and its SHA-256 (make package) to the release."""
+  - Tag the commit v{version}, and attach what make package builds to the release: guides/release.md."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,21 @@ def version(project: Project) -> Problems:
         yield str(error)
 
 
+def changelog(project: Project) -> Problems:
+    """The changelog has a dated section for the version or, before the release commit, notes for it."""
+    text = (project.folder / "CHANGELOG.md").read_text(encoding="utf-8")
+    number = (project.folder / "VERSION").read_text(encoding="ascii").strip()
+    sections = dict(re.findall(r"^## (\[[^]]+\].*)\n((?:(?!## ).*\n?)*)", text, re.MULTILINE))
+    if next(iter(sections), "") != "[Unreleased]":
+        yield "CHANGELOG.md does not begin with the section [Unreleased]: put it above all versions, even if empty."
+    own = [heading for heading in sections if heading.startswith(f"[{number}]")]
+    for heading in own:
+        if not re.fullmatch(r"\[[^]]+\] - \d{4}-\d{2}-\d{2}", heading):
+            yield f"The section {heading} of CHANGELOG.md has no date: write [{number}] - YYYY-MM-DD."
+    if not any("\n- " in f"\n{sections[heading]}" for heading in own or ["[Unreleased]"] if heading in sections):
+        yield f"CHANGELOG.md says nothing of {number}: write what users notice."
+
+
 def package_builds(project: Project) -> Problems:
     with tempfile.TemporaryDirectory(prefix="publish-") as folder:
         try:
@@ -192,6 +207,7 @@ CHECKS: dict[str, Callable[[Project], Problems]] = {
     "there are inputs for the contract tests": contract_inputs,
     "the licence is there": licence,
     "the version is semantic": version,
+    "the changelog knows the version": changelog,
     "the package builds and fits": package_builds,
     "cfn validate": _command("cfn", "validate"),
     "models, docs and role are what cfn generate writes": _command(

@@ -69,7 +69,7 @@ BELIEFS = (
         "types-in-place",
         "CloudFormation refuses an update that changes the type of a resource.",
         (cloudformation("UserGuide/troubleshooting"),),
-        ("guides/import.md", "README.md"),
+        ("guides/import.md", "guides/comparison.md"),
         {"a change of Type": "refused"},
     ),
     Belief(
@@ -92,7 +92,7 @@ BELIEFS = (
         "readiness-warnings",
         "Change sets warn of deletes of AWS::ECR::Repository that are not empty, for that type only, as far as known.",
         (cloudformation("UserGuide/validate-stack-deployments"),),
-        ("README.md",),
+        ("guides/comparison.md",),
         unasked="A warning for this type would change nothing that the code relies on.",
     ),
 )

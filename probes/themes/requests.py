@@ -122,7 +122,7 @@ BELIEFS = (
         "second above "
         "30 seconds of an operation.",
         ("[CloudFormation pricing](https://aws.amazon.com/cloudformation/pricing/)",),
-        ("README.md",),
+        ("guides/comparison.md",),
         unasked="Only the bill shows it.",
     ),
 )

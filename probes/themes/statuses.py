@@ -53,7 +53,7 @@ BELIEFS = (
         "force-and-archived-images",
         "DeleteRepository with force deletes archived images, too.",
         (api("DeleteRepository"),),
-        ("README.md",),
+        ("guides/comparison.md",),
         {"DeleteRepository with force": ACCEPTED},
     ),
     Belief(
@@ -82,7 +82,7 @@ BELIEFS = (
         "charge-for-archived-images",
         "Archived images have a minimum charge of 90 days.",
         (user_guide("archive-image"),),
-        (f"{_SRC}/deletion/report/reconciliation.py", "README.md"),
+        (f"{_SRC}/deletion/report/reconciliation.py", "guides/comparison.md"),
         unasked="Only the bill shows it. The probes archive three images of less than 1 KB.",
     ),
 )

@@ -31,14 +31,14 @@ def test_file_is_what_the_figures_give(name: str) -> None:
     assert (report.HERE / name).read_text() == RENDERED[name]
 
 
-def test_readme_holds_what_the_figures_give() -> None:
-    readme = report.README.read_text()
-    assert report.readme_block(FIGURES) in readme
-    assert report.with_block(readme, FIGURES) == readme
+def test_comparison_holds_what_the_figures_give() -> None:
+    guide = report.COMPARISON.read_text()
+    assert report.comparison_block(FIGURES) in guide
+    assert report.with_block(guide, FIGURES) == guide
 
 
-def test_readme_shows_plots_that_are_there() -> None:
-    shown = set(re.findall(r"\(benchmarks/([a-z]+\.svg)\)", report.README.read_text()))
+def test_comparison_shows_plots_that_are_there() -> None:
+    shown = set(re.findall(r"\(\.\./benchmarks/([a-z]+\.svg)\)", report.COMPARISON.read_text()))
     assert shown
     assert shown <= set(PLOTS)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import re
 import shutil
 import sys
 import zipfile
@@ -68,7 +70,26 @@ def test_package_is_named_after_its_version(versioned_package: Path) -> None:
 
 def test_package_command_prints_the_digest_as_sha256sum_does(package_command: tuple[Path, str]) -> None:
     package, printed = package_command
-    assert printed == f"{hashlib.sha256(package.read_bytes()).hexdigest()}  {package}\n"
+    paths = (package, package.with_suffix(".cdx.json"))
+    assert printed == "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}\n" for path in paths)
+
+
+def test_bill_of_materials_names_every_library_of_the_package(package_command: tuple[Path, str]) -> None:
+    package, _ = package_command
+    found = json.loads(package.with_suffix(".cdx.json").read_text())
+    locked = re.findall(r"^([a-z0-9.-]+)==([^ ]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert [(each["name"], each["version"]) for each in found["components"]] == sorted(locked)
+    assert [each["name"] for each in found["components"] if not each.get("licenses")] == []
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
+    own = found["metadata"]["component"]
+    assert (own["name"], own["version"]) == (packaging.type_name(), packaging.version())
+    assert own["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(package.read_bytes()).hexdigest()}]
+
+
+def test_bill_of_materials_is_the_same_when_written_again(package_command: tuple[Path, str]) -> None:
+    package, _ = package_command
+    before = package.with_suffix(".cdx.json").read_bytes()
+    assert packaging.write_bill(package).read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ["1.0", "v1.0.0", "1.0.0-rc1", "01.0.0", ""])

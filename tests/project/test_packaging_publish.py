@@ -28,7 +28,7 @@ Schema = dict[str, Any]
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A copy of what the quick checks look at."""
-    for name in (".rpdk-config", SCHEMA_NAME, "LICENSE", "VERSION"):
+    for name in (".rpdk-config", SCHEMA_NAME, "LICENSE", "VERSION", "CHANGELOG.md"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "inputs", tmp_path / "inputs")
     return Project(tmp_path)
@@ -110,6 +110,27 @@ def test_version_that_is_not_semantic(project: Project, text: str) -> None:
     (project.folder / "VERSION").write_text(text)
     [problem] = publish_check.version(project)
     assert "MAJOR.MINOR.PATCH" in problem
+
+
+NOTES = "### Added\n\n- A property.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f"## [Unreleased]\n\n{NOTES}", None),
+        (f"## [Unreleased]\n\n## [1.0.0] - 2026-12-01\n\n{NOTES}", None),
+        (f"## [Unreleased]\n\n## [0.9.0] - 2026-10-01\n\n{NOTES}", "says nothing of 1.0.0"),
+        (f"## [Unreleased]\n\n{NOTES}\n## [1.0.0] - 2026-12-01\n", "says nothing of 1.0.0"),
+        (f"## [Unreleased]\n\n## [1.0.0]\n\n{NOTES}", "has no date"),
+        (f"## [1.0.0] - 2026-12-01\n\n{NOTES}", "does not begin with the section"),
+    ],
+)
+def test_changelog_has_to_know_the_version(project: Project, text: str, problem: str | None) -> None:
+    (project.folder / "VERSION").write_text("1.0.0\n")
+    (project.folder / "CHANGELOG.md").write_text(f"# Changelog\n\n{text}")
+    found = list(publish_check.changelog(project))
+    assert found == [] if problem is None else [problem in each for each in found] == [True]
 
 
 def test_a_command_that_fails_shows_its_last_lines(project: Project) -> None:

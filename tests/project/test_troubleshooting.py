@@ -11,7 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from tests.support.project_copy import PACKAGE, ROOT
+from sandbox.driver.schema import Schema
+from tests.support.project_copy import PACKAGE, ROOT, SCHEMA
 
 SOURCE = ROOT / "src" / PACKAGE
 SOURCES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "models.py")
@@ -138,3 +139,51 @@ def test_every_message_of_the_guide_is_in_the_source() -> None:
 def test_every_message_of_the_guide_is_explained() -> None:
     items = re.split(r"^- (?=`)", GUIDE, flags=re.MULTILINE)[1:]
     assert [item for item in items if len(item.partition("`\n")[2].split()) < 3] == []
+
+
+# What CloudFormation says before a handler is called, in the words of the local AWS
+
+REFUSED: dict[str, dict[str, object]] = {
+    "#: extraneous key [Name] is not permitted": {"Name": "app"},
+    "#/PurgeReport: required key [BucketName] not found": {"PurgeReport": {"Prefix": "reports"}},
+    "#/RepositoryName: failed validation constraint for keyword [pattern]": {"RepositoryName": "My-App"},
+    "#/ImageTagMutability: failed validation constraint for keyword [enum]": {"ImageTagMutability": "immutable"},
+    "#/PurgeProtection/PulledWithinDays: failed validation constraint for keyword [minimum]": {
+        "PurgeProtection": {"PulledWithinDays": 0}
+    },
+    "#/DeletionProtection: expected type: Boolean, found: String": {"DeletionProtection": "yes"},
+    "#/Tags: expected type: JSONArray, found: JSONObject": {"Tags": {"Owner": "me"}},
+    "#/LifecyclePolicy/LifecyclePolicyText: expected type: String, found: JSONObject": {
+        "LifecyclePolicy": {"LifecyclePolicyText": {"rules": []}}
+    },
+    "#/PurgeProtection: expected type: JSONObject, found: Null": {"PurgeProtection": None},
+    "#/LifecyclePolicy/LifecyclePolicyText: expected minLength: 100, actual: 2": {
+        "LifecyclePolicy": {"LifecyclePolicyText": "{}"}
+    },
+    "#/PurgeProtection/TagPatterns: expected minimum item count: 1, found: 0": {"PurgeProtection": {"TagPatterns": []}},
+}
+
+
+def rows(heading: str) -> set[str]:
+    """The first cells, without their quotes, of the table below the line that begins with `heading`."""
+    _, _, rest = GUIDE.partition(f"| {heading}")
+    return set(re.findall(r"^\| `([^`]+)` \|", rest.partition("\n\n")[0], re.MULTILINE))
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_refusal_of_cloudformation_is_what_the_schema_gives(message: str) -> None:
+    schema = Schema(SCHEMA)
+    assert schema.problems(schema.coerce(REFUSED[message])) == [message]
+
+
+def test_guide_begins_with_what_cloudformation_says() -> None:
+    assert rows("CloudFormation says") == REFUSED.keys()
+    first = re.findall(r"^## (.+)$", GUIDE, re.MULTILINE)[0]
+    assert first == "CloudFormation refuses before anything of this type runs"
+
+
+def test_guide_has_what_cloud_control_says() -> None:
+    """The local AWS says so, too: its tests are in tests/sandbox, as this environment has not what it is made of."""
+    kinds = ("createOnlyProperties", "readOnlyProperties")
+    refused_patches = {f"Invalid patch update: {kind} [{SCHEMA[kind][0]}] cannot be updated" for kind in kinds}
+    assert rows("Cloud Control says") == {f"Model validation failed ({next(iter(REFUSED))})", *refused_patches}
