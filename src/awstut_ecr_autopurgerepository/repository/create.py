@@ -268,7 +268,7 @@ class Creation:
         """
         if text is None:
             return None
-        self.waits_for = "ECR takes its policy"
+        self.waits_for = "ECR accepts its policy"
         try:
             put_it = partial(put, self.ecr, self.name, text)
             return self._patiently(step, put_it, names_principals=names_principals(text))
