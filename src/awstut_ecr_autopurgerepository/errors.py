@@ -94,7 +94,7 @@ class HandlerError(Exception):
 
 
 class RefusalError(HandlerError):
-    """A delete that the rules forbid. Its message is complete: it says, too, what was deleted before."""
+    """A delete that the rules forbid. Its message is complete: it also says what was deleted before."""
 
     def __init__(self, message: str, code: HandlerErrorCode = HandlerErrorCode.InvalidRequest) -> None:
         super().__init__(code, message)

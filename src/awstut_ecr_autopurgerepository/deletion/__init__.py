@@ -60,13 +60,13 @@ def delete(
     try:
         event = _one_call(call)
     except HandlerError as error:
-        event = call.fail(error)  # Lifts first; if it can't, the next call tries that, and nothing else.
+        event = call.fail(error)  # Removes the push block first; if that fails, the next call tries only that.
     call.log(event.status, event.message)
     return event
 
 
 def _one_call(call: Call) -> ProgressEvent:
-    if call.state.failure:  # An earlier call failed, and could not lift.
+    if call.state.failure:  # An earlier call failed, and could not remove the push block.
         raise call.state.failure.error
     try:
         call.resume_report()
@@ -77,7 +77,7 @@ def _one_call(call: Call) -> ProgressEvent:
 
 
 def _until_gone(call: Call) -> None:
-    """Return when the repository is gone. Raises HandlerError, and OutOfTimeError if another call has to go on."""
+    """Return when the repository is gone. Raises HandlerError, and OutOfTimeError if another call has to continue."""
     while True:
         try:
             fate = _one_part(call)
@@ -90,7 +90,7 @@ def _until_gone(call: Call) -> None:
 
 
 def _after(call: Call, error: Exception) -> Fate:
-    """What became of the repository, as a call of ECR failed. Raises HandlerError if that is no reason to go on."""
+    """What became of the repository, after a call of ECR failed. Raises HandlerError if the delete cannot continue."""
     if call.look.after(error) is not Sight.SAME:
         return Fate.GONE
     if not says_not_found(error):
@@ -120,12 +120,12 @@ def _one_part(call: Call) -> Fate:
     else:
         if call.freeze.is_missing(repository) and call.refuse_pushes(verdict) is Freezing.JUST_APPLIED:
             return _check_again(call)  # The call that finished the check had no time left to freeze.
-        call.ask_about_use(verdict)  # Where the check had no time for that, or is older than ten minutes.
+        call.ask_about_use(verdict)  # If the check had no time for it, or the last answer is older than ten minutes.
         listing = call.inventory.next_part(verdict, call.report.spool())  # Folds each image into the verdict.
         call.refuse(verdict)  # An image of this part is protected: it arrived during the purge; or an image is in use.
 
     if listing:
-        call.ask_about_replicas(verdict)  # Side by side with the next look.
+        call.ask_about_replicas(verdict)  # At the same time as the next look.
     if call.look.at_repository() != repository:  # It was deleted, replaced or changed meanwhile, or one look was old.
         return Fate.STILL_THERE if call.look.seen else Fate.GONE
     if listing:
@@ -141,7 +141,7 @@ def _one_part(call: Call) -> Fate:
 
 
 def _delete_repository(call: Call, listing: Listing) -> Fate:
-    """Delete the repository, of which all that was listed is gone, once the report is complete."""
+    """Delete the repository once the report is complete. All images that were listed are gone."""
     if not call.settle_report(len(listing)):  # Look again, and see once more that nothing is left.
         call.purge.walk_again()
         return Fate.STILL_THERE
@@ -152,7 +152,7 @@ def _delete_repository(call: Call, listing: Listing) -> Fate:
 
 
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
-    """Fold all images into the verdict, over as many calls as that takes, before the first one is deleted."""
+    """Check all images, over as many calls as that takes, before the first one is deleted."""
     listing = call.inventory.everything(verdict, call.report.spool())
     call.refuse(verdict)  # A rule protects an image, EmptyOnDelete is false, the account does not allow the bucket.
     call.state.everything_is_checked()
@@ -171,6 +171,6 @@ def _check_again(call: Call) -> Fate:
 def _go_on(call: Call, listing: Listing, *, more_than_listed: bool) -> Fate:
     """Go on with the next part, or pass. ``more_than_listed``: ECR says that it has an image that it did not list."""
     call.purge.give_up_or_go_on(listing, frozen=call.state.freeze.applied)  # Fails if no pass gets further.
-    if more_than_listed:  # An image arrived, or the listing was an old one: then it was no check.
+    if more_than_listed:  # An image arrived, or the listing was old: then not every image was checked.
         call.state.check_again()
     return Fate.STILL_THERE
