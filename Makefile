@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth generate pictures package publish-check lock clean bench
+.PHONY: help setup test check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth adopt-check generate pictures package publish-check lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## list the targets
@@ -11,7 +11,7 @@ setup:  ## make .venv and .venv/sandbox with everything pinned, and install skop
 
 # Four processes, on two cores, too: many tests wait.
 test: setup lint types  ## lint, types, and all tests
-	python -m pytest --numprocesses 4 --dist loadfile
+	python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: setup lint types  ## before a commit: format, lint, types, and the unit tests of the product; under 2 minutes
 	python -m pytest tests/unit --numprocesses auto --dist worksteal
@@ -57,6 +57,9 @@ soak: setup  ## random sequences and events with new seeds, for MINUTES (30)
 
 truth: setup  ## compare the report with what ECR deleted, in RUNS (2000) random runs
 	PYTHONPATH=src:. python -m tests.faults.truth --runs $(or $(RUNS),2000)
+
+adopt-check: setup  ## adopt 200 repositories in 40 stacks in the local AWS, killed three times; STACKS=40
+	@PYTHONPATH=src:cli:. python -m benchmarks.adoption --stacks $(or $(STACKS),40)
 
 generate: setup  ## write models.py, docs/ and resource-role.yaml from the schema
 	cfn generate

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import click
 
+from .adopt.command import adopt
 from .check.command import check
 from .inventory import list_repositories
 from .lock import lock, unlock
@@ -15,7 +16,7 @@ from .plan import plan
 from .report.command import report
 from .watch.command import watch
 
-COMMANDS: tuple[click.Command, ...] = (plan, list_repositories, watch, lock, unlock, report, check)
+COMMANDS: tuple[click.Command, ...] = (plan, list_repositories, watch, adopt, lock, unlock, report, check)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -22,6 +22,7 @@ class Settings:
     callback_delay_cap_seconds: float | None = None  # shortens the wait between callbacks, for quick tests
     delete_after_already_exists: bool = False  # roll a create back that failed with AlreadyExists (reported by users)
     import_previous: str = "template"  # what the UPDATE of an import sends as previous: one of IMPORT_PREVIOUS
+    native_import_removes_policy: bool = False  # an import of AWS::ECR::Repository does so (reported by users)
     context_limit_bytes: int = 4096  # a larger callback context is a breach of contract
     seed_before_delete: list[dict[str, Any]] = field(default_factory=list)  # builder steps, run before each delete
 

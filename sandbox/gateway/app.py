@@ -142,7 +142,7 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     workloads.install(cloud.users)
     tagging.install(cloud.images)
     metrics.install()
-    native_repository.install(cloud.images)
+    native_repository.install(cloud.images, cloud.settings)
     cloudformation.install(cloud)
     api.install(cloud)
     return Gateway(cloud, stop, announce), cloud

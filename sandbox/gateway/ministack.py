@@ -142,6 +142,33 @@ def itself(stack: dict[str, Any]) -> tuple[str, str, str]:
     return stack["StackName"], STACK, stack["StackId"]
 
 
+def check_exports(check: Callable[[str, str | None, list[str]], str | None]) -> None:
+    """Fail an operation where `check` says why: it gets each export that changes, its new value, and who imports it."""
+    resolve = _stacks._resolve_stack_outputs
+
+    def resolve_checked(*arguments: Any) -> tuple[list[dict[str, Any]], dict[str, dict[str, str]]]:
+        outputs, exports = resolve(*arguments)
+        stack_id = arguments[-1]
+        for name, before in list(_cloudformation._exports.items()):
+            value = exports.get(name, {}).get("Value")
+            if before["StackId"] == stack_id and value != before["Value"]:
+                why = check(name, value, _importers(name))
+                if why:
+                    raise ValueError(why)
+        return outputs, exports
+
+    _stacks._resolve_stack_outputs = resolve_checked
+
+
+def _importers(export: str) -> list[str]:
+    """The names of the stacks that import an export."""
+    return [
+        name
+        for name, stack in _cloudformation._stacks.items()
+        if stack["StackStatus"] != "DELETE_COMPLETE" and export in _handlers._imported_export_names(stack, name)
+    ]
+
+
 def check_updates(check: Callable[[dict[str, Any], dict[str, Any]], str | None]) -> None:
     """Refuse an update, and fail a change set, where `check` says why; it gets the stack and the new template."""
     actions = _handlers._ACTION_HANDLERS
@@ -270,10 +297,12 @@ def replace_resource_type(
     name: str,
     handlers: dict[str, Any],
     drift: tuple[Callable[[str, dict[str, Any]], dict[str, Any] | None], frozenset[str]],
+    before_import: ImportHook,
 ) -> None:
     """Replace the handlers of a type that ministack has."""
     _provisioners._RESOURCE_HANDLERS[name] = handlers
     _drift._DRIFT_READERS[name] = drift
+    _import_hooks[name] = before_import
 
 
 def remove_resource_type(name: str) -> None:

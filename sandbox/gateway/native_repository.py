@@ -1,4 +1,4 @@
-"""AWS::ECR::Repository in stacks, on the strict ECR. The demo compares our type with it."""
+"""AWS::ECR::Repository in stacks, on the strict ECR. The demo compares our type with it, and autopurge adopts it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from sandbox.driver.failures import HandlerError
 from sandbox.driver.operations import Created
 from sandbox.driver.schema import as_strings
+from sandbox.driver.settings import Settings
 from sandbox.ecr import EcrError
 from sandbox.gateway import ministack
 from sandbox.gateway.images import Registries
@@ -29,23 +30,33 @@ _CODES = {
 }
 
 
-def install(registries: Registries) -> None:
+_READ = frozenset(
+    {
+        *("RepositoryName", "ImageScanningConfiguration", "ImageTagMutability", "ImageTagMutabilityExclusionFilters"),
+        *("LifecyclePolicy", "RepositoryPolicyText", "Tags"),
+    }
+)
+
+
+def install(registries: Registries, settings: Settings) -> None:
     """Put our handlers in the place of ministack's."""
-    native = NativeRepository(registries)
+    native = NativeRepository(registries, settings)
     handlers = {
         "create": native.create,
         "update": native.update,
         "update_with_logical_id": True,
         "delete": native.delete,
+        "import": native.describe,
     }
-    ministack.replace_resource_type(NAME, handlers, (native.read_for_drift, frozenset()))
+    ministack.replace_resource_type(NAME, handlers, (native.read_for_drift, _READ), native.prepare_import)
 
 
 class NativeRepository:
     """Create, update and delete as the stack engine calls them, by the calls that the service's own handlers make."""
 
-    def __init__(self, registries: Registries) -> None:
+    def __init__(self, registries: Registries, settings: Settings) -> None:
         self._registries = registries
+        self._settings = settings
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Created:
         name = properties.get("RepositoryName") or ministack.physical_name(stack_name, logical_id)
@@ -82,8 +93,53 @@ class NativeRepository:
             if error.code != "NotFound":
                 raise
 
-    def read_for_drift(self, name: str, _properties: Properties) -> Properties | None:
-        return {} if name in self._registries.here().repositories else None
+    def describe(self, identifiers: dict[str, str]) -> Created:
+        """What an import finds. Raises HandlerError where there is no such repository."""
+        name = identifiers["RepositoryName"]
+        return name, _attributes(self._call("DescribeRepositories", repositoryNames=[name])["repositories"][0])
+
+    def prepare_import(
+        self, identifiers: dict[str, str], _stack: Properties, _logical_id: str, properties: Callable[[], Properties]
+    ) -> Created | None:
+        """An import runs an update, of which it is reported that it removed a policy that the template did not have.
+
+        https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2493
+        """
+        try:
+            found = self.describe(identifiers)
+        except HandlerError:
+            return None  # the engine asks again, and tells it
+        if self._settings.native_import_removes_policy and "RepositoryPolicyText" not in properties():
+            try:
+                self._call("DeleteRepositoryPolicy", repositoryName=found[0])
+            except HandlerError:
+                return found  # it has none
+        return found
+
+    def read_for_drift(self, name: str, properties: Properties) -> Properties | None:
+        """The live properties; None where the repository is gone. The engine knows which tags are the stack's."""
+        repository = self._registries.here().repositories.get(name)
+        if repository is None:
+            return None
+        live: Properties = {
+            "RepositoryName": name,
+            "ImageScanningConfiguration": {"ScanOnPush": repository.scan_on_push},
+            "ImageTagMutability": repository.mutability,
+            "ImageTagMutabilityExclusionFilters": [
+                {
+                    "ImageTagMutabilityExclusionFilterType": each["filterType"],
+                    "ImageTagMutabilityExclusionFilterValue": each["filter"],
+                }
+                for each in repository.exclusion_filters
+            ],
+            "Tags": [{"Key": key, "Value": value} for key, value in repository.tags.items()],
+        }
+        if repository.policy is not None:
+            text = isinstance(properties.get("RepositoryPolicyText"), str)
+            live["RepositoryPolicyText"] = repository.policy if text else json.loads(repository.policy)
+        if repository.lifecycle is not None:
+            live["LifecyclePolicy"] = {"LifecyclePolicyText": repository.lifecycle}
+        return live
 
     def _put_policies(self, name: str, desired: Properties, previous: Properties) -> None:
         lifecycle = (desired.get("LifecyclePolicy") or {}).get("LifecyclePolicyText")

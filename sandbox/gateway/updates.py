@@ -1,7 +1,7 @@
 """What CloudFormation does with updates of a stack, and ministack does not.
 
-A resource's type can't be changed. The clean-up has events of its own, and an old resource that can't be deleted is
-tried three times and then left behind, outside the stack.
+A resource's type can't be changed, nor an export that is in use. The clean-up has events of its own, and an old
+resource that can't be deleted is tried three times and then left behind, outside the stack.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html
 """
 
@@ -24,6 +24,7 @@ Delete = Callable[[str, str, Any, str | None, str | None], None]
 def install() -> None:
     """Put all this into the stack engine. Once a process."""
     ministack.check_updates(type_change)
+    ministack.check_exports(export_change)
     ministack.wrap_stack_delete(_delete_in_cleanup)
     ministack.before_update_complete(_end_cleanup)
 
@@ -44,6 +45,16 @@ def type_change(stack: Stack, template: Stack) -> str | None:
         "Update of resource type is not permitted. "
         f"The new template modifies resource type of the following resources: [{listed}]"
     )
+
+
+def export_change(name: str, value: str | None, importers: list[str]) -> str | None:
+    """Why an export can't get another value, or go; None if it can.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
+    """
+    if not importers:
+        return None
+    return f"Export {name} cannot be {'deleted' if value is None else 'updated'} as it is in use by {importers[0]}"
 
 
 def _delete_in_cleanup(delete: Delete) -> Delete:

@@ -149,6 +149,13 @@ def test_updates_are_checked_where_their_templates_are_validated() -> None:
     assert isinstance(cloudformation._change_sets, responses.AccountRegionScopedDict)
 
 
+def test_exports_are_resolved_and_found_as_expected() -> None:
+    expected = ["outputs_defs", "conditions", "resources", "param_values", "mappings", "stack_name", "stack_id"]
+    assert parameters(stacks._resolve_stack_outputs) == expected
+    assert parameters(handlers._imported_export_names) == ["stack", "stack_name"]
+    assert isinstance(cloudformation._exports, responses.AccountRegionScopedDict)
+
+
 def test_properties_of_imported_resources_are_resolved_as_expected() -> None:
     expected = ["value", "resources", "params", "conditions", "mappings", "stack_name", "stack_id"]
     assert parameters(engine._resolve_refs) == expected

@@ -117,7 +117,7 @@ def with_custom_resource(name: str) -> Json:
 
 
 @pytest.mark.parametrize(("images", "status", "left"), [(100, "DELETE_COMPLETE", None), (150, "DELETE_FAILED", 50)])
-def test_a_custom_resource_works_on_the_strict_ecr(
+def test_a_custom_resource_empties_only_what_it_would_empty_on_aws(
     box: Sandbox, name: str, images: int, status: str, left: int | None
 ) -> None:
     stack = Stack(box)
@@ -136,3 +136,59 @@ def test_a_stack_waits_until_a_new_repository_is_found(box: Sandbox, name: str) 
     box.control.clear_lateness()
     assert status == "CREATE_COMPLETE"
     assert stack.delete() == "DELETE_COMPLETE"
+
+
+# Import and drift
+
+
+def retained(name: str, **more: Any) -> Json:
+    return {"Resources": {"Repository": repository(RepositoryName=name, **more)["Resources"]["Repository"]}}
+
+
+def test_a_retained_repository_leaves_the_stack_and_is_imported_again(box: Sandbox, name: str) -> None:
+    stack = Stack(box)
+    kept = retained(name)
+    kept["Resources"]["Repository"]["DeletionPolicy"] = "Retain"
+    other = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
+    kept["Resources"]["Other"] = other
+    stack.create(kept)
+    assert stack.update({"Resources": {"Other": other}}) == "UPDATE_COMPLETE"
+    assert box.control.repository(name) is not None
+    identifier = {"RepositoryName": name}
+    assert stack.import_resource(kept, "AWS::ECR::Repository", identifier) == "IMPORT_COMPLETE"
+    assert box.control.repository(name) is not None
+
+
+def test_an_import_of_a_repository_that_is_not_there_fails(box: Sandbox, name: str) -> None:
+    stack = Stack(box)
+    kept = retained(name)
+    kept["Resources"]["Repository"]["DeletionPolicy"] = "Retain"
+    status = stack.import_resource(kept, "AWS::ECR::Repository", {"RepositoryName": name})
+    assert status == "ROLLBACK_COMPLETE"
+
+
+@pytest.mark.parametrize("removes", [False, True])
+def test_an_import_may_remove_a_policy_that_the_template_does_not_have(box: Sandbox, name: str, removes: bool) -> None:
+    client = box.client("ecr")
+    client.create_repository(repositoryName=name)
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "ecr:ListImages"}]}
+    client.set_repository_policy(repositoryName=name, policyText=json.dumps(policy))
+    box.control.settings(native_import_removes_policy=removes)
+    kept = retained(name)
+    kept["Resources"]["Repository"]["DeletionPolicy"] = "Retain"
+    try:
+        status = Stack(box).import_resource(kept, "AWS::ECR::Repository", {"RepositoryName": name})
+    finally:
+        box.control.reset_settings()
+    found = box.control.repository(name)
+    assert found is not None
+    assert (status, found["policy"] is None) == ("IMPORT_COMPLETE", removes)
+
+
+def test_drift_of_what_the_template_says(box: Sandbox, name: str) -> None:
+    stack = Stack(box)
+    stack.create(repository(RepositoryName=name, ImageTagMutability="IMMUTABLE"), tags={"cost": "42"})
+    assert stack.detect_drift() == "IN_SYNC"
+    box.client("ecr").put_image_tag_mutability(repositoryName=name, imageTagMutability="MUTABLE")
+    assert stack.detect_drift() == "DRIFTED"
+    assert [each["PropertyPath"] for each in stack.drifts()] == ["/ImageTagMutability"]

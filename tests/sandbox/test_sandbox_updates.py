@@ -155,3 +155,28 @@ def test_a_create_and_a_rollback_have_the_events_they_had(stack: Stack) -> None:
     first["Resources"]["Thing"]["Properties"]["Behaviour"] = "UPDATE:fail=InvalidRequest,times=1"
     assert stack.update(first) == "UPDATE_ROLLBACK_COMPLETE"
     assert CLEANUP not in ends(stack)
+
+
+# Exports
+
+
+@pytest.mark.parametrize("word", ["deleted", "updated"])
+def test_an_export_that_is_in_use_can_not_be_changed(box: Sandbox, word: str) -> None:
+    def exporting(**outputs: Json) -> Json:
+        return {"Resources": {"A": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}, "Outputs": outputs}
+
+    export = unique_name("export")
+    one = {"Value": "one", "Export": {"Name": export}}
+    exporter, importer = Stack(box), Stack(box)
+    exporter.create(exporting(One=one))
+    importing = exporting(Two={"Value": {"Fn::ImportValue": export}})
+    importer.create(importing)
+    changed = exporting() if word == "deleted" else exporting(One=one | {"Value": "two"})
+    assert exporter.update(changed) == "UPDATE_ROLLBACK_COMPLETE"
+    reasons = [reason for _, reason in exporter.events(exporter.name)]
+    assert f"Export {export} cannot be {word} as it is in use by {importer.name}" in reasons
+    assert exporter.outputs == {"One": "one"}
+    same = exporting(Other={"Value": "1"}, One=one | {"Value": {"Fn::Join": ["", ["o", "ne"]]}})
+    assert exporter.update(same) == "UPDATE_COMPLETE"
+    assert importer.delete() == "DELETE_COMPLETE"
+    assert exporter.update(changed) == "UPDATE_COMPLETE"

@@ -273,17 +273,29 @@ def test_a_digest_on_two_pages_is_deleted_and_counted_once(ecr: StrictEcr, delet
 # The freeze
 
 
-def test_an_image_that_arrives_between_the_listing_and_the_push_block_is_checked(ecr: StrictEcr, delete: Purge) -> None:
+@pytest.mark.parametrize("change", ["pushed", "tagged"])
+def test_an_image_that_is_pushed_or_tagged_between_the_check_and_the_push_block_is_checked(
+    ecr: StrictEcr, delete: Purge, change: str
+) -> None:
     tags = FROZEN | {
         "awstut:auto-purge": "on protect-tags freeze-on-delete",
         "awstut:protect-tags": "release-@",
     }
     builder = ecr.repository("app", tags=tags).with_images(5)
-    ecr.before("SetRepositoryPolicy", lambda _: builder.with_tagged("release-9"))
+    images = ecr.repositories["app"].images
+    first = next(iter(images))
+
+    def change_it(_: object) -> None:
+        if change == "pushed":
+            builder.with_tagged("release-9")
+        else:
+            images.tag(first, "release-9")
+
+    ecr.before("SetRepositoryPolicy", change_it)
     event = delete()
     assert event.errorCode is HandlerErrorCode.InvalidRequest
-    assert "release-9" in event.message
-    assert ecr.holds("app") == 6
+    assert "1 image is protected by tag pattern release-*" in event.message
+    assert ecr.holds("app") == {"pushed": 6, "tagged": 5}[change]
     assert ecr.repositories["app"].policy is None
 
 

@@ -60,7 +60,7 @@ def delete(
     try:
         event = _one_call(call)
     except HandlerError as error:
-        event = call.fail(error)  # Removes the push block first; if that fails, the next call tries only that.
+        event = call.fail(error)  # Lifts first. If that fails: IN_PROGRESS; the next call only tries to lift.
     call.log(event.status, event.message)
     return event
 
@@ -90,7 +90,10 @@ def _until_gone(call: Call) -> None:
 
 
 def _after(call: Call, error: Exception) -> Fate:
-    """What became of the repository, after a call of ECR failed. Raises HandlerError if the delete cannot continue."""
+    """What became of the repository, after a call of ECR failed. Raises HandlerError if the delete cannot go on.
+
+    If the repository cannot be looked at, or if looks contradict each other, that is a HandlerError, too.
+    """
     if call.look.after(error) is not Sight.SAME:
         return Fate.GONE
     if not says_not_found(error):
@@ -108,21 +111,21 @@ def _one_part(call: Call) -> Fate:
     call.freeze.confirm()  # If the push block was written, it was written to this repository.
 
     verdict = call.verdict(repository)
-    call.refuse(verdict)  # It is not ours; or it is locked, empty or not: then all further reasons are named, too.
+    call.stop_if_refused(verdict)  # It is not ours, or it is locked. This counts for an empty repository, too.
 
     call.report.open(repository, deleted=call.state.counts.deleted)
     call.state.follow(verdict.fingerprint, may_purge=verdict.may_purge)  # If the rules are new, check everything again.
 
     if not call.state.is_purging:
-        listing = _check_everything(call, verdict)  # Refuses if an image is protected, or if there are images to keep.
+        listing = _check_everything(call, verdict)  # Stops if an image is protected, or must be kept: EmptyOnDelete.
         if not listing.is_complete:
-            return Fate.STILL_THERE  # The check began in an earlier call: list again what to delete.
+            return Fate.STILL_THERE  # An earlier call checked the first pages: list them again, to delete them.
     else:
-        if call.freeze.is_missing(repository) and call.refuse_pushes(verdict) is Freezing.JUST_APPLIED:
-            return _check_again(call)  # The call that finished the check had no time left to freeze.
-        call.ask_about_use(verdict)  # If the check had no time for it, or the last answer is older than ten minutes.
+        if call.freeze.is_missing(repository) and call.block_pushes(verdict) is Freezing.JUST_APPLIED:
+            return _check_again_now_frozen(call)  # The call that finished the check had no time left to freeze.
+        call.ask_about_use(verdict)  # Only if the check had no time for it, or if the answer is ten minutes old.
         listing = call.inventory.next_part(verdict, call.report.spool())  # Folds each image into the verdict.
-        call.refuse(verdict)  # An image of this part is protected: it arrived during the purge; or an image is in use.
+        call.stop_if_refused(verdict)  # An image that arrived during the purge is protected, or one is in use.
 
     if listing:
         call.ask_about_replicas(verdict)  # At the same time as the next look.
@@ -130,9 +133,9 @@ def _one_part(call: Call) -> Fate:
         return Fate.STILL_THERE if call.look.seen else Fate.GONE
     if listing:
         call.hear_about_replicas(verdict)
-        call.refuse(verdict)  # ECR would delete the images elsewhere, too.
-        if call.refuse_pushes(verdict) is Freezing.JUST_APPLIED:
-            return _check_again(call)
+        call.stop_if_refused(verdict)  # ECR would delete the images elsewhere, too.
+        if call.block_pushes(verdict) is Freezing.JUST_APPLIED:
+            return _check_again_now_frozen(call)
 
     with call.report.of_deletes(verdict, listing.spool) as journal:  # Writes each intent first, then results.
         is_empty = call.purge.delete_images(listing, journal)  # Indexes first: ECR refuses what they reference.
@@ -141,8 +144,8 @@ def _one_part(call: Call) -> Fate:
 
 
 def _delete_repository(call: Call, listing: Listing) -> Fate:
-    """Delete the repository once the report is complete. All images that were listed are gone."""
-    if not call.settle_report(len(listing)):  # Look again, and see once more that nothing is left.
+    """Delete the repository once the report is complete. All images that were listed are deleted."""
+    if not call.settle_report(len(listing)):  # The report needs a second listing that shows no image.
         call.purge.walk_again()
         return Fate.STILL_THERE
     if call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
@@ -154,15 +157,15 @@ def _delete_repository(call: Call, listing: Listing) -> Fate:
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
     """Check all images, over as many calls as that takes, before the first one is deleted."""
     listing = call.inventory.everything(verdict, call.report.spool())
-    call.refuse(verdict)  # A rule protects an image, EmptyOnDelete is false, the account does not allow the bucket.
+    call.stop_if_refused(verdict)  # A rule protects an image, EmptyOnDelete is false, or the bucket is not allowed.
     call.state.everything_is_checked()
     if verdict.images_found:
         call.ask_about_use(verdict)
-        call.refuse(verdict)  # A function, a task or a service uses an image, or nobody can tell.
+        call.stop_if_refused(verdict)  # A function, a task or a service uses an image, or nobody can tell.
     return listing
 
 
-def _check_again(call: Call) -> Fate:
+def _check_again_now_frozen(call: Call) -> Fate:
     """Go on with a new check now that pushes are refused: an image may have arrived since the last one."""
     call.state.check_again_after_freeze()
     return Fate.STILL_THERE

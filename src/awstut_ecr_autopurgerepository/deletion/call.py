@@ -181,13 +181,13 @@ class Call:
             self.questions.ask(Question.REPLICAS, verdict)
             self.report.note_destinations(verdict.destinations or ())
 
-    def refuse_pushes(self, verdict: Verdict) -> Freezing:
+    def block_pushes(self, verdict: Verdict) -> Freezing:
         """Apply the freeze, if the repository wants that. Raises RefusalError if it cannot be applied."""
         freezing = self.freeze.apply(verdict)
-        self.refuse(verdict)
+        self.stop_if_refused(verdict)
         return freezing
 
-    def refuse(self, verdict: Verdict) -> None:
+    def stop_if_refused(self, verdict: Verdict) -> None:
         """Raise RefusalError if there is a reason against the delete, with all further ones that can be found in time.
 
         Returns if there is none.

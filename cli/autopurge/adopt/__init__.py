@@ -1,0 +1,1 @@
+"""`autopurge adopt`: brings repositories of AWS::ECR::Repository under Awstut::ECR::AutoPurgeRepository."""
