@@ -11,7 +11,7 @@ setup:  ## make .venv and .venv/sandbox with everything pinned, and install skop
 
 # Four processes, on two cores, too: many tests wait.
 test: setup lint types  ## lint, types, and all tests
-	python -m pytest --numprocesses 4 --dist loadfile
+	python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: setup lint types  ## before a commit: format, lint, types, and the unit tests of the product; under 2 minutes
 	python -m pytest tests/unit --numprocesses auto --dist worksteal

@@ -1,7 +1,7 @@
 """The calls of ECR: one function for each, one request for each call of it.
 
-Nothing is decided here, and nothing repeated. The functions raise what botocore raises; what is only the absence of
-something is answered as None.
+These functions decide nothing and repeat nothing. They raise what botocore raises, except that they return None for a
+thing that does not exist.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REPOSITORIES_PER_PAGE = 1_000  # the most that DescribeRepositories answers
 
 
 def create_repository(ecr: ECRClient, request: Mapping[str, Any]) -> RepositoryTypeDef:
-    """Make a repository. Returns its description."""
+    """Create a repository. Returns its description."""
     return ecr.create_repository(**request)["repository"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-MOST_PER_SECOND = 10  # of the 20 that an account has lastingly, by ECS's documentation on throttling
+MOST_PER_SECOND = 10  # of the 20 that an account may sustain, by ECS's documentation on throttling
 NAMES_PER_PAGE = 100  # the most that the List calls answer
 TASKS_PER_CALL = 100  # the most that DescribeTasks takes
 SERVICES_PER_CALL = 10  # the most that DescribeServices takes

@@ -94,7 +94,7 @@ class HandlerError(Exception):
 
 
 class RefusalError(HandlerError):
-    """A delete that the rules forbid. Its message is complete: it says, too, what was deleted before."""
+    """A delete that the rules forbid. Its message is complete: it also says what was deleted before."""
 
     def __init__(self, message: str, code: HandlerErrorCode = HandlerErrorCode.InvalidRequest) -> None:
         super().__init__(code, message)
@@ -159,7 +159,7 @@ def failure(error: Exception, service: str = "ECR") -> HandlerError:
     """What to tell the user about an error of a service, or of botocore."""
     code = handler_code(error)
     if isinstance(error, botocore_exceptions.ParamValidationError):
-        return HandlerError(code, f"{service} does not take such a request: {' '.join(str(error).split())}")
+        return HandlerError(code, f"{service} does not accept such a request: {' '.join(str(error).split())}")
     if not isinstance(error, ClientError):
         return HandlerError(code, f"{service} could not be called: {error}")
     action = f"{service.lower()}:{error.operation_name}"
@@ -172,5 +172,5 @@ def failure(error: Exception, service: str = "ECR") -> HandlerError:
             f"registered with), and look for a Deny in the repository policy. {service} said: {said}",
         )
     if service_code(error) == "KmsException":
-        return HandlerError(code, f"{action} failed, as ECR could not use the KMS key: {said}")
+        return HandlerError(code, f"{action} failed because ECR could not use the KMS key: {said}")
     return HandlerError(code, f"{action} failed: {said}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-MOST_PER_SECOND = 5  # how many an account has is not documented
+MOST_PER_SECOND = 5  # the limit of an account is not documented
 RESOURCES_PER_PAGE = 200  # the most that ListCoverage answers
 
 

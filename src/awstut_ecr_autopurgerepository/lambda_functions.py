@@ -26,7 +26,7 @@ class Lambda(Protocol):
 
 
 def list_functions(client: Lambda, marker: str) -> Mapping[str, Any]:
-    """A page of functions with all their published versions, which Lambda makes as long as it likes (up to 50)."""
+    """A page of functions with all their published versions; Lambda decides how many it has (up to 50)."""
     return client.list_functions(FunctionVersion="ALL", **({"Marker": marker} if marker else {}))
 
 

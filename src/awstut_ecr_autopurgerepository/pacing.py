@@ -1,8 +1,8 @@
-"""Pacing of the calls of one slice: a deadline, a rate that is learnt from what is throttled, and a pool.
+"""Pacing of the requests of one call of a handler: a deadline, a rate that is learnt from throttling, and a pool.
 
-Ours rather than botocore's, as it must know the deadline: botocore's adaptive mode blocks single calls for 13-33 s with
-8-16 threads, and takes 1.4-1.9 times what the throttle allows (measured). The clients it is used with make each request
-once (see provider/clients.py).
+Ours rather than botocore's, because it must know the deadline: botocore's adaptive mode blocks single calls for 13-33 s
+with 8-16 threads, and takes 1.4-1.9 times what the throttle allows (measured). The clients it is used with make each
+request once (see provider/clients.py).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _QUICK_SECONDS = 2.0  # an answer that takes longer is no reason to have more re
 _SLOWEST = 0.5  # calls a second
 # How a rate is learnt. The values were found by trying, on buckets of 1 to 50 calls at 2 to 100 calls a second.
 _SEARCH_GROWTH = 0.4  # for each request, until the second refusal
-_MOST_SEARCH_GROWTH = 0.5  # in the time of an answer: a refusal is known so much later
+_MOST_SEARCH_GROWTH = 0.5  # in the time of one answer, because a refusal becomes known only after that time
 _BELOW_BOUND = 0.95  # of the bound: where the rate begins after a refusal
 _TO_BOUND = 2.5, 20  # seconds and intervals, after both of which the rate is at the bound again
 _WINDOW = 5.0, 30  # seconds and intervals, over which a bound is looked for
@@ -54,7 +54,7 @@ class Clock(Protocol):
 
 
 class OutOfTimeError(Exception):
-    """No further request may start in this slice."""
+    """No further request may start in this call of the handler."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Rate:
     """How many calls a second are let through, learnt from what is refused. Pure: moments are passed in.
 
     A throttle is like a bucket. Permits flow in at its rate, and some can be saved up. Each call takes one; a refused
-    call takes none. So at each refusal the bucket was empty, and between two refusals no more permits flowed in than
-    calls were answered, and one. This is a bound for the rate. After a refusal the rate begins a little below the
+    call takes none. So at each refusal the bucket was empty, and between two refusals, at most one permit more
+    flowed in than calls were answered. This is a bound for the rate. After a refusal the rate begins a little below the
     bound, is back at it some seconds later, and then grows slowly at first and ever faster, because the throttle may
     have been lifted. After the first refusal there is no bound yet: the rate begins as if one call followed another,
     and grows fast until the second refusal.
@@ -115,7 +115,7 @@ class Rate:
         return self._last_start + self.interval
 
     def _at_least(self, span: tuple[float, int]) -> float:
-        """Seconds that are as long as both: so many seconds, and so many intervals."""
+        """The longer of two times, in seconds: so many seconds, or so many intervals."""
         seconds, intervals = span
         return max(seconds, intervals * self.interval)
 

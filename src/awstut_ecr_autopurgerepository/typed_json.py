@@ -1,6 +1,6 @@
 """The one strict decoder of JSON: events, properties, the type configuration, and the callback context. Pure.
 
-The support library takes whatever comes and fails later, half-way, without a message: a string where a list belongs
+The support library accepts any value and fails later, without a message: a string where a list belongs
 becomes its characters, unknown keys are ignored. So JSON is checked against the types of a dataclass before it is used.
 Ours, because what is on PyPI either converts instead of refusing (cattrs), says no position in a list and takes true
 for a number (dacite), or is compiled for one Python version (msgspec, pydantic), which a package for Lambda that is the

@@ -56,7 +56,8 @@ def test_the_contract_tests_pass_with_images_in_each_repository(
     ]
     box.control.settings(seed_before_delete=steps)
     box.client("s3").create_bucket(Bucket=REPORTS["ReportBucketName"])  # which the first set of inputs asks for
-    run(box, package, capsys, "--role-arn", make_role(box, HARDENED, **REPORTS))
+    role = make_role(box, HARDENED, **REPORTS, ChecksUse="true")  # which it asks for, too
+    run(box, package, capsys, "--role-arn", role)
     assert box.control.repositories() == []
     reports = box.client("s3").list_objects_v2(Bucket=REPORTS["ReportBucketName"])["Contents"]
     assert any(each["Key"].endswith("/summary.json") for each in reports)

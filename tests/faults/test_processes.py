@@ -101,11 +101,17 @@ def test_a_process_that_is_killed_again_and_again_at_any_point_is_started_with_t
     killer, operation = Killer(real_ecr), Operation(real_ecr)
     with ExitStack() as stack:
         spare = stack.enter_context(HandlerProcess(url, slice_seconds=2.0))
-        while operation.status not in ("SUCCESS", "FAILED"):
+        while operation.status not in ("SUCCESS", "FAILED") and real_ecr.holds("app") is not None:
             handler, spare = spare, stack.enter_context(HandlerProcess(url, slice_seconds=2.0))  # it starts meanwhile
             killer.aim(handler, chance.randint(1, 12), chance.choice(("before", "after")))
-            while operation.step(handler) and operation.status == "IN_PROGRESS":
+            while operation.step(handler) and operation.status == "IN_PROGRESS" and real_ecr.holds("app") is not None:
                 continue
+        if operation.status in (
+            "not begun",
+            "IN_PROGRESS",
+        ):  # To see that it is gone takes ten seconds, so longer calls.
+            killer.handler = None
+            operation.end(stack.enter_context(HandlerProcess(url)))
     if operation.status == "FAILED":  # a first call that was killed had done it all: CloudFormation takes this for gone
         assert operation.context is None
         assert operation.answers[-1]["errorCode"] == "NotFound", operation.answers[-1]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -56,6 +57,14 @@ def answered(ecr: StrictEcr) -> Counter[str]:
     return Counter(call.operation for call in ecr.call_log if call.error is None)
 
 
+def finish(handler: HandlerProcess, wire: Wire) -> dict[str, Any] | None:
+    """The last answer of a delete, over as many calls as it takes."""
+    answer = handler.call(wire.event("DELETE", {"RepositoryName": "app"}))
+    while answer and answer["status"] == "IN_PROGRESS":
+        answer = handler.call(wire.event("DELETE", {"RepositoryName": "app"}, context=answer["callbackContext"]))
+    return answer
+
+
 @pytest.mark.parametrize("contents", CONTENTS)
 def test_many_images_at_5_calls_a_second(ecr: StrictEcr, clock: VirtualClock, delete: Purge, contents: str) -> None:
     CONTENTS[contents](ecr.repository("app", tags=MARKED))
@@ -89,13 +98,14 @@ def test_many_images_in_a_process_of_their_own(contents: str, indexes: int, othe
     ecr = StrictEcr()
     CONTENTS[contents](ecr.repository("app", tags=OWNED))
     with serve(ecr) as url, HandlerProcess(url) as handler:
-        answer = handler.call(Wire(ecr).event("DELETE", {"RepositoryName": "app"}))
-    calls = sum(ecr.calls.values())
-    print(f"{contents}: {calls} calls, {handler.seconds[0]:.1f} s, peak {handler.peak_bytes / (1 << 20):.1f} MiB")
+        answer = finish(handler, Wire(ecr))
+    calls, further = sum(ecr.calls.values()), len(handler.seconds) - 1
+    print(f"{contents}: {calls} calls, {sum(handler.seconds):.1f} s, peak {handler.peak_bytes / (1 << 20):.1f} MiB")
     assert answer
     assert answer["status"] == "SUCCESS", answer
     assert ecr.holds("app") is None
-    assert calls <= 1.05 * least_calls(indexes, others)
+    # On a slow machine the first call answers early, and each further one lists what is left.
+    assert calls <= 1.05 * least_calls(indexes, others) + further * (pages(indexes + others) + OTHER_CALLS)
     assert handler.peak_bytes < MEMORY_LIMIT
 
 
@@ -108,13 +118,13 @@ def test_many_images_with_a_report_in_a_process_of_their_own(ecr: StrictEcr) -> 
         tag_list = [{"Key": key, "Value": value} for key, value in tags.items()]
         box.client("ecr", region=ecr.region).create_repository(repositoryName="app", tags=tag_list)
         box.control.seed("app", ("with_images", {"count": 100_000}), **place)
-        answer = handler.call(Wire(ecr).event("DELETE", {"RepositoryName": "app"}))
+        answer = finish(handler, Wire(ecr))
         assert answer
         assert answer["status"] == "SUCCESS", answer
         assert box.control.repository("app", **place) is None
         key = answer["message"].split("s3://audit/")[1].rstrip(".")
         summary = json.loads(box.client("s3").get_object(Bucket="audit", Key=key)["Body"].read())
-    print(f"with a report: {handler.seconds[0]:.1f} s, peak {handler.peak_bytes / (1 << 20):.1f} MiB")
+    print(f"with a report: {sum(handler.seconds):.1f} s, peak {handler.peak_bytes / (1 << 20):.1f} MiB")
     assert summary["images"]["confirmed"] == 100_000
     assert handler.peak_bytes < MEMORY_LIMIT
 
@@ -173,12 +183,8 @@ def test_many_images_of_ten_long_tags_with_a_report_in_a_process_of_their_own() 
     builder = ecr.repository("app", tags=tags)
     for image in range(100_000):
         builder.push(tuple(hashlib.sha512(f"{image} {tag}".encode()).hexdigest() for tag in range(10)))
-    wire, context = Wire(ecr), None
     with serve(ecr) as url, served_bucket() as (s3_url, objects), HandlerProcess(url, s3_url) as handler:
-        answer = handler.call(wire.event("DELETE", {"RepositoryName": "app"}))
-        while answer and answer["status"] == "IN_PROGRESS":
-            context = answer["callbackContext"]
-            answer = handler.call(wire.event("DELETE", {"RepositoryName": "app"}, context=context))
+        answer = finish(handler, Wire(ecr))
     print(f"ten long tags: {sum(handler.seconds):.1f} s, peak {handler.peak_bytes / (1 << 20):.1f} MiB")
     assert answer
     assert answer["status"] == "SUCCESS", answer

@@ -35,7 +35,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a lifecycle policy that is too short": (
         {"LifecyclePolicy": {"LifecyclePolicyText": '{"rules":[]}'}},
-        "ECR does not take such a request: Parameter validation failed: Invalid length",
+        "ECR does not accept such a request: Parameter validation failed: Invalid length",
     ),
     "exclusion filters without their mutability": (
         {

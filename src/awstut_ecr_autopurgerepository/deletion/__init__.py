@@ -60,13 +60,13 @@ def delete(
     try:
         event = _one_call(call)
     except HandlerError as error:
-        event = call.fail(error)  # Lifts first. If it can't: IN_PROGRESS, and the next call only tries to lift.
+        event = call.fail(error)  # Lifts first. If that fails: IN_PROGRESS; the next call only tries to lift.
     call.log(event.status, event.message)
     return event
 
 
 def _one_call(call: Call) -> ProgressEvent:
-    if call.state.failure:  # An earlier call failed, and could not lift.
+    if call.state.failure:  # An earlier call failed, and could not remove the push block.
         raise call.state.failure.error
     try:
         call.resume_report()
@@ -77,7 +77,7 @@ def _one_call(call: Call) -> ProgressEvent:
 
 
 def _until_gone(call: Call) -> None:
-    """Return when the repository is gone. Raises HandlerError, and OutOfTimeError if another call has to go on."""
+    """Return when the repository is gone. Raises HandlerError, and OutOfTimeError if another call has to continue."""
     while True:
         try:
             fate = _one_part(call)
@@ -125,12 +125,10 @@ def _one_part(call: Call) -> Fate:
             return _check_again_now_frozen(call)  # The call that finished the check had no time left to freeze.
         call.ask_about_use(verdict)  # Only if the check had no time for it, or if the answer is ten minutes old.
         listing = call.inventory.next_part(verdict, call.report.spool())  # Folds each image into the verdict.
-        call.stop_if_refused(
-            verdict
-        )  # An image of this part is protected: it arrived during the purge; or an image is in use.
+        call.stop_if_refused(verdict)  # An image that arrived during the purge is protected, or one is in use.
 
     if listing:
-        call.ask_about_replicas(verdict)  # Side by side with the next look.
+        call.ask_about_replicas(verdict)  # At the same time as the next look.
     if call.look.at_repository() != repository:  # It was deleted, replaced or changed meanwhile, or one look was old.
         return Fate.STILL_THERE if call.look.seen else Fate.GONE
     if listing:
@@ -157,11 +155,9 @@ def _delete_repository(call: Call, listing: Listing) -> Fate:
 
 
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
-    """Fold all images into the verdict, over as many calls as that takes, before the first one is deleted."""
+    """Check all images, over as many calls as that takes, before the first one is deleted."""
     listing = call.inventory.everything(verdict, call.report.spool())
-    call.stop_if_refused(
-        verdict
-    )  # A rule protects an image, EmptyOnDelete is false, the account does not allow the bucket.
+    call.stop_if_refused(verdict)  # A rule protects an image, EmptyOnDelete is false, or the bucket is not allowed.
     call.state.everything_is_checked()
     if verdict.images_found:
         call.ask_about_use(verdict)
@@ -178,6 +174,6 @@ def _check_again_now_frozen(call: Call) -> Fate:
 def _go_on(call: Call, listing: Listing, *, more_than_listed: bool) -> Fate:
     """Go on with the next part, or pass. ``more_than_listed``: ECR says that it has an image that it did not list."""
     call.purge.give_up_or_go_on(listing, frozen=call.state.freeze.applied)  # Fails if no pass gets further.
-    if more_than_listed:  # An image arrived, or the listing was an old one: then it was no check.
+    if more_than_listed:  # An image arrived, or the listing was old: then not every image was checked.
         call.state.check_again()
     return Fate.STILL_THERE

@@ -1,7 +1,7 @@
-"""Asks what a delete would do: the questions behind the verdict, of which none changes anything.
+"""Asks what a delete would do: the requests that the verdict needs. None of them changes anything.
 
-The delete asks them before it acts, and asks for further reasons once there is one against it. For whoever wants to
-know before, ``what_would_delete_do`` asks all of them, and stops there.
+The delete makes them before it acts, and looks for further reasons once there is one against it. For a preview,
+``what_would_delete_do`` makes all of them, and changes nothing.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Questions:
         except ReportError as error:
             if error.code is not HandlerErrorCode.AccessDenied:
                 verdict.answer_report(error.words)
-            else:  # Who may not list objects may be allowed to write them.
+            else:  # A role that may not list objects may still be allowed to write them.
                 self.not_known.append(messages.report_not_known(str(place), error.words))
             return
         verdict.answer_report(None)
@@ -160,7 +160,7 @@ def what_would_delete_do(
     ``requester`` is the stack and the resource in it for which the delete would be made; ``Owner()`` decides as for a
     delete by Cloud Control. ``account`` is the type configuration, ``account_id`` owns the registry, ``clock`` is the
     module ``time``. The clients must make each request once, as those of provider/clients.py do: requests are
-    repeated here. ``make_s3`` makes a new client, of which nothing else is asked; it is called only if a purge report
+    repeated here. ``make_s3`` makes a new client, used for nothing else; it is called only if a purge report
     is asked for. ``make_client`` makes clients of lambda, ecs and inspector2, only if use is to be checked.
 
     It takes as many calls as there are pages of 1,000 images, at most six more, and those that the check of use takes.
@@ -168,9 +168,9 @@ def what_would_delete_do(
     HandlerError where ECR gives different answers about the repository, OutOfTimeError if all that takes longer than so
     many ``seconds``, and what botocore raises.
 
-    A delete asks with the permissions of the role that runs the resource type, and this asks with the caller's. What is
-    denied of ecr:DescribeRegistry, and of the calls that find use, counts as a reason against the delete, as it does
-    for the role.
+    A delete asks with the permissions of the role that runs the resource type, and this asks with the caller's. If
+    ecr:DescribeRegistry, or a request that finds use, is denied to the caller, that counts as a reason against the
+    delete, as it would if it were denied to the role.
     """
     pacer = Pacer(clock, ends=clock.monotonic() + seconds)
     look = Look(ecr, account_id, name, pacer, pool, Identity())

@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MOST_LOOKING_SECONDS = 10.0  # for further reasons, once there is one against the delete
-MOST_SILENT_SECONDS = 600  # in which nothing moves the delete on, and nothing is throttled
+MOST_SILENT_SECONDS = 600  # without any progress, while nothing is throttled
 FIRST_ANSWER_SECONDS = 9.0  # after the first call began; requests in flight, and the report, take the rest of 10 s
 SOON_SECONDS = 20.0  # a throttled purge that is expected to take no longer is not interrupted for its first answer
 OLD_LOOK_SECONDS = 5.0  # after which the repository is looked at again before it is deleted
-MOST_LIFT_ATTEMPTS = 5  # calls in which it is tried to remove the push block
+MOST_LIFT_ATTEMPTS = 5  # calls that try to remove the push block
 CALLBACK_DELAY_SECONDS = 1
 
 LOG = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ LOG.setLevel(logging.INFO)
 
 @dataclass(frozen=True)
 class Budget:
-    """All deadlines of one call, on the clock's monotonic time: after each, no further request of its kind starts.
+    """All deadlines of one call, on the clock's monotonic time: no request of a kind starts after its deadline.
 
     A request lasts CONNECT_SECONDS and READ_SECONDS at most, so that all end within HARD_LIMIT_SECONDS.
     """
@@ -197,22 +197,22 @@ class Call:
             return
         if not verdict.against_requester():
             self.questions.find_more(verdict, MOST_LOOKING_SECONDS)
-            reasons = verdict.reasons() or reasons  # A listing that began again has forgotten what it had found.
+            reasons = verdict.reasons() or reasons  # A listing that began again has lost the reasons that it had found.
         message = verdict.refusal(reasons)
         if any(each.why not in message for each in reasons):
             LOG.info(messages.in_full(verdict.repository.arn, reasons, more=not verdict.is_complete))
         raise RefusalError(message)
 
     def resume_report(self) -> None:
-        """Write the summary if that is all that the last call had no time for. Raises OutOfTimeError."""
+        """Write the summary if only that was missing when the last call ended. Raises OutOfTimeError."""
         if self.state.identity.deleted is None:
             self.report.resume(self._ending("SUCCESS", ""))
 
     def settle_report(self, found: int) -> bool:
         """Complete the report before the empty repository is deleted. False if it has to be looked at again before.
 
-        That is so if the images, of which ``found`` were listed last, have to be listed once more for the report, or if
-        it took so long that the last look is old. Raises OutOfTimeError.
+        False if the images have to be listed once more for the report (``found`` were listed last), or if the report
+        took so long that the last look is old. Raises OutOfTimeError.
         """
         self.progress.note_movement()  # No image is left.
         began = self.clock.monotonic()
@@ -239,9 +239,9 @@ class Call:
         return self._in_progress(message)
 
     def _give_up_if_silent(self) -> None:
-        """Raise HandlerError (NotStabilized) where nothing has moved the delete on for long, and nothing is throttled.
+        """Raise HandlerError (NotStabilized) if there was no progress for long although nothing is throttled.
 
-        So it is where ECR answers looks, and no delete; and where all answers come so late that no call gets further.
+        That happens if ECR answers looks but no delete, or if all answers come so late that no call gets further.
         """
         pacers = {"ECR": self.pacer, "S3": self.report.reporter.pacer}
         throttled = any(each.throttled for each in pacers.values())
@@ -285,7 +285,7 @@ class Call:
                 repository = self.look.at_repository()
             except OutOfTimeError:
                 return Lifted(Lifting.TRY_AGAIN, messages.NO_TIME_LEFT)
-            except (HandlerError, *AWS_ERRORS):  # it is gone, or nobody lets us look: the next delete will see
+            except (HandlerError, *AWS_ERRORS):  # it is gone, or we may not look: the next delete finds out
                 repository = None
         return self.freeze.lift_before_failing(repository)
 

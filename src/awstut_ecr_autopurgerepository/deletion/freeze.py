@@ -32,7 +32,7 @@ HOLDS_AFTER_SECONDS = 5.0  # how late a Deny may take effect is not documented
 SEEN_AFTER_SECONDS = 30.0  # how late GetRepositoryPolicy may answer a change is not documented
 NOT_FOUND_SECONDS = 10.0  # for which ECR has to say that there is no repository any more
 _PAUSE_SECONDS = 2.0
-_SLOW_SECONDS = 4  # an answer
+_SLOW_SECONDS = 4  # for one answer
 
 
 class Freezing(Enum):
@@ -72,7 +72,7 @@ class Freeze:
     state: FreezeState
 
     def is_missing(self, repository: Repository) -> bool:
-        """True if the repository wants a freeze and nobody has seen the push block yet.
+        """True if the repository wants a freeze and no look at its policy has found the push block yet.
 
         Where images may be deleted already, an earlier call ran out of time before it could apply the freeze.
         """

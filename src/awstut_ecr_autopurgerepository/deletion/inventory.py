@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 INDEX_TYPES = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
 )
-# ANY is in botocore's service model, and not in ECR's documentation: these are the statuses that it lists.
+# ANY is in botocore's service model, but not in ECR's documentation, which lists these statuses.
 STATUSES = ("ACTIVE", "ARCHIVED", "ACTIVATING")
 _BYTES_OF_AN_ENTRY = 110  # beside the tag: the digest, two names, punctuation
-MOST_RESTARTS = 3  # of one listing, because ECR does not take its own token
+MOST_RESTARTS = 3  # of one listing, if ECR does not accept its own token
 
 
 @dataclass
 class Listing:
     """Digests of images that are still there, each once, those of indexes apart.
 
-    ``sizes`` are in bytes, by digest. ``answer_bytes`` is how long the answer is to a request that deletes 100 of the
-    images, because it repeats their tags: on average, of the page that has the most. ``is_complete`` is True if these
-    are all images of the repository, ``is_last`` if the pass ends with them; else it goes on at the next status and
-    token. ``spool`` keeps the records for the purge report, if there is one.
+    ``sizes`` are in bytes, by digest. ``answer_bytes`` is the size of the answer to a request that deletes 100 of the
+    images: the average of the page with the most. The answer repeats all tags of the images. ``is_complete`` is True if
+    these are all images of the repository, ``is_last`` if the pass ends with them; else it goes on at the next status
+    and token. ``spool`` keeps the records for the purge report, if there is one.
     """
 
     spool: Spool | None = None
@@ -143,7 +143,7 @@ class Inventory:
         yield from (None for _ in self._pages(Listing(), verdict, self._next or self._first_page()))
 
     def next_part(self, verdict: Verdict, spool: Spool | None) -> Listing:
-        """As many images, from where the pass is, as can be deleted in this call; they are folded into the verdict.
+        """As many further images of the pass as this call can delete; they are folded into the verdict.
 
         Stops at the first page that is a reason against the delete.
         """

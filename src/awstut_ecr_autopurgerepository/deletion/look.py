@@ -49,7 +49,7 @@ class Sight(Enum):
     SAME = auto()  # the repository that the operation began with
     ABSENT = auto()  # there is no repository of that name
     REPLACED = auto()  # another repository has that name
-    DOUBTFUL = auto()  # one says this, the other says that
+    DOUBTFUL = auto()  # the witnesses contradict each other
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Look:
         Raises HandlerError: NotFound if it was not there when the operation began, NotStabilized if the witnesses do
         not agree.
         """
-        if self.identity.deleted is not None:  # by an earlier call, which had no time left to see it go
+        if self.identity.deleted is not None:  # by an earlier call, which had no time left to see that it is gone
             self.wait_until_gone()
             return None
         found = self._both_witnesses()
@@ -122,7 +122,7 @@ class Look:
         except OutOfTimeError:
             if says_not_found(error):
                 raise
-            return Sight.SAME  # the next call would be denied at its end again, and so on for ever
+            return Sight.SAME  # else every further call would be denied in the same way, without end
 
     def _settled(self, found: Sight | None = None) -> Sight:
         """What both witnesses say for so long that it is no old answer, beginning with what they have just said.

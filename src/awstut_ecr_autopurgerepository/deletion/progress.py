@@ -1,4 +1,4 @@
-"""The progress of one call: when it is told, and whether AWS has answered anything that moves the delete on.
+"""The progress of one call: when it is shown, and whether an answer of AWS has made any.
 
 The tag that shows it is written beside the first deletes of a call: it is then a request like the others, repeated
 until it is answered where ECR throttles all requests, and it costs no time of its own where ECR is slow.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # A purge of so many images ends soon, and shows nothing in its first call: 100 deletes take two seconds at 0.1 s each.
 MANY_IMAGES = 10_000
 MANY_WHEN_THROTTLED = 1_000  # ten deletes, some seconds where ECR throttles
-_SHORTEST_MEASURED_SECONDS = 1.0  # of deletes, from which it is told how long the others will take
+_SHORTEST_MEASURED_SECONDS = 1.0  # of deletes; from less, the time left is not estimated
 _MEASURED_ANSWERS = 16
 _MOST_IMAGES = 100_000  # that ECR allows in a repository, if nobody has asked for more
 
@@ -67,7 +67,7 @@ class Progress:
     def to_show(self) -> Callable[[], None] | None:
         """The request that shows the progress, for the first deletes of a call; None where there is nothing to show.
 
-        It raises only that it was throttled: not to be allowed to show the progress is no reason to fail.
+        It raises only if it was throttled. If the progress cannot be shown, the delete does not fail.
         """
         if self._deleting_since == math.inf:
             self._deleting_since, self._deleted_before = self.pacer.clock.monotonic(), self.counts.deleted
@@ -94,7 +94,7 @@ class Progress:
             calls.tag_repository(self.ecr, arn, {PURGE_PROGRESS: value})
         except AWS_ERRORS as error:
             if handler_code(error) is HandlerErrorCode.Throttling:
-                raise  # It passes. To repeat the request after other failures would hold up the deletes.
+                raise  # The caller repeats it. To repeat it after other failures would delay the deletes.
 
     # When the first call ends
 
@@ -129,9 +129,9 @@ class Progress:
         if not self.is_first_call or seconds < _SHORTEST_MEASURED_SECONDS or not deleted:
             return
         if now + seconds / self._answers <= self.first_answer_at:
-            return  # the next answer still comes before
+            return  # the next answer still comes in time
         if not self.pacer.throttled and self._answers < _MEASURED_ANSWERS:
-            # Those that were sent together come together: the first ones would say too little.
+            # Answers to requests that were sent together come together: the first ones would say too little.
             together = min(self.most_in_flight, int(self.pacer.in_flight))
             deleted = max(deleted, together * calls.IMAGES_PER_BATCH)
         ends = now + (self.counts.known - self._deleted_before - deleted) * seconds / deleted
@@ -140,7 +140,7 @@ class Progress:
 
 
 def silence(name: str, pacers: dict[str, Pacer], minutes: int) -> str:
-    """Why a delete fails that nobody answers. ``pacers`` are by the names of their services, ECR first."""
+    """Why a delete fails that gets no answers. ``pacers`` are by the names of their services, ECR first."""
     mute = [service for service, pacer in pacers.items() if pacer.unanswered and not pacer.answered]
     slow = [service for service, pacer in pacers.items() if pacer.unanswered]
     service = next(iter([*mute, *slow, *pacers]))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecr.type_defs import BatchDeleteImageResponseTypeDef
 
-MOST_IDLE_SECONDS = 120  # ECR may list, reference and count images for a while after they were deleted
+MOST_IDLE_SECONDS = 120  # ECR may still list, reference and count images for a while after they were deleted
 MOST_PASSES_WITHOUT_PROGRESS = 20
 _LONGEST_PAUSE_SECONDS = 10
 _PAUSE_BETWEEN_WALKS_SECONDS = 1.0
@@ -41,7 +41,7 @@ MOST_ANSWER_BYTES = 2 << 20
 class Answer:
     """What ECR says of the images that were asked for: those that it names as deleted, and code and digest of failures.
 
-    It is made where the answer is received, because the whole answer has each image once for each of its tags.
+    It is made as soon as the answer arrives, because the whole answer repeats each image for each of its tags.
     """
 
     asked: int
@@ -107,7 +107,7 @@ class Purge:
 
     def _count(self, listing: Listing, outcomes: Outcomes | None, answer: Answer | None) -> None:
         """Count what an answer says."""
-        if answer is None:  # The progress was shown.
+        if answer is None:  # The answer to the request that shows the progress.
             return
         now = self.pacer.clock.time()
         deleted = answer.deleted

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Replication:
-    """The delete replication of one repository. It is asked once a call, side by side with what comes next."""
+    """The delete replication of one repository. It is asked for once a call, while the call goes on."""
 
     ecr: ECRClient
     name: str

@@ -84,7 +84,7 @@ class CurrentPass:
     apart: bool = False  # ECR does not list all statuses in one walk, so each has a walk of its own
     found: int = 0  # images
     deleted: int = 0  # images that ECR named as deleted
-    missing: int = 0  # images that ECR listed, and did not find when they were to be deleted
+    missing: int = 0  # images that ECR listed, but did not find when the purge deleted them
     failures: dict[str, int] = field(default_factory=dict)  # images that ECR refused, by its failure code
     samples: list[str] = field(default_factory=list)  # digests of some of them
 
@@ -127,18 +127,18 @@ class Stalls:
     """Signs that a delete makes no progress. Owner: purge.py (passes) and call.py (calls)."""
 
     fewest_found: int | None = None  # images, in a whole pass
-    passes_without_progress: int = 0  # in a row; such a pass deleted images, and yet found no fewer than one before it
+    passes_without_progress: int = 0  # in a row; each deleted images, but found no fewer than an earlier one
     since: int | None = None  # when the first of these passes ended, in seconds since 1970
-    idle_passes: int = 0  # in a row; such a pass deleted nothing, and found no fewer images than one before it
+    idle_passes: int = 0  # in a row; each deleted nothing, and found no fewer images than an earlier one
     idle_since: int | None = None  # when the first of these passes ended, in seconds since 1970
-    silent_seconds: int = 0  # in a row, of calls in which no answer moved the delete on, and nothing was throttled
+    silent_seconds: int = 0  # of calls in a row that made no progress although nothing was throttled
 
     def count_pass(self, found: int, deleted: int, now: int) -> None:
         """Compare the pass that ends ``now``, in seconds since 1970, with those before it.
 
         ``found`` are the images that were there: not those that ECR listed and did not find.
         """
-        found = max(0, found)  # A call that ended amid its deletions counts the missing images, and the next one again.
+        found = max(0, found)  # If a call ends while it deletes, the next one counts the same missing images again.
         fewer = self.fewest_found is None or found < self.fewest_found
         if fewer:
             self.fewest_found, self.passes_without_progress, self.since = found, 0, None
@@ -156,7 +156,7 @@ class Stalls:
         self.idle_since = now if self.idle_since is None else self.idle_since
 
     def note_call(self, seconds: float, *, answered: bool) -> None:
-        """Note whether a call of the handler of so many seconds, which is to be continued, was answered."""
+        """Note whether AWS answered in a call of the handler that took so many seconds and is to be continued."""
         self.silent_seconds = 0 if answered else self.silent_seconds + round(seconds)
 
 
@@ -183,11 +183,11 @@ class FreezeState:
     """What is known of the push block in the repository policy. Owner: freeze.py."""
 
     applied: bool = False  # it may be in the policy
-    verified: bool = False  # it was there when ECR was asked last
-    alone: bool = False  # and nothing else was in the policy
+    verified: bool = False  # the last look at the policy found it
+    alone: bool = False  # the policy holds nothing else
     since: int | None = None  # since when it is known to be there, in seconds since 1970
-    unconfirmed: bool = False  # nobody has looked whether it was written to the right repository
-    unproven: bool = False  # nobody knows, because an earlier context could not be read
+    unconfirmed: bool = False  # it has not been checked that it was written to the right repository
+    unproven: bool = False  # it may be there or not: an earlier context could not be read
 
     def apply(self, *, alone: bool) -> None:
         """Note, before the request, that the push block is written."""
@@ -195,7 +195,7 @@ class FreezeState:
 
     def write(self, *, alone: bool) -> None:
         """Note, before the request, that the push block is written to whatever repository has the name now."""
-        self.doubt()  # Written anew, it takes effect as late as the first time.
+        self.doubt()  # A push block that is written again takes effect as late as the first one.
         self.apply(alone=alone)
         self.unconfirmed = True
 
@@ -240,7 +240,7 @@ class ReportState:
     destinations: list[str] = field(default_factory=list)  # some of those to which ECR carries the deletions
     summary_attempts: int = 0  # calls of the handler in which only the summary was missing
     is_emptied: bool = False  # nothing was left after the last walk, so that the summary can be written
-    told: str | None = None  # what the user is told of the summary; None if it is not written, or lacks something
+    told: str | None = None  # what the user reads about the summary; None if it is not written, or incomplete
     objects: int = 0  # intents and results that this summary counts
 
     def open_at(self, place: str | None, *, changed: bool) -> None:
@@ -297,12 +297,12 @@ class ReportState:
 
 @dataclass
 class UseState:
-    """How far it is asked which images are in use. Owner: use/."""
+    """How far the check of use is: which services have been asked which images are in use. Owner: use/."""
 
-    checked: int | None = None  # when all services had said that none is, in seconds since 1970
-    service: str | None = None  # that is asked; None: the first one
-    place: list[str] = field(default_factory=list)  # of the service's next page; empty: the first one
-    waiting_since: int | None = None  # for that page, in seconds since 1970
+    checked: int | None = None  # when all services had said that no image is in use, in seconds since 1970
+    service: str | None = None  # the service to ask next; None: the first one
+    place: list[str] = field(default_factory=list)  # position of the service's next page; empty: the first page
+    waiting_since: int | None = None  # since when that page is waited for, in seconds since 1970
 
     def is_checked_since(self, since: float) -> bool:
         """Whether no image was in use at some moment since then, in seconds since 1970."""

@@ -1,4 +1,6 @@
-"""What a delete would do to a repository, and every reason against it: one fold over the pages of its images. Pure.
+"""What a delete would do to a repository, and every reason against it, computed page by page of its images. Pure.
+
+To *fold* a page in is to add its images to the counters of the verdict; the images themselves are not kept.
 
 The delete asks the verdict before it acts, so it can be asked without acting (asking.py). Only the repository's own
 tags decide, and the type configuration of the account. What the request's model says authorises nothing: after a create
@@ -75,7 +77,7 @@ class Answer:
 
     ``images`` are of all statuses. ``destinations`` are the Regions and accounts in which ECR would delete the images,
     too; None if the caller may not ask. ``refusal`` is the message with which the delete would fail, None if it would
-    not; it ends with the command that lifts all of ``objections`` that tags can lift. ``archived_note`` is about the
+    not; it ends with the command that lifts all ``objections`` that tags can lift. ``archived_note`` is about the
     minimum charge of archived images, None if there are none. ``not_known`` are sentences about what only the delete
     itself finds out.
     """
@@ -92,7 +94,7 @@ class Answer:
 
     @property
     def archived_note(self) -> str | None:
-        """What archived images cost that are deleted early."""
+        """The sentence about the minimum charge of archived images; None if there are none."""
         return messages.ARCHIVED_NOTE if self.images.archived else None
 
 
@@ -131,7 +133,7 @@ class Verdict:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same rules: if it changes, images have to be folded in again."""
+        """A string that is the same for the same rules: if it changes, all images have to be checked again."""
         return fingerprint(self.repository.stored, self.account)
 
     @property
@@ -151,7 +153,7 @@ class Verdict:
 
     @property
     def may_delete_replicas(self) -> bool:
-        """Whether repository or account allow a purge whose deletions ECR carries to other Regions and accounts."""
+        """Whether repository or account allow a purge that ECR repeats in other Regions and accounts."""
         return self.repository.stored.settings.replicated_deletes or self.account.replicated_deletes
 
     @property
@@ -185,12 +187,12 @@ class Verdict:
         self.answered.add(Question.REPLICAS)
 
     def answer_report(self, failure: str | None) -> None:
-        """Note why the purge report cannot be written; None: there is its bucket."""
+        """Note why the purge report cannot be written; None: its bucket exists."""
         self.report_failure = failure
         self.answered.add(Question.REPORT)
 
     def answer_use(self, use: ImagesInUse) -> None:
-        """Note which images are in use, and what could not be asked; nothing of both: no image is in use."""
+        """Note which images are in use, and what could not be asked; if both are empty, no image is in use."""
         self.use = use
         self.answered.add(Question.USE)
 
@@ -203,7 +205,7 @@ class Verdict:
 
     @property
     def needs_more_images(self) -> bool:
-        """Whether images that were not folded in could be a reason against the delete, or change one."""
+        """Whether images that were not folded in yet could add or change a reason against the delete."""
         if self.all_images_known:
             return False
         return not self.images_found or not self.may_purge or bool(self.rules.rules)
@@ -229,7 +231,7 @@ class Verdict:
     def reasons(self) -> list[Reason]:
         """Every reason against the delete that is known so far, the most important first.
 
-        That the repository is not the requester's stands alone: the other rules are not the requester's to lift.
+        If the repository is not the requester's, that is the only reason: the requester may not lift the other rules.
         """
         foreign = self.against_requester()
         if foreign:

@@ -1,6 +1,6 @@
 """The shape of the event that CloudFormation sends. Pure.
 
-What is not understood must not get as far as a delete.
+An event that is not understood must not reach the delete handler.
 """
 
 from __future__ import annotations

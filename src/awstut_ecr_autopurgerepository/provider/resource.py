@@ -1,4 +1,4 @@
-"""The entry point that CloudFormation calls: what the support library's Resource leaves open."""
+"""The entry point that CloudFormation calls. It adds what the support library's Resource lacks."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _unknown_property(error: BaseException | None) -> str | None:
 
 
 def read_configuration(configuration: Any) -> AccountRules:
-    """The type configuration that came with a request, checked; None stands for none. Raises ValueError."""
+    """The type configuration that came with a request, checked. None counts as an empty one. Raises ValueError."""
     if configuration is None:
         return AccountRules()
     check(TypeConfigurationModel, configuration, "the type configuration", Strictness(nulls=False))

@@ -1,7 +1,8 @@
 """Create of the repository, and its name where the template has none.
 
 A create is done when the repository is *there*: visible with its tags, and with its policies. Until the repository is
-proven to be this create's own, no call answers IN_PROGRESS: CloudFormation may delete what has a name that it was told.
+proven to be this create's own, no call answers IN_PROGRESS, because CloudFormation may delete a repository whose name
+it has been told.
 """
 
 from __future__ import annotations
@@ -268,7 +269,7 @@ class Creation:
         """
         if text is None:
             return None
-        self.waits_for = "ECR takes its policy"
+        self.waits_for = "ECR accepts its policy"
         try:
             put_it = partial(put, self.ecr, self.name, text)
             return self._patiently(step, put_it, names_principals=names_principals(text))
@@ -287,7 +288,7 @@ class Creation:
         policy: str | None,
         same: Callable[[str | None, str | None], bool],
     ) -> None:
-        """Wait until reads show a policy that was put, 20 s at most: what is late is no failure. None: no call."""
+        """Wait until reads show a policy that was put, 20 s at most; later is no failure. None: makes no request."""
         if policy is None:
             return
         self.waits_for = "ECR shows its policy"
@@ -296,12 +297,12 @@ class Creation:
             try:
                 return same(until_answered(self.pacer, lambda: get(self.ecr, self.name)), policy)
             except AWS_ERRORS as error:
-                return service_code(error) != "RepositoryNotFoundException"  # who may not look need not wait
+                return service_code(error) != "RepositoryNotFoundException"  # a role that may not read does not wait
 
         Waiting(self.pacer, self.clock.time() + visibility.MOST_SECONDS).for_(is_shown)
 
     def _patiently(self, step: Step, request: Callable[[], T], *, names_principals: bool = False) -> T:
-        """Make a request until ECR does it, as long as a new repository can be why it does not. Raises HandlerError."""
+        """Repeat a request while its failure may be due to the repository being new. Raises HandlerError."""
         while True:
             try:
                 answer = until_answered(self.pacer, request)
@@ -315,7 +316,7 @@ class Creation:
                 return answer
 
     def _wait(self, step: Step, patience: Patience, reason: HandlerError) -> None:
-        """Pause before the next try. Raises the reason, with how long was tried, where patience ends."""
+        """Pause before the next try. When patience ends, raises the reason, with how long it was tried."""
         waited = self.state.seconds_waited(step, patience, self.clock.time())
         if waited >= patience.seconds:
             raise HandlerError(reason.code, f"{reason.message} This was tried for {waited} seconds.")

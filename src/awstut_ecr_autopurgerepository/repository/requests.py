@@ -49,7 +49,7 @@ class Requests:
     def side_by_side(self, name: str, *requests: Callable[[ECRClient, str], Any]) -> list[Any]:
         """The answers to requests that take the repository's name only, made at the same time.
 
-        What AWS raises and a repetition does not fix stands among the answers, for the caller to say which counts.
+        An error of AWS that a repetition does not fix is returned among the answers; the caller decides what it means.
         Raises OutOfTimeError.
         """
         answers: dict[int, Any] = {}

@@ -217,7 +217,7 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 def user_tags(wanted: ResourceModel | None, stack_tags: Mapping[str, Any] | None) -> dict[str, str]:
     """The tags that a request asks for: the stack's, overruled by the model's own.
 
-    Raises HandlerError (InvalidRequest) for a key that stands twice or is reserved.
+    Raises HandlerError (InvalidRequest) for a key that occurs twice or is reserved.
     """
     own: dict[str, str] = {}
     for tag in (wanted.Tags if wanted else None) or ():
@@ -244,7 +244,7 @@ def tag_keys(model: ResourceModel, stack_tags: Mapping[str, Any] | None) -> set[
 
 
 def policy_text(wanted: ResourceModel | None) -> str | None:
-    """RepositoryPolicyText as JSON text, whether it came as an object or as text."""
+    """RepositoryPolicyText as a JSON string, whether it came as an object or as a string."""
     policy = wanted.RepositoryPolicyText if wanted else None
     if policy is None or isinstance(policy, str):
         return policy
@@ -252,12 +252,12 @@ def policy_text(wanted: ResourceModel | None) -> str | None:
 
 
 def lifecycle_text(wanted: ResourceModel | None) -> str | None:
-    """The lifecycle policy's text."""
+    """The lifecycle policy as a JSON string."""
     return wanted.LifecyclePolicy.LifecyclePolicyText if wanted and wanted.LifecyclePolicy else None
 
 
 def parsed(text: str | None) -> Any:
-    """The value of a JSON text; the text itself where it isn't JSON."""
+    """The value of a JSON string; the string itself if it isn't JSON."""
     if text is None:
         return None
     try:

@@ -70,16 +70,16 @@ def update(
 ) -> ProgressEvent:
     """Bring the repository to the desired state: only what differs is changed, and puts come before removals.
 
-    Except that old tags go first where ECR has no room for both old and new ones.
+    Exception: old tags are removed first if ECR has no room for both old and new ones.
 
     A policy or a tag is removed only where the previous state had it: what somebody else put there stays. A push block
     that an earlier delete left in the policy is removed. Ends when reads show what was changed, or after 20 s.
 
     The clients must make each request once: repeating is done here, so that every call ends within 55 s. A call that
-    has no time left answers IN_PROGRESS, and the next one begins again by a look at the repository, as a call does that
-    was killed: whoever repeats an update from its beginning, with the same token, ends at the same. That holds because
-    the settings after an update are the same when it has happened already, and because a take-over is known by its
-    token. ``make_kms`` makes a client of KMS, where one is needed. Raises HandlerError.
+    has no time left answers IN_PROGRESS, and the next one begins again with a look at the repository, like the call
+    after one that was killed. An update that is repeated from its beginning, with the same token, has the same result.
+    That holds because the settings after an update are the same when it has happened already, and because a take-over
+    is known by its token. ``make_kms`` makes a client of KMS, where one is needed. Raises HandlerError.
     """
     state, requests = UpdateState.from_context(context), Requests.of_change(ecr, clock, pool)
     state.begin(clock.time())
@@ -218,7 +218,7 @@ def _change_policies(requests: Requests, change: Change, live: Repository) -> No
 
 
 def _log_replaced(change: Change, name: str, kind: str, text: str | None) -> None:
-    """Keep the text of a policy that nobody has in a template."""
+    """Log a policy that is replaced and may be in no template."""
     if change.takes_over and text is not None:
         LOG.info("Replacing the %s of %s, which was: %s", kind, name, text)
 

@@ -1,6 +1,6 @@
 """How far an update is: its callback context, typed and checked. Owner: update.py.
 
-What is done already is not in it: the repository says so. It has only the times after which the update ends.
+What is done already is not in it, because the repository shows that. It has only the times after which the update ends.
 """
 
 from __future__ import annotations

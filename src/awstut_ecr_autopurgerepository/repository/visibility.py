@@ -1,4 +1,4 @@
-"""Waits until reads of ECR show what was changed: ECR may answer what was before for a while."""
+"""Waits until reads of ECR show what was changed: for a while, ECR may answer the former state."""
 
 from __future__ import annotations
 

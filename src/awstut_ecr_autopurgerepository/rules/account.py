@@ -52,7 +52,7 @@ class AccountRules:
 
 
 def account_rules(configuration: Mapping[str, Any]) -> AccountRules:
-    """The rules in a type configuration whose types have been checked; an empty one stands for none.
+    """The rules in a type configuration whose types have been checked; an empty one has no rules.
 
     Raises ValueError, with the reason in words, for a value that the schema does not allow.
     """

@@ -56,5 +56,5 @@ def _owner(tags: Mapping[str, str]) -> Owner:
 
 
 def release_tag(stack_id: str) -> dict[str, str]:
-    """The tag that takes a repository out of the hands of its stack: no stack has such an id."""
+    """The tag that releases a repository from its stack: no stack has an id of this form."""
     return {STACK_ID: RELEASED + stack_id}

@@ -14,11 +14,11 @@ def settings_after_update(live: Settings, previous: Settings, desired: Settings,
     """The settings after an update from ``previous`` to ``desired`` of a repository that has the ``live`` ones.
 
     A setting that is as the previous state left it follows the template. One that somebody else has changed becomes
-    the stricter of live and template: of two patterns, or services, both, of two periods the longer. Replicated deletes
-    are the weak side: they stay allowed only where live and template allow them. Where two reports differ, the
+    the stricter of live and template: both patterns, both services, the longer period. Replicated deletes
+    stay allowed only where live and template allow them. Where two reports differ, the
     template's counts if the update changes it. Patterns that would be too many stay as they are.
 
-    ``told_to_empty``: the template begins to say ``EmptyOnDelete: true`` in words, which is a change.
+    ``told_to_empty``: the template contains ``EmptyOnDelete: true`` and did not contain it before.
     """
     return Settings(
         empty_on_delete=told_to_empty
@@ -59,7 +59,7 @@ def _longer(live: int | None, previous: int | None, desired: int | None) -> int 
 
 
 def _patterns(live: tuple[str, ...], previous: tuple[str, ...], desired: tuple[str, ...]) -> tuple[str, ...]:
-    """The template's patterns, and what live has beyond the previous ones. The order of patterns means nothing."""
+    """The template's patterns, and those that live has and the previous state had not. Their order means nothing."""
     if set(live) == set(desired):
         return live
     added = [each for each in live if each not in previous and each not in desired]
@@ -68,7 +68,7 @@ def _patterns(live: tuple[str, ...], previous: tuple[str, ...], desired: tuple[s
 
 
 def _services(live: tuple[str, ...], previous: tuple[str, ...], desired: tuple[str, ...]) -> tuple[str, ...]:
-    """The template's services, and what live has beyond the previous ones. Their order means nothing."""
+    """The template's services, and those that live has and the previous state had not. Their order means nothing."""
     if set(live) == set(desired):
         return live
     return (*desired, *(each for each in live if each not in previous and each not in desired))

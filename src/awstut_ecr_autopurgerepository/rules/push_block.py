@@ -15,7 +15,7 @@ PUSH_ACTIONS = (
     "ecr:UploadLayerPart",
     "ecr:CompleteLayerUpload",
     "ecr:PutImage",
-    "ecr:BatchImportUpstreamImage",  # by which a pull-through cache brings images
+    "ecr:BatchImportUpstreamImage",  # a pull-through cache uses it to store images
 )
 
 

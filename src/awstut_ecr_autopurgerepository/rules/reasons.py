@@ -30,7 +30,7 @@ class Reason:
 def lift_all(reasons: Iterable[Reason]) -> dict[str, str]:
     """Values for reserved tags with which none of these reasons refuses any more.
 
-    Where two reasons change a tag that lists what protects, what both of them leave in it remains.
+    If two reasons change the same tag with a list, the words stay that both reasons would leave in it.
     """
     found: dict[str, str] = {}
     for reason in reasons:

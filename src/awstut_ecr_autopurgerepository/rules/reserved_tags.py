@@ -3,7 +3,7 @@
 What a delete needs is on the repository, as tags with the prefix ``awstut:``, so that a delete that brings nothing
 but the repository's name obeys it. The mark ``awstut:auto-purge`` is ``on`` or ``off`` (may the delete purge images?),
 followed by the names, without the prefix, of the rule tags that belong to it. A rule tag that the mark names and that
-is missing or unreadable counts as protection: stripping tags never opens a repository.
+is missing or unreadable counts as protection: removing tags never makes a repository deletable.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RULE_TAGS = (
     PURGE_REPORT,
     FREEZE_ON_DELETE,
 )
-# The mark does not name this tag, because it allows something: any value but ``on``, or none, allows less.
+# The mark does not name this tag, because it allows something: only the value ``on`` does, and a missing tag does not.
 REPLICATED_DELETES = PREFIX + "replicated-deletes"
 SETTING_TAGS = (*RULE_TAGS, REPLICATED_DELETES)
 LIST_TAGS = (*PROTECT_TAGS, PROTECT_IN_USE)  # what protects, separated by spaces; or off

@@ -40,7 +40,7 @@ class ReportPlace:
 class Settings:
     """What the user chose for deletes.
 
-    ``patterns`` are patterns of image tags that protect an image; ``*`` stands for any run of characters.
+    ``patterns`` are patterns of image tags that protect an image; ``*`` matches any characters, or none.
     ``pulled_within_days`` is the number of days for which a pull, or a restore from the archive, protects an image, or
     None; ``pushed_within_days`` the same for a push. ``freeze`` is True if pushes are refused while a purge runs.
     ``replicated_deletes`` is True if a purge may go ahead although ECR replicates its deletions. ``in_use_by`` are
@@ -67,7 +67,7 @@ class Owner:
 
     @classmethod
     def of_request(cls, stack_id: str | None, logical_id: str | None) -> Owner:
-        """The owner that a request stands for. A logical id without a stack says nothing."""
+        """The stack and the resource that a request comes from. A logical id without a stack does not count."""
         return cls(stack_id, logical_id if stack_id else None)
 
 
@@ -129,7 +129,7 @@ def check_services(path: str, services: list[str] | tuple[str, ...]) -> None:
 
 
 def check_bucket(path: str, bucket: str | None) -> None:
-    """Raise ValueError, with the reason in words, for what is no name of a bucket."""
+    """Raise ValueError, with the reason in words, for a string that cannot be the name of a bucket."""
     if bucket is None or not BUCKET.fullmatch(bucket):
         raise ValueError(f"{path} must be the name of a bucket: 3 to 63 lower-case letters, digits, . and -")
 

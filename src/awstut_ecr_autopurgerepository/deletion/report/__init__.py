@@ -1,7 +1,7 @@
 """The purge report: what a delete removes, written to a bucket before it is deleted, and again when it is gone.
 
-The report is complete before the empty repository is deleted, because a call may be killed right after that, and nobody
-may come back: the next call finds neither the repository nor the tag that says where the report is.
+The report is complete before the empty repository is deleted, because a call may be killed right after that, and there
+may be no later call. A later call would find neither the repository nor the tag that says where the report is.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from .records import Part, Record, Spool, line_of, timestamp
 from .writer import Report, Reporter, ReportError, Written
 
 MOST_ATTEMPTS_BEFORE = 6  # calls that try to write the summary before the repository is deleted
-MOST_SUMMARY_ATTEMPTS = 8  # of all
-MOST_MUTE_ATTEMPTS = 3  # where S3 answers nothing
-_LATER_ATTEMPT_SECONDS = 20.0  # of such an attempt at the beginning of a call; the rest deletes the repository
+MOST_SUMMARY_ATTEMPTS = 8  # calls that try to write the summary, in all
+MOST_MUTE_ATTEMPTS = 3  # the same, if S3 does not answer
+_LATER_ATTEMPT_SECONDS = 20.0  # for an attempt at the beginning of a call; the rest is for the repository's delete
 # Walks of one call after which no image was left, before an image without a result is reported as gone: one listing may
 # be old.
 ENOUGH_WALKS = 2
@@ -68,7 +68,7 @@ class PurgeReport:
     _walks: int = 0  # of this call, after which no image was left
     _found: int = 0  # images, in the last of these walks
     _has_tried: bool = False  # this call has tried to write the summary before the repository is deleted
-    _has_given_up: bool = False  # and does not try it again
+    _has_given_up: bool = False  # this call does not try it again
     _is_checked: bool = False  # the summary was written in this call, or counts all that is in the bucket
 
     def open(self, repository: Repository, *, deleted: int) -> None:
@@ -171,12 +171,12 @@ class PurgeReport:
             if not self._is_last_of(MOST_ATTEMPTS_BEFORE):
                 raise
         except ReportError:
-            pass  # It is tried once more when the repository is gone, and told then.
+            pass  # It is tried once more when the repository is gone; that answer tells the user.
         self._has_given_up = True
         return True
 
     def _is_too_slow(self) -> bool:
-        """Whether no call has time for two walks, as one whose first walk listed nothing knows."""
+        """Whether no call has time for two walks. A call knows that if its first walk listed nothing."""
         lasted = self.ecr_pacer.clock.monotonic() - self._part_began
         return self._parts == 1 and self._found == 0 and lasted > self.ecr_pacer.seconds_left()
 
@@ -195,7 +195,7 @@ class PurgeReport:
         return True
 
     def _is_as_told(self) -> bool:
-        """Whether the summary that was written has all of the report. Raises OutOfTimeError.
+        """Whether the summary that was written still counts the whole report. Raises OutOfTimeError.
 
         The context of an earlier call says so, and later ones may have been killed since: S3 is asked once a call.
         """
@@ -206,7 +206,7 @@ class PurgeReport:
             try:
                 self._is_checked = report.written().objects == self.state.objects
             except ReportError:
-                self._is_checked = True  # nobody can say more
+                self._is_checked = True  # no further request could say more
         if not self._is_checked:
             self.state.forget_summary()
         return self._is_checked
@@ -271,7 +271,7 @@ class PurgeReport:
     def _write_summary(
         self, ending: Ending, gone_since: float | None, *, with_earlier: bool, is_gone: bool = False
     ) -> bool:
-        """Complete the report, and the reports of earlier deletes, as far as anybody knows what is gone.
+        """Complete the report, and the reports of earlier deletes, as far as it is known what is gone.
 
         False if images have no result, and were not found to be missing often enough; then nothing is written.
         """
@@ -310,7 +310,7 @@ class PurgeReport:
         try:
             earlier.find(report, self.identity)
         except ReportError as error:
-            if self.state.intents:  # else nobody may have deleted anything: the bucket may not even exist
+            if self.state.intents:  # else perhaps nothing was deleted, and the bucket may not even exist
                 earlier.impossible[""] = error.words
 
     def _reconcile(

@@ -1,6 +1,7 @@
-"""Completes the reports of earlier deletes of the same repository, which were killed and not called again.
+"""Completes the reports of earlier deletes of the same repository that were killed and not called again.
 
-What such a delete has intended is gone once the repository is; what has no result anywhere gets one in its report. Only
+Once the repository is gone, all images in the intents of such a delete are gone. Those without a result in any report
+get one in its report. Only
 deletes of this very repository are looked at: its creation time and create request are in the announcement that the
 delete has written, and in each of its lines. Requests to S3: one for the announcements; then, for each of at most
 MOST_EARLIER deletes, one for the names, one for each object (of at most MOST_OBJECTS in all), and two writes.
@@ -39,7 +40,7 @@ class _Open:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether an image that it intended may be gone without a result: also one of after the summary."""
+        """Whether an image in its intents may be gone without a result, also if it was deleted after the summary."""
         if self.summary is None or self.summary["images"]["unresolved"] > 0:
             return True
         return bool(self.summary.get("objects") != self.written.objects)

@@ -1,4 +1,4 @@
-"""What one part of a purge deletes, stretch after stretch: each is written as intended before it goes, then as gone.
+"""Writes what one part of a purge deletes, in stretches: first as intended, and as gone once it is deleted.
 
 A stretch is as long as what ECR allows in the next ten seconds or so, so that few images are intended and not deleted:
 where ECR throttles, far more is listed than can be deleted in a call.
@@ -110,7 +110,7 @@ class Journal:
                 part.add(line)
                 new.add(key)
         items = [] if self.state.intents else [self.report.announcement(self.identity)]
-        # Written even if it has no line: where this call is killed, the next one sees by it that something was deleted.
+        # Written even without a line: if this call is killed, the next one sees from it that something was deleted.
         items.append(self.report.intent(part))
         if part.count:
             stretch.intent = items[-1][0].removeprefix(self.report.folder)
@@ -128,7 +128,8 @@ class Journal:
     def _read_unfinished(self) -> None:
         """Learn which images the last call has intended and not deleted: they need no further line.
 
-        Not where there is little time, and not tried again: without it, lines are written twice, and that is all.
+        Not tried if there is little time, and not repeated: without it, some lines are written twice, which does no
+        harm.
         """
         name, known = self.state.unfinished, self.known
         if known.has_read_unfinished:

@@ -81,7 +81,7 @@ class Reporter:
 
     @cached_property
     def client(self) -> S3Client:
-        """A client that makes each request once, and none too late."""
+        """A client that makes each request once, and starts none too late."""
         client = self.make_client()
         client.meta.events.register_first("before-send.s3", self._refuse_late)
         return client
@@ -115,7 +115,7 @@ class Written:
 
     @property
     def most_missing(self) -> int:
-        """Images that are gone without a result: so many at most, as far as the names tell."""
+        """How many images may be gone without a result, at most, as far as the names of the objects tell."""
         return max(0, sum(map(_lines_in, self.intents)) - sum(map(_lines_in, self.results)))
 
 
@@ -147,7 +147,7 @@ class Report:
         return replace(self, operation=operation)
 
     def new_name(self, lines: int) -> str:
-        """A name, without its end, for an object with so many lines that nothing else has."""
+        """A new, unique name, without its ending, for an object with so many lines."""
         now = timestamp(self.reporter.now()).replace(":", "-")
         return f"{now}-{uuid.uuid4().hex[:12]}-{lines}"
 
@@ -169,7 +169,7 @@ class Report:
     def put_all(self, items: list[Item]) -> None:
         """Write objects, side by side. One that is there already was written by an earlier try."""
         with self._explained():
-            _ = self.reporter.client  # made here, as a session must not make clients in several threads at once
+            _ = self.reporter.client  # made here, because a session must not make clients in several threads at once
             side_by_side(self.reporter.pacer, self.reporter.pool, self._put, items, lambda _: None)
 
     def look(self) -> None:

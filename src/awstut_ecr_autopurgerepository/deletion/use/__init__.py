@@ -1,6 +1,6 @@
 """Asks Lambda, ECS and Amazon Inspector which images of the repository are in use, before images are deleted.
 
-One image in use keeps all of them, so nothing is remembered of what was asked but the place of the next page. What
+If one image is in use, all are kept. So between calls only the position of the next page is remembered. A service that
 cannot be asked counts as use. For each image of the repository that a page names, ECR is asked whether it is there.
 """
 
