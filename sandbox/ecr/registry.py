@@ -34,11 +34,11 @@ _CODES = {
 
 def handle(ecr: RegistryState, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Query) -> Answer:
     """Answer one request: status, headers, body."""
-    status, more, content = _answer(ecr, method, path, headers, body, query)
+    status, more, content = _route(ecr, method, path, headers, body, query)
     return status, _PROTOCOL | more, content
 
 
-def _answer(ecr: RegistryState, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Query) -> Answer:
+def _route(ecr: RegistryState, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Query) -> Answer:
     if path in ("/v2", "/v2/"):
         return 200, {}, b"{}"
     match = _PATH.fullmatch(path)
