@@ -19,6 +19,9 @@ from sandbox.ecr.state import RegistryState
 Answer = tuple[int, dict[str, str], bytes]
 Query = Mapping[str, list[str]]
 
+# Not in the answer to /v2/ only: ECR's page shows it in that to tags/list.
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html
+_PROTOCOL = {"Docker-Distribution-Api-Version": "registry/2.0"}
 _PATH = re.compile(r"/v2/(?P<name>.+)/(?P<kind>blobs/uploads|blobs|manifests|tags)(?:/(?P<reference>[^/]*))?/?")
 # What ECR's errors are called in the protocol
 _CODES = {
@@ -31,8 +34,13 @@ _CODES = {
 
 def handle(ecr: RegistryState, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Query) -> Answer:
     """Answer one request: status, headers, body."""
+    status, more, content = _route(ecr, method, path, headers, body, query)
+    return status, _PROTOCOL | more, content
+
+
+def _route(ecr: RegistryState, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Query) -> Answer:
     if path in ("/v2", "/v2/"):
-        return 200, {"Docker-Distribution-Api-Version": "registry/2.0"}, b"{}"
+        return 200, {}, b"{}"
     match = _PATH.fullmatch(path)
     if match is None:
         return _error("UNSUPPORTED", f"{path} is not known here", 404)
@@ -68,6 +76,9 @@ def _upload(ecr: RegistryState, repository: Repository, method: str, session: st
         repository.uploads[session] = b""
     if session not in repository.uploads:
         return _error("BLOB_UPLOAD_UNKNOWN", session, 404)
+    if method == "DELETE":
+        del repository.uploads[session]
+        return 204, {}, b""
     if body:
         ecr.check_policy(repository, "ecr:UploadLayerPart")
     if wanted:

@@ -151,6 +151,32 @@ def test_each_step_of_a_push_through_the_registry_obeys_its_own_deny(ecr: Strict
         assert (status == 403) == (name == step), (name, status, content)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/", 200),
+        ("GET", "/v2/app/tags/list", 200),
+        ("POST", "/v2/app/blobs/uploads/", 202),
+        ("GET", "/v2/app/manifests/none", 404),
+        ("GET", "/v2/none/tags/list", 404),
+        ("GET", "/v2/_catalog", 404),
+    ],
+)
+def test_each_answer_of_the_registry_names_its_protocol(ecr: StrictEcr, method: str, path: str, status: int) -> None:
+    ecr.repository("app")
+    answer, headers, _ = ecr.handle_registry(method, path, {}, b"", {})
+    assert (answer, headers.get("Docker-Distribution-Api-Version")) == (status, "registry/2.0")
+
+
+def test_an_upload_that_is_cancelled_cannot_go_on(ecr: StrictEcr) -> None:
+    ecr.repository("app")
+    location = ecr.handle_registry("POST", "/v2/app/blobs/uploads/", {}, b"", {})[1]["Location"]
+    assert ecr.handle_registry("DELETE", location, {}, b"", {})[0] == 204
+    for method in ("PATCH", "PUT", "DELETE"):
+        status, _, content = ecr.handle_registry(method, location, {}, b"layer", {})
+        assert (status, json.loads(content)["errors"][0]["code"]) == (404, "BLOB_UPLOAD_UNKNOWN")
+
+
 def test_policies_that_are_not_there(ecr: StrictEcr) -> None:
     ecr.repository("app")
     refused("RepositoryPolicyNotFoundException", ecr.call, "GetRepositoryPolicy", {"repositoryName": "app"})
