@@ -443,6 +443,9 @@ class Deletes(RuleBasedStateMachine):
         if event.status is OperationStatus.IN_PROGRESS:
             promise(len(json.dumps(event.callbackContext)) < 4_096, "a callback context of 4 KB")
             promise(event.resourceModel is not None, "IN_PROGRESS without a model")
+            pending = (event.callbackContext or {}).get("failure")
+            if pending and not operation.context.get("failure"):
+                self.check_reasons(pending["message"], watch)
         elif event.status is OperationStatus.SUCCESS:
             self.count("SUCCESS")
             there = self.ecr.repositories["app"].created_at if self.exists else None
@@ -473,13 +476,8 @@ class Deletes(RuleBasedStateMachine):
         promise(any(each in event.message for each in REASONS[code]), f"a failure that does not say why: {event}")
         promise(code not in RETRIABLE or operation.slices >= 5, f"given up after {operation.slices} slices: {event}")
         tags = watch.tags or {}
-        if any(each in event.message for each in LOCKS):
-            promise(is_locked(tags, self.stack_id), f"a refusal without a reason: {event.message} {tags}")
-        if "EmptyOnDelete is false" in event.message:
-            promise(not tags[MARK].startswith("on"), f"a refusal without a reason: {event.message} {tags}")
-        if "protected by" in event.message:
-            protected = any(is_protected(tags, each) for each in watch.images.values())
-            promise(protected, f"a refusal without a reason: {event.message} {tags}")
+        if not operation.context.get("failure"):  # A failure that waited for the push block was checked before.
+            self.check_reasons(event.message, watch)
         if self.depth == 0 and self.exists and SID in (self.ecr.repositories["app"].policy or ""):
             known = FREEZE in tags or "freeze-on-delete" in tags.get(MARK, "")
             mine = MARK in tags and (self.stack_id is None or tags.get("awstut:stack-id") == self.stack_id)
@@ -487,6 +485,17 @@ class Deletes(RuleBasedStateMachine):
             promise(told or not (known and mine), f"pushes stay refused without a word: {event.message}")
         if code is HandlerErrorCode.NotFound:
             promise(operation.created is None, "NotFound though it was found before")
+
+    def check_reasons(self, message: str, watch: Watch) -> None:
+        """What a refusal says is true, of the tags and images that the delete was shown in the same call."""
+        tags = watch.tags or {}
+        if any(each in message for each in LOCKS):
+            promise(is_locked(tags, self.stack_id), f"a refusal without a reason: {message} {tags}")
+        if "EmptyOnDelete is false" in message:
+            promise(not tags[MARK].startswith("on"), f"a refusal without a reason: {message} {tags}")
+        if "protected by" in message:
+            protected = any(is_protected(tags, each) for each in watch.images.values())
+            promise(protected, f"a refusal without a reason: {message} {tags}")
 
     @invariant()
     def a_repository_that_was_made_anew_keeps_its_images(self) -> None:
