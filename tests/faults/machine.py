@@ -48,9 +48,6 @@ STALE += [("GetRepositoryPolicy", each) for each in (Stale.EARLIER_REPOSITORY, S
 STALE += [("ListTagsForResource", each) for each in (Stale.NO_TAGS, Stale.EARLIER_TAGS)]
 STALE += [("DescribeImages", each) for each in (Stale.NO_IMAGES, Stale.NO_NEW_IMAGES, Stale.DELETED_IMAGES)]
 STALE_APART = 30.0  # seconds from one stale answer to the next: what lies again and again, no client can see through
-# Of one call of the handler that is no endless loop: 45 s of pages at 0.05 s, the least latency that is drawn, and as
-# many batches. Images that arrive while deleted ones are still listed need one pass after the other.
-MOST_CALLS = 2_000
 MOST_IMAGES = 400  # that pushes in the background fill a repository with
 RETRIABLE = {HandlerErrorCode.Throttling, HandlerErrorCode.ServiceInternalError, HandlerErrorCode.NetworkFailure}
 LOCKS = ("are not touched", "its deletion protection is on", "a tag is missing or unreadable")
@@ -428,9 +425,7 @@ class Deletes(RuleBasedStateMachine):
         if self.depth == 1:
             self.operation_at_start = operation.copy()
         operation.slices += 1
-        watch = Watch(
-            self.ecr, self.bucket, operation, self.on_call, lambda: MOST_CALLS + 20 * self.made, self.retagged
-        )
+        watch = Watch(self.ecr, self.bucket, operation, self.on_call, lambda: 1_000 + 20 * self.made, self.retagged)
         purge = Purge(self.ecr, self.clock, client=watch, s3=self.bucket, token=operation.token)  # type: ignore[arg-type]
         existed = self.exists
         try:

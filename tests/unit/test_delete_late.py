@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -268,6 +269,21 @@ def test_a_digest_on_two_pages_is_deleted_and_counted_once(ecr: StrictEcr, delet
         for each in call.parameters["imageIds"]
     ]
     assert len(asked) == len(set(asked)) == 1_500
+
+
+def test_passes_that_mostly_meet_deleted_images_are_a_second_apart(ecr: StrictEcr, delete: Purge) -> None:
+    """ECR lists what it has deleted, and an image arrives in each pass: all others would be asked for at once again."""
+    builder = ecr.repository("app", tags=MINE).with_images(250)
+    ecr.lateness.deleted_images = 20
+    arrivals = iter(range(8))
+    ecr.before(
+        "DeleteRepository", lambda _: builder.with_images(1) if next(arrivals, None) is not None else None, nth=None
+    )
+    assert_gone(ecr, delete())
+    tried = [call.ended for call in ecr.call_log if call.operation == "DeleteRepository"]
+    assert len(tried) >= 9
+    apart = [later - earlier for earlier, later in pairwise(tried)]
+    assert min(apart[1:]) >= 1.0  # In the first pass there was nothing that had been deleted.
 
 
 # The freeze

@@ -155,7 +155,7 @@ class Purge:
             self.stalls.count_pass(ended.found - ended.missing, ended.deleted, now)
             self._give_up_if_stuck(now)
             self._give_up_if_filling_up(frozen=frozen)
-            self._pause()
+            self._pause(at_least=1 if ended.missing > ended.deleted else 0)  # ECR still lists what it has deleted.
             self.current_pass.begin_next()
 
     def walk_again(self) -> None:
@@ -174,8 +174,8 @@ class Purge:
         self._pause()
         self.current_pass.restart()
 
-    def _pause(self) -> None:
-        self.pacer.pause(min(self.stalls.idle_passes, _LONGEST_PAUSE_SECONDS))
+    def _pause(self, at_least: int = 0) -> None:
+        self.pacer.pause(min(max(self.stalls.idle_passes, at_least), _LONGEST_PAUSE_SECONDS))
 
     def _give_up_if_stuck(self, now: int) -> None:
         idle_since = self.stalls.idle_since
