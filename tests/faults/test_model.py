@@ -8,7 +8,7 @@ import random
 from tests.faults.machine import Deletes
 from tests.faults.soak import run_model
 
-EXAMPLES = int(os.environ.get("FAULTS_EXAMPLES", "500"))
+EXAMPLES = int(os.environ.get("FAULTS_EXAMPLES", "1000"))
 
 
 def test_random_sequences_keep_the_promises() -> None:
