@@ -172,14 +172,18 @@ class Call:
 
     def ask_about_replicas(self, verdict: Verdict) -> None:
         """Start to ask whether ECR carries deletions elsewhere, if the decision or the report needs it."""
-        if not verdict.may_delete_replicas or self.report.current is not None:
+        if self._needs_destinations(verdict):
             self.replication.ask()
 
     def hear_about_replicas(self, verdict: Verdict) -> None:
         """Tell the verdict, and the report, where ECR carries deletions, if that was asked."""
-        if not verdict.may_delete_replicas or self.report.current is not None:
+        if self._needs_destinations(verdict):
             self.questions.ask(Question.REPLICAS, verdict)
             self.report.note_destinations(verdict.destinations or ())
+
+    def _needs_destinations(self, verdict: Verdict) -> bool:
+        """Whether the decision or the report needs to know where else ECR deletes the images."""
+        return not verdict.may_delete_replicas or self.report.current is not None
 
     def block_pushes(self, verdict: Verdict) -> Freezing:
         """Apply the freeze, if the repository wants that. Raises RefusalError if it cannot be applied."""
