@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ Operation = Callable[[Parameters], Parameters]
 Authorize = Callable[[str], None]  # raises EcrError where the caller may not do an action
 
 
-class Workloads:
+class Workloads(ABC):
     """One service of an account and Region.
 
     ``faults`` are those of the strict ECR, by the names of the service's operations; ``denied`` are actions such as
@@ -34,9 +35,9 @@ class Workloads:
         self.calls: Counter[str] = Counter()
         self.times: list[tuple[float, str]] = []  # of all calls: seconds since 1970, operation
 
+    @abstractmethod
     def operations(self) -> dict[str, Operation]:
         """What the service can do, by the names of its operations."""
-        raise NotImplementedError
 
     def quota(self, rate: float, burst: float) -> Faults:
         """What may be called a second, lastingly and at once."""
