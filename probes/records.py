@@ -31,7 +31,7 @@ class VerificationError(ValueError):
 
 
 def redacted(text: str, account: str) -> str:
-    """A text without account ids, principals and key ids."""
+    """The string without account ids, principals and key ids."""
     without = text.replace(account, _ACCOUNT)
     without = _PRINCIPAL.sub(rf"\1{_ACCOUNT}:PRINCIPAL", without)
     return _TWELVE_DIGITS.sub(_ACCOUNT, _KEY.sub("KEY", without))

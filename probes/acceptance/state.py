@@ -20,7 +20,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00| UTC
 
 
 def plain(place: Place, text: str) -> str:
-    """A text without what another run would have otherwise."""
+    """The string without what differs from run to run."""
     text = re.sub(rf"{place.run.prefix}-(\w+)-\d+", r"PREFIX-\1", text)
     for found, name in (
         (place.run.prefix, "PREFIX"),

@@ -17,7 +17,7 @@ END = re.compile(r"\s*(?:\||&&|\|\||#)\s")  # what follows is for the shell
 
 
 def commands(text: str) -> list[str]:
-    """The commands that stand alone in a line, or after && in one."""
+    """The commands that begin a line, or follow && in a line."""
     found = re.findall(r"^ *(?:.*&& )?(autopurge [a-z].*)$", text, re.MULTILINE)
     return [END.split(line, maxsplit=1)[0] for line in found]
 

@@ -132,7 +132,7 @@ def test_the_first_answer_of_a_purge_that_lasts_comes_in_ten_seconds_with_number
 def test_the_first_answer_of_a_purge_that_is_slow_comes_in_ten_seconds_with_numbers(
     ecr: StrictEcr, delete: Purge, operation: str, seconds: float
 ) -> None:
-    """Nothing is throttled, and one call does not get to the end."""
+    """Nothing is throttled, and one call is too short for the whole purge."""
     delete.client = direct_client(ecr)
     ecr.repository("app", tags=MARKED).with_images(30_000)
     ecr.faults.latency = {"*": 0.05, operation: seconds}

@@ -140,7 +140,7 @@ def _roles(template: Template, function: str) -> list[str]:
 
 
 def _policies(template: Template, role: str) -> list[Model]:
-    """The policies of a role that stand in the template, and the names of managed ones."""
+    """The policies that the template itself gives a role, and the names of its managed policies."""
     properties = template.resources[role].get("Properties") or {}
     found = [each.get("PolicyDocument") for each in properties.get("Policies") or [] if isinstance(each, dict)]
     found += [properties.get("ManagedPolicyArns") or []]

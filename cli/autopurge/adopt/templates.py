@@ -296,7 +296,7 @@ def _apply(text: str, edits: list[Edit]) -> str:
 
 
 class _Editor:
-    """Collects the edits of a text for a change, in one walk."""
+    """Collects the edits of a template for one change, in one walk."""
 
     def __init__(self, text: str, change: Change) -> None:
         self._text = text

@@ -1,4 +1,4 @@
-"""Plots as SVG that stands in a page, takes its colours from it, and runs no script. Pure."""
+"""Plots as SVG for a page of HTML. They take their colours from the page, and run no script. Pure."""
 
 from __future__ import annotations
 

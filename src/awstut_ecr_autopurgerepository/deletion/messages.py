@@ -211,7 +211,7 @@ def retain(requester: Owner) -> str:
 
 
 def not_ours(arn: str, reason: Reason, deleted: int, known: int) -> str:
-    """Why a request does not touch what belongs to nobody, or to another stack. This reason stands alone.
+    """Why a request does not touch what belongs to nobody, or to another stack. The message gives no other reason.
 
     First the way that keeps the repository; then the command that makes it the requester's. ``deleted`` of about
     ``known`` images were deleted before.
