@@ -102,12 +102,7 @@ class Story:
         expect(
             planned.startswith(f"{repository}: refuse"), f"the plan does not say that the delete is refused: {planned}"
         )
-        stack.delete()
-        with self.shell.console.status("waiting for the refusal"):
-            expect(stack.wait() == "DELETE_FAILED", "the delete of protected images was not refused")
-        events = stack.events(since=before + 1)
-        stack.show(events)
-        message = next(each["ResourceStatusReason"] for each in events if each["ResourceStatus"] == "DELETE_FAILED")
+        message = self.refusal_of_delete(stack, before, "protected images")
         expect("tag pattern 1.*" in message, f"the refusal does not name the rule: {message}")
         expect(self.count_images(repository) == images, "an image was deleted though one is protected")
         self.shell.say(
@@ -187,12 +182,7 @@ class Story:
         self.shell.run("aws", "ecr", "tag-resource", "--resource-arn", outputs["Arn"], "--tags", tag)
         self.wait_until_shown()
         images, before = self.count_images(repository), len(stack.events())
-        stack.delete()
-        with self.shell.console.status("waiting for the refusal"):
-            expect(stack.wait() == "DELETE_FAILED", "the delete of an image in use was not refused")
-        events = stack.events(since=before + 1)
-        stack.show(events)
-        message = next(each["ResourceStatusReason"] for each in events if each["ResourceStatus"] == "DELETE_FAILED")
+        message = self.refusal_of_delete(stack, before, "an image in use")
         expect("by the Lambda function checkout" in message, f"the refusal does not name the function: {message}")
         expect(self.count_images(repository) == images, "an image was deleted though a function uses one")
         self.shell.say(
@@ -266,6 +256,19 @@ class Story:
             f"{repository} holds {held:,} images: {builds} of multi-architecture builds, {IN_BULK:,} single ones, "
             f"{ARCHIVED} of them archived."
         )
+
+    def refusal_of_delete(self, stack: Stack, before: int, cause: str) -> str:
+        """Delete a stack, which has to fail because of `cause`, and show its events after the first `before`.
+
+        Returns the reason that CloudFormation gives.
+        """
+        stack.delete()
+        with self.shell.console.status("waiting for the refusal"):
+            expect(stack.wait() == "DELETE_FAILED", f"the delete of {cause} was not refused")
+        events = stack.events(since=before + 1)
+        stack.show(events)
+        reason: str = next(each["ResourceStatusReason"] for each in events if each["ResourceStatus"] == "DELETE_FAILED")
+        return reason
 
     def count_images(self, repository: str) -> int:
         """How many images of any status it holds; 0 if it is gone."""

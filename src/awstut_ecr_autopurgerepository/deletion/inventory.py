@@ -86,7 +86,7 @@ class Place:
         return self.token is None and self.status in (None, STATUSES[0])
 
 
-class Watch(Protocol):
+class CheckWatch(Protocol):
     """Watches how far a check is (progress.py)."""
 
     def count_page(self) -> None: ...
@@ -107,7 +107,7 @@ class Inventory:
     list_until: float
     current_pass: CurrentPass
     counts: Counts
-    progress: Watch | None
+    progress: CheckWatch | None
     _next: Place | None = None  # where the listing of this call goes on; None before its first page
 
     def everything(self, verdict: Verdict, spool: Spool | None) -> Listing:

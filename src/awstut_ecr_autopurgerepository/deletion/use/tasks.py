@@ -28,7 +28,7 @@ class TaskWalk:
 
     client: calls.Ecs
     pacer: SparingPacer
-    _images: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _definitions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def pages(self, place: list[str]) -> Iterator[Page]:
         """What each page of tasks or services uses, beginning at a place. Raises OutOfTimeError, and ECS's errors."""
@@ -65,11 +65,9 @@ class TaskWalk:
             try:
                 found, token = page(token)
             except ClientError as error:
-                if (
-                    service_code(error) != "ClusterNotFoundException"
-                ):  # It was deleted meanwhile, so nothing runs in it.
+                if service_code(error) != "ClusterNotFoundException":
                     raise
-                return
+                return  # The cluster was deleted meanwhile, so nothing runs in it.
             yield found, token
             if not token:
                 return
@@ -97,8 +95,8 @@ class TaskWalk:
 
     def _definition(self, arn: str) -> Mapping[str, Any]:
         """A task definition; a revision never changes, so each is asked for once."""
-        if arn not in self._images:
+        if arn not in self._definitions:
             definition = until_answered(self.pacer, partial(calls.describe_task_definition, self.client, arn))
             images = [{"image": each.get("image")} for each in definition.get("containerDefinitions", ())]
-            self._images[arn] = {"containerDefinitions": images}
-        return self._images[arn]
+            self._definitions[arn] = {"containerDefinitions": images}
+        return self._definitions[arn]
