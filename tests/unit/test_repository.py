@@ -15,6 +15,13 @@ from tests.support.strict import ACCOUNT, MARKED, REGION, STACK, Wire
 # Create
 
 
+def test_read_by_name_alone_reports_no_registry_of_the_lifecycle_policy(wire: Wire) -> None:
+    """ECR does not store it: a template that leaves it out would otherwise differ from what is read."""
+    wire.succeed("CREATE", EVERYTHING)
+    read = wire.succeed("READ", {"RepositoryName": EVERYTHING["RepositoryName"]})
+    assert read["LifecyclePolicy"] == {"LifecyclePolicyText": LIFECYCLE}
+
+
 def test_create_with_everything_reads_back_as_it_was_asked_for(wire: Wire, ecr: StrictEcr) -> None:
     created = wire.succeed("CREATE", EVERYTHING)
     read = wire.succeed("READ", EVERYTHING)
