@@ -90,6 +90,7 @@ class Operation:
     context: Json = field(default_factory=dict)
     first_new: int = 0  # the sequence of the first image that was pushed after it began
     created: object = None  # of the repository that it began with, as it was told
+    described: object = None  # the first creation time that it was told, perhaps of one whose tags were not found
     really_created: float | None = None  # of the repository that was there then; None: a deleted one was described
     blind: bool = False  # a listing left images out, and told of others: no client can know of those
     walk: str | None = None  # the rule under which the walk at hand began
@@ -163,6 +164,8 @@ class Watch:
                 if "PolicyNotFound" in str(error):
                     self.policy = None
                 self.doubted = self.doubted or "RepositoryNotFound" in str(error)
+                if name == "describe_repositories" and "RepositoryNotFound" in str(error):
+                    self.created = None
                 raise
             finally:
                 gone = {each.digest for each in self.ecr.deletion_log[known:]}
@@ -263,6 +266,7 @@ class Watch:
     def _after(self, name: str, parameters: Json, answer: Json, *, stale: bool) -> None:
         if name == "describe_repositories":
             self.created = answer["repositories"][0]["createdAt"]
+            self.operation.described = self.operation.described or self.created
             self.doubted = self.doubted or not self._is_the_same
         elif name in ("get_repository_policy", "set_repository_policy"):
             text = answer["policyText"]
@@ -294,8 +298,8 @@ class Watch:
         repository = self.ecr.repositories.get("app")
         late = self.ecr.lateness
         told, self.tags = self.tags, tags
-        if self.operation.created is None:  # both witnesses have seen it
-            self.operation.created = self.created
+        if self.operation.created is None and self.created is not None and self.created == self.operation.described:
+            self.operation.created = self.created  # both witnesses have seen it
             if repository is not None and not late.deleted_repository:
                 self.operation.really_created = repository.created_at
         # Tags that were changed just now, or of which one answer is old: nobody can know better than the answer.

@@ -139,6 +139,28 @@ def test_a_repository_of_another_time_only_is_in_doubt(
     assert ecr.holds("app") == 7
 
 
+def test_nobody_knows_with_which_repository_a_delete_began_if_the_first_answers_are_of_two(
+    ecr: StrictEcr, delete: Purge
+) -> None:
+    """The first description is of a deleted one, of which no tags are found; then a new one has the name."""
+    ecr.repository("app", tags=MINE).with_images(5)
+    ecr.lateness.stale_next("DescribeRepositories", Stale.EARLIER_REPOSITORY)
+    ecr.lateness.stale_next("ListTagsForResource", Stale.NOT_FOUND)
+    event = delete()
+    assert (event.errorCode, ecr.holds("app")) == (HandlerErrorCode.NotStabilized, 5)
+    assert "different answers" in event.message
+    assert_gone(ecr, delete())  # the next try begins with the new one
+
+
+@pytest.mark.parametrize("seconds", [1, 20])
+def test_a_new_repository_whose_tags_are_found_late_is_the_one_that_the_delete_began_with(
+    ecr: StrictEcr, delete: Purge, seconds: int
+) -> None:
+    ecr.repository("app", tags=MINE).with_images(5)
+    ecr.lateness.stale_next("ListTagsForResource", Stale.NOT_FOUND, times=seconds // 3 + 1)
+    assert_gone(ecr, delete())
+
+
 # Late for a while
 
 

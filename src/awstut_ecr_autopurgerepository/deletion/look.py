@@ -154,7 +154,11 @@ class Look:
         return kind
 
     def _both_witnesses(self) -> Sight:
-        """One look by two calls. Remembers the first repository that it sees, and what it sees of it."""
+        """One look by two calls. Remembers the first repository that it sees, and what it sees of it.
+
+        If the first description is of one repository, and the first tags are of another, nobody knows with which of
+        them the operation began.
+        """
         if self.seen is None:
             described = self._describe()
             arn = described["repositoryArn"] if described else self._made_up_arn()
@@ -162,9 +166,13 @@ class Look:
         else:
             arn = self.seen.arn
             described, tags = self._at_once(arn)
+        if described is not None:
+            self.identity.note_described(_creation_time(described))
         if described is None or tags is None:
             return Sight.ABSENT if described is None and tags is None else Sight.DOUBTFUL
         if self.identity.created is None:
+            if not _is_same_time(_creation_time(described), self.identity.described):
+                return Sight.DOUBTFUL
             self.identity.remember(_creation_time(described), tags.get(REQUEST))
         created, request = self._is_created_at_the_same_time(described), tags.get(REQUEST) == self.identity.request
         if created and request:
@@ -205,12 +213,17 @@ class Look:
         return f"arn:{self.ecr.meta.partition}:ecr:{self.region}:{self.account}:repository/{self.name}"
 
     def _is_created_at_the_same_time(self, described: RepositoryTypeDef) -> bool:
-        return self.identity.created is None or abs(_creation_time(described) - self.identity.created) < _SAME_MS
+        return _is_same_time(_creation_time(described), self.identity.created)
 
 
 def says_not_found(error: Exception) -> bool:
     """Whether ECR says that there is no such repository."""
     return service_code(error) == "RepositoryNotFoundException"
+
+
+def _is_same_time(created: int, known: int | None) -> bool:
+    """Whether a repository was created when the known one was, both in ms since 1970; True if none is known."""
+    return known is None or abs(created - known) < _SAME_MS
 
 
 def _creation_time(described: RepositoryTypeDef) -> int:

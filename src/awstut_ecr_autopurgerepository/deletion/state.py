@@ -41,6 +41,7 @@ class Identity:
 
     created: int | None = None  # in ms since 1970
     request: str | None = None  # the hash of the create's request, as its tag says; None if there is no such tag
+    described: int | None = None  # the creation time of the first that was described, perhaps without tags; in ms
 
     deleted: int | None = None  # when ECR has confirmed that it deleted the repository, in seconds since 1970
 
@@ -48,8 +49,12 @@ class Identity:
         """Note that ECR has confirmed the delete by ``now``, in seconds since 1970."""
         self.deleted = int(now) if self.deleted is None else self.deleted
 
+    def note_described(self, created: int) -> None:
+        """Keep when the repository that was described first was created, in ms since 1970."""
+        self.described = created if self.described is None else self.described
+
     def remember(self, created: int, request: str | None) -> None:
-        """Keep what the first look saw."""
+        """Keep what the first whole look saw."""
         self.created, self.request = created, request
 
 
