@@ -7,12 +7,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from probes.acceptance.steps import TYPE
 from probes.clock import look_until
 from probes.made import DESCRIPTION, TAG, Kind, Thing, run_of
 from probes.place import Place
 
 _UNCERTAIN_SECONDS = 20  # a thing whose creation was not answered may be seen late
 _STACK_SECONDS = 1_200
+_REGISTRATION_SECONDS = 300  # a run that is killed may leave a type that is still being registered
 _GONE = frozenset({"RepositoryNotFoundException", "NoSuchBucket", "NoSuchEntity", "TypeNotFoundException"})
 _NAMED_BY_A_RUN = frozenset({Kind.STACK, Kind.REPOSITORY, Kind.BUCKET, Kind.ROLE})
 
@@ -101,6 +103,8 @@ def _failed_resources(client: Any, stack_id: str) -> list[str]:
 def _remove_type(place: Place, thing: Thing) -> bool:
     """Deregister all versions of the run's own type. Of another type, the one version that a run registered."""
     client = place.client("cloudformation", thing.region)
+    if thing in place.made.uncertain:
+        _wait_for_registration(place, client, thing.name)
     named = {"Type": "RESOURCE", "TypeName": thing.name}
     described = _type(client, thing.name)
     if described is None:
@@ -113,6 +117,19 @@ def _remove_type(place: Place, thing: Thing) -> bool:
             client.deregister_type(**named, VersionId=each["VersionId"])
     client.deregister_type(**named)
     return True
+
+
+def _wait_for_registration(place: Place, client: Any, name: str) -> None:
+    """Wait while a type is being registered: it is not described before that has ended."""
+    asked = {"Type": "RESOURCE", "TypeName": name, "RegistrationStatusFilter": "IN_PROGRESS"}
+
+    def has_ended() -> bool:
+        try:
+            return not client.list_type_registrations(**asked)["RegistrationTokenList"]
+        except ClientError:  # what is answered for a type that never was is not known
+            return True
+
+    look_until(place.clock, has_ended, _REGISTRATION_SECONDS)
 
 
 def _type(client: Any, name: str) -> dict[str, Any] | None:
@@ -198,10 +215,14 @@ _REMOVERS: dict[Kind, Callable[[Place, Thing], bool]] = {
 def leftovers(place: Place) -> list[Thing]:
     """What runs have left in this account and Region: the name begins as a run's, and the tag names that run.
 
-    A type can have no tags, its description tells. A bucket that was made and not tagged yet is empty.
+    A type can have no tags, its description tells. One that is still being registered is waited for: its run has made
+    a role before. A bucket that was made and not tagged yet is empty.
     """
-    finders = (_replication, _stacks, _types, repositories_left, _buckets, _roles)
-    return [thing for find in finders for thing in find(place)]
+    finders = (_replication, _stacks, repositories_left, _buckets, _roles)
+    found = [thing for find in finders for thing in find(place)]
+    for name in sorted({name for thing in found if (run := run_of(thing.name)) for name in (run.type_name, TYPE)}):
+        _wait_for_registration(place, place.client("cloudformation"), name)
+    return [*found, *_types(place)]
 
 
 def _is_ours(name: str, tags: Iterable[dict[str, str]]) -> bool:

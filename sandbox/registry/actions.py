@@ -76,21 +76,31 @@ class RegistryActions:
         }
 
     def register_type(self, parameters: Parameters) -> Result:
-        """Registers at once: the CLI's waiter asks at once, and then only every 30 seconds."""
+        """Registers before it answers: the CLI's waiter asks at once, and then only every 30 seconds.
+
+        Until then the registration is IN_PROGRESS for all others who ask.
+        """
         if parameters.get("Type") not in (None, "RESOURCE"):
             raise RegistryError("CFNRegistryException", "The sandbox registers resource types only.")
         name, token = parameters.need("TypeName"), str(uuid.uuid4())
+        self._registry.registrations[token] = Registration(token, name, "IN_PROGRESS")
         try:
-            package = self._unpack(parameters.need("SchemaHandlerPackage"))
-            if package.schema["typeName"] != name:
-                raise PackageError(f"The package is of {package.schema['typeName']}, not of {name}.")
+            self._register(name, parameters, token)
         except PackageError as error:
-            self._registry.registrations[token] = Registration(token, "FAILED", str(error), "", "")
-            return {"RegistrationToken": token}
+            self._registry.registrations[token] = Registration(token, name, "FAILED", str(error))
+        except BaseException:
+            del self._registry.registrations[token]
+            raise
+        return {"RegistrationToken": token}
+
+    def _register(self, name: str, parameters: Parameters, token: str) -> None:
+        """Raises PackageError."""
+        package = self._unpack(parameters.need("SchemaHandlerPackage"))
+        if package.schema["typeName"] != name:
+            raise PackageError(f"The package is of {package.schema['typeName']}, not of {name}.")
         role = parameters.get("ExecutionRoleArn") or self._default_role
         logging = dict(parameters.under("LoggingConfig").values)
         self._registry.register(package, self._make_pool(package), role, logging, token)
-        return {"RegistrationToken": token}
 
     def describe_type_registration(self, parameters: Parameters) -> Result:
         token = parameters.need("RegistrationToken")
@@ -105,7 +115,10 @@ class RegistryActions:
         }
 
     def list_type_registrations(self, parameters: Parameters) -> Result:
-        tokens, more = parameters.page_of(list(self._registry.registrations))
+        """Of one type, those that have not ended: unless another status is asked for."""
+        asked = parameters.need("TypeName"), parameters.get("RegistrationStatusFilter") or "IN_PROGRESS"
+        known = list(self._registry.registrations.values())
+        tokens, more = parameters.page_of([each.token for each in known if (each.type_name, each.status) == asked])
         return {"RegistrationTokenList": tokens, "NextToken": more}
 
     def set_type_default_version(self, parameters: Parameters) -> Result:

@@ -103,10 +103,11 @@ class Registration:
     """A request to register, and how it ended."""
 
     token: str
+    type_name: str
     status: str
-    description: str
-    type_arn: str
-    version_arn: str
+    description: str = ""
+    type_arn: str = ""
+    version_arn: str = ""
 
 
 class Registry:
@@ -134,7 +135,7 @@ class Registry:
             version = TypeVersion(kind, number, schema, package, pool, role_arn, logging, now)
             kind.versions[number] = version
             kind.default_id = kind.default_id or number
-            registration = Registration(token, "COMPLETE", "Deployment is complete.", kind.arn, version.arn)
+            registration = Registration(token, name, "COMPLETE", "Deployment is complete.", kind.arn, version.arn)
             self.registrations[token] = registration
         self._changed(name)
         return registration

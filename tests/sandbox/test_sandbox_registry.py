@@ -6,11 +6,16 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.registry.actions import Parameters, RegistryActions
+from sandbox.registry.package import Package, unpack
+from sandbox.registry.types import Registry
 from sandbox.server import Sandbox
 from tests.support.stub import SCHEMA, TYPE_NAME, make_package, register
 
@@ -57,6 +62,27 @@ def test_register_type_satisfies_the_waiter_at_once(account: Account) -> None:
     started = time.monotonic()
     cloudformation.get_waiter("type_registration_complete").wait(RegistrationToken=token)
     assert time.monotonic() - started < 5
+
+
+def test_a_registration_is_in_progress_until_it_has_ended(tmp_path: Path) -> None:
+    registry = Registry("123456789012", "us-east-1", lambda _name: None)
+    seen: list[list[str]] = []
+
+    def tokens(name: str = TYPE_NAME, **more: str) -> list[str]:
+        found: list[str] = actions.list_type_registrations(Parameters({"TypeName": name, **more}))[
+            "RegistrationTokenList"
+        ]
+        return found
+
+    def look_and_unpack(_address: str) -> Package:
+        seen.extend([tokens(), tokens("Test::Other::Thing"), tokens(RegistrationStatusFilter="COMPLETE")])
+        return unpack(make_package(), tmp_path / "code")
+
+    actions = RegistryActions(registry, look_and_unpack, lambda package: mock.Mock(), "")
+    asked = Parameters({"TypeName": TYPE_NAME, "SchemaHandlerPackage": "s3://uploads/a.zip"})
+    token = actions.register_type(asked)["RegistrationToken"]
+    assert seen == [[token], [], []]
+    assert (tokens(), tokens(RegistrationStatusFilter="COMPLETE")) == ([], [token])
 
 
 @pytest.mark.parametrize(
