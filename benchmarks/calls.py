@@ -75,7 +75,7 @@ def measure() -> list[dict[str, Any]]:
 def _measure(operation: Operation) -> dict[str, Any]:
     wire = Wire(StrictEcr(clock=VirtualClock()))
     session = SimpleNamespace(client=lambda _service, config=None: wire.ecr.client(config=config))
-    with mock.patch("cloudformation_cli_python_lib.resource._get_boto_session", return_value=session):
+    with mock.patch("awstut_ecr_autopurgerepository.provider.resource.session_of", return_value=session):
         operation.before(wire)
         wire.ecr.reset_calls()
         operation.run(wire)

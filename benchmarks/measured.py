@@ -97,10 +97,13 @@ def read_often(times: int = 300) -> dict[str, Any]:
     import boto3
     from cloudformation_cli_python_lib import resource as library
 
+    from awstut_ecr_autopurgerepository.provider import resource as ours
+
     whole = [_milliseconds(entry_point("ours")) for _ in range(30)]
     client = boto3.client("ecr", aws_access_key_id="key", aws_secret_access_key="secret")
     session = SimpleNamespace(client=lambda *_, **__: client)
     mock.patch.object(library, "_get_boto_session", return_value=session).start()
+    mock.patch.object(ours, "session_of", return_value=session).start()
     milliseconds: dict[str, list[float]] = {"ours": [], "straight": []}
     entries = {which: entry_point(which) for which in milliseconds}
     for _ in range(times):

@@ -140,8 +140,8 @@ def test_concurrency_of_the_type_configuration_limits_deletes_and_connections(
         return ecr.client(config=config)
 
     monkeypatch.setattr(
-        "cloudformation_cli_python_lib.resource._get_boto_session",
-        lambda _credentials, region=None: SimpleNamespace(client=client),
+        "awstut_ecr_autopurgerepository.provider.resource.session_of",
+        lambda _credentials: SimpleNamespace(client=client),
     )
     ecr.repository("app", tags=OWNED).with_images(3_000)
     ecr.faults.latency = {"*": SECONDS}

@@ -59,8 +59,8 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     session = SimpleNamespace(client=client)
     monkeypatch.setattr(
-        "cloudformation_cli_python_lib.resource._get_boto_session",
-        lambda credentials, region=None: session if credentials else None,
+        "awstut_ecr_autopurgerepository.provider.resource.session_of",
+        lambda credentials: session if credentials else None,
     )
     monkeypatch.setattr("traceback.print_exc", lambda: None)
 

@@ -198,7 +198,7 @@ def test_credentials_that_are_new_in_each_slice_are_used(
         if f"Credential={valid}/" not in str(request.headers["Authorization"]):
             raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "old"}}, "any")
 
-    def session(credentials: Any, region: str | None = None) -> Any:
+    def session(credentials: Any) -> Any:
         def client(service: str, config: Any = None) -> Any:
             keys = {"aws_access_key_id": credentials.accessKeyId}
             made = (filled.s3 if service == "s3" else ecr).client(config=config, **keys)
@@ -208,7 +208,7 @@ def test_credentials_that_are_new_in_each_slice_are_used(
 
         return SimpleNamespace(client=client) if credentials else None
 
-    monkeypatch.setattr("cloudformation_cli_python_lib.resource._get_boto_session", session)
+    monkeypatch.setattr("awstut_ecr_autopurgerepository.provider.resource.session_of", session)
     monkeypatch.setattr(handlers, "time", clock)
     monkeypatch.setattr(handlers, "ThreadPool", lambda size: nullcontext(VirtualPool(size, clock)))
     wire, context, slices = Wire(ecr, stack_id=None, logical_id=None), None, 0

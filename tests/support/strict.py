@@ -161,8 +161,8 @@ def wire(
         return services[service].client(config=config) if service in services else users.client(service, config=config)
 
     monkeypatch.setattr(
-        "cloudformation_cli_python_lib.resource._get_boto_session",
-        lambda credentials, region=None: SimpleNamespace(client=client) if credentials else None,
+        "awstut_ecr_autopurgerepository.provider.resource.session_of",
+        lambda credentials: SimpleNamespace(client=client) if credentials else None,
     )
     monkeypatch.setattr(handlers, "time", clock)
     monkeypatch.setattr(handlers, "ThreadPool", lambda size: contextlib.nullcontext(VirtualPool(size, clock)))

@@ -76,14 +76,14 @@ def _root_logger_as_it_was() -> Iterator[None]:
 def read(wire: Wire, monkeypatch: pytest.MonkeyPatch, service: Service, **credentials: Any) -> dict[str, Any]:
     """READ a repository with log delivery to a service."""
 
-    def session(given: Any, region: str | None = None) -> Any:
+    def session(given: Any) -> Any:
         if given is None:
             return None
         if given.accessKeyId == "log-key":
             return SimpleNamespace(client=lambda name, config: service)
         return SimpleNamespace(client=lambda name, config: wire.ecr.client(config=config))
 
-    monkeypatch.setattr("cloudformation_cli_python_lib.resource._get_boto_session", session)
+    monkeypatch.setattr("awstut_ecr_autopurgerepository.provider.resource.session_of", session)
     event = wire.event("READ", {"RepositoryName": "app"})
     event["requestData"] |= {
         "providerLogGroupName": "group",

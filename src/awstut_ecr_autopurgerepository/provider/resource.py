@@ -17,6 +17,7 @@ from ..rules.account import AccountRules, account_rules
 from ..typed_json import Strictness, check
 from .events import PROPERTIES, check_event, hints
 from .log_delivery import DeliverySession, direct_logs
+from .sessions import session_of
 
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
@@ -27,15 +28,21 @@ class AutoPurgeResource(Resource):
 
     @staticmethod
     def _parse_request(event_data: MutableMapping[str, Any]) -> Any:
+        """As the library does it, but with sessions that read botocore's data once."""
         try:
             check_event(event_data)
         except ValueError as error:
             raise InvalidRequest(f"Nothing was done: {error}.") from error
-        (caller, provider), action, context, event = Resource._parse_request(event_data)
+        try:
+            event = HandlerRequest.deserialize(event_data)
+            action = Action[event.action]
+        except (KeyError, TypeError) as error:
+            raise InvalidRequest(f"Nothing was done: {error} ({type(error).__name__}).") from error
         direct_logs(event)
         if found := hints(event_data):
             LOG.info("CloudFormation says %s. Nothing is decided by it.", found)
-        return (caller, provider and DeliverySession(provider)), action, context, event
+        caller, provider = map(session_of, (event.requestData.callerCredentials, event.requestData.providerCredentials))
+        return (caller, provider and DeliverySession(provider)), action, event.callbackContext or {}, event
 
     def _cast_resource_request(self, request: HandlerRequest) -> BaseResourceHandlerRequest:
         data = request.requestData

@@ -1,0 +1,65 @@
+"""Each call of a warm handler has its own credentials, and reads nothing of botocore's data a second time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore import loaders
+from cloudformation_cli_python_lib.utils import Credentials
+
+from awstut_ecr_autopurgerepository.provider.sessions import session_of
+
+SERVICES = ("ecr", "s3", "logs", "cloudwatch")
+
+
+@pytest.fixture(autouse=True)
+def region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+
+
+def credentials(key: str) -> Credentials:
+    return Credentials(accessKeyId=key, secretAccessKey="secret", sessionToken=f"token-{key}")
+
+
+def clients(key: str) -> list[Any]:
+    session = session_of(credentials(key))
+    assert session is not None
+    make: Any = session.client
+    return [make(service) for service in SERVICES]
+
+
+def test_without_credentials_there_is_no_session() -> None:
+    assert session_of(None) is None
+
+
+def test_a_second_session_reads_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients("first")
+    read: list[str] = []
+    load = loaders.JSONFileLoader.load_file
+
+    def load_file(self: Any, path: str) -> Any:
+        read.append(path)
+        return load(self, path)
+
+    monkeypatch.setattr(loaders.JSONFileLoader, "load_file", load_file)
+    clients("second")
+    assert read == []
+
+
+def test_each_session_signs_with_its_own_credentials() -> None:
+    signed = []
+
+    def sent(request: Any, **_: Any) -> Any:
+        signed.append((request.headers["Authorization"].decode(), request.headers["X-Amz-Security-Token"].decode()))
+        raise ConnectionAbortedError
+
+    both = [clients(key)[0] for key in ("first", "second")]
+    for client in (*both, both[0]):
+        client.meta.events.register("before-send.ecr.*", sent)
+        with pytest.raises(ConnectionAbortedError):
+            client.describe_repositories()
+    keys = ["first", "second", "first"]
+    assert [token for _, token in signed] == [f"token-{key}" for key in keys]
+    assert all(f"Credential={key}/" in header for key, (header, _) in zip(keys, signed, strict=True))
+    assert [client.meta.region_name for client in both] == ["eu-west-1"] * 2
