@@ -9,6 +9,9 @@ import pytest
 
 from sandbox.server import Sandbox, start_sandbox
 from tests.support.leaks import leaks
+from tests.support.packages import submitted_package
+
+__all__ = ["submitted_package"]
 
 
 @pytest.fixture

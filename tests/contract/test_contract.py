@@ -10,17 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.build import ROOT, build_package
+from sandbox.build import ROOT
 from sandbox.server import Sandbox
 from tests.support.contract import CLOSING_LINE, TESTS
 from tests.support.roles import HARDENED, REPORTS, make_role
 
 INPUT_SETS = 2
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_package(tmp_path_factory.mktemp("package"))
 
 
 def run(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str], *options: str) -> None:
@@ -41,14 +36,14 @@ def run(box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str], *option
 
 
 def test_the_contract_tests_pass_under_the_hardened_role(
-    box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str]
+    box: Sandbox, submitted_package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(box, package, capsys, "--role-arn", make_role(box, HARDENED, **REPORTS))
+    run(box, submitted_package, capsys, "--role-arn", make_role(box, HARDENED, **REPORTS))
     assert box.control.repositories() == []
 
 
 def test_the_contract_tests_pass_with_images_in_each_repository(
-    box: Sandbox, package: Path, capsys: pytest.CaptureFixture[str]
+    box: Sandbox, submitted_package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps = [
         {"method": "with_images", "arguments": {"count": 250, "pushed_days_ago": 400}},
@@ -57,7 +52,7 @@ def test_the_contract_tests_pass_with_images_in_each_repository(
     box.control.settings(seed_before_delete=steps)
     box.client("s3").create_bucket(Bucket=REPORTS["ReportBucketName"])  # which the first set of inputs asks for
     role = make_role(box, HARDENED, **REPORTS, ChecksUse="true")  # which it asks for, too
-    run(box, package, capsys, "--role-arn", role)
+    run(box, submitted_package, capsys, "--role-arn", role)
     assert box.control.repositories() == []
     reports = box.client("s3").list_objects_v2(Bucket=REPORTS["ReportBucketName"])["Contents"]
     assert any(each["Key"].endswith("/summary.json") for each in reports)
@@ -66,7 +61,7 @@ def test_the_contract_tests_pass_with_images_in_each_repository(
 
 
 def test_the_contract_tests_pass_with_a_type_configuration(
-    box: Sandbox, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    box: Sandbox, submitted_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configuration = tmp_path / "configuration.json"
     configuration.write_text(
@@ -79,5 +74,5 @@ def test_the_contract_tests_pass_with_a_type_configuration(
             }
         )
     )
-    run(box, package, capsys, "--typeconfig", str(configuration))
+    run(box, submitted_package, capsys, "--typeconfig", str(configuration))
     assert box.control.repositories() == []

@@ -1,19 +1,18 @@
-"""One sandbox for all stack tests, in which the type was submitted as a user would do it."""
+"""One sandbox for all stack tests of a process, in which the type is registered as `cfn submit` does it."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.build import copy_project
 from sandbox.server import Sandbox, start_sandbox
 from tests.stack.support import IMAGES, Template
 from tests.support.leaks import leaks
-from tests.support.packages import package_command, versioned_package
+from tests.support.packages import package_command, submitted_package, versioned_package
 from tests.support.project_copy import TYPE_NAME
 from tests.support.roles import GENERATED, HARDENED, REPORTS, make_role, policies_of, put_policy, remove_policy
 from tests.support.samples import LIFECYCLE, POLICY
@@ -22,27 +21,50 @@ from tests.support.stack import Stack, one_resource, unique_name
 FAST = {"callback_delay_cap_seconds": 0.05, "retry_delay_seconds": 0.05}
 
 
-__all__ = ["package_command", "versioned_package"]
+__all__ = ["package_command", "submitted_package", "versioned_package"]
+
+_UPLOADS, _LOG_GROUP = "uploads-of-cfn-submit", "awstut-ecr-autopurgerepository-logs"
+_LOGGING_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudformation.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
 
 
 @pytest.fixture(scope="session")
-def submitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The sandbox, after `cfn submit --set-default`; it takes ten seconds, which pip needs for the package.
+def submitted(submitted_package: Path) -> Iterator[Sandbox]:
+    """The sandbox, with the calls of `cfn submit --set-default` after its package is built.
 
-    The handlers run under the hardened role: the sandbox refuses what its policies don't allow.
+    The command itself is typed by the tests of guides/get-started.md. The handlers run under the hardened role: the
+    sandbox refuses what its policies don't allow.
     """
     with start_sandbox() as box:
-        project = copy_project(tmp_path_factory.mktemp("submit") / "project")
-        role = make_role(box, HARDENED, **REPORTS, ChecksUse="true")
         box.client("s3").create_bucket(Bucket=REPORTS["ReportBucketName"])
-        command = ["cfn", "submit", "--set-default", "--region", "us-east-1", "--role-arn", role]
-        nothing = subprocess.DEVNULL
-        done = subprocess.run(
-            command, cwd=project, env=box.environment, capture_output=True, text=True, check=False, stdin=nothing
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        _register(box, submitted_package, make_role(box, HARDENED, **REPORTS, ChecksUse="true"))
         yield box
         assert leaks(box) == []  # of all that was logged and told during these tests
+
+
+def _register(box: Sandbox, package: Path, role: str) -> None:
+    s3, iam, cloudformation = box.client("s3"), box.client("iam"), box.client("cloudformation")
+    s3.create_bucket(Bucket=_UPLOADS)
+    s3.upload_file(str(package), _UPLOADS, package.name)
+    logging_role = iam.create_role(RoleName="cfn-logs", AssumeRolePolicyDocument=json.dumps(_LOGGING_TRUST))["Role"]
+    token = cloudformation.register_type(
+        Type="RESOURCE",
+        TypeName=TYPE_NAME,
+        SchemaHandlerPackage=f"s3://{_UPLOADS}/{package.name}",
+        LoggingConfig={"LogRoleArn": logging_role["Arn"], "LogGroupName": _LOG_GROUP},
+        ExecutionRoleArn=role,
+    )["RegistrationToken"]
+    registered = cloudformation.describe_type_registration(RegistrationToken=token)
+    assert registered["ProgressStatus"] == "COMPLETE", registered
+    cloudformation.set_type_default_version(Arn=registered["TypeVersionArn"])
 
 
 @pytest.fixture

@@ -5,19 +5,34 @@ They are not in tests/conftest.py, as `cfn test` would load that.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from sandbox.build import build_package
 from tests.support.project_copy import ROOT, copy_project, run_cfn
 
 
-@cache
-def make_package(folder: Path) -> tuple[Path, str]:
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of one `make test` share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def submitted_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip that `cfn submit --dry-run` builds, once for all processes: pip needs 15 seconds of a core for it."""
+    folder = _shared_folder(tmp_path_factory) / "submitted"
+    with FileLock(f"{folder}.lock"):
+        return build_package(folder)
+
+
+def _make_package(folder: Path) -> tuple[Path, str]:
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["python", "scripts/package.py", "--folder", str(folder)],
@@ -35,8 +50,15 @@ def make_package(folder: Path) -> tuple[Path, str]:
 
 @pytest.fixture(scope="session")
 def package_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The zip that `make package` builds, once for all kinds of tests as that takes 15 seconds; and what it printed."""
-    return make_package(tmp_path_factory.getbasetemp() / "versioned")
+    """The zip that `make package` builds, once for all processes, too; and what it printed."""
+    folder = _shared_folder(tmp_path_factory) / "versioned"
+    told = folder.with_suffix(".json")
+    with FileLock(f"{folder}.lock"):
+        if not told.exists():
+            package, printed = _make_package(folder)
+            told.write_text(json.dumps([str(package), printed]))
+    path, printed = json.loads(told.read_text())
+    return Path(path), printed
 
 
 @pytest.fixture(scope="session")
