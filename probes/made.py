@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 TAG = "autopurge:verification"  # on everything that can have tags; its value is the run
+TYPE_NAME = "Awstut::ECR::AutoPurgeRepository"  # of this project; a run registers it where nobody has done so
 _NAME_BEGINS = "autopurge-verify-"
 _TYPE_BEGINS = "AutopurgeVerify::R"
 DESCRIPTION = "Made by make verify-aws of awstut-ecr-autopurgerepository."  # of types, which can have no tags

@@ -7,9 +7,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from probes.acceptance.steps import TYPE
 from probes.clock import look_until
-from probes.made import DESCRIPTION, TAG, Kind, Thing, run_of
+from probes.made import DESCRIPTION, TAG, TYPE_NAME, Kind, Thing, run_of
 from probes.place import Place
 
 _UNCERTAIN_SECONDS = 20  # a thing whose creation was not answered may be seen late
@@ -220,7 +219,7 @@ def leftovers(place: Place) -> list[Thing]:
     """
     finders = (_replication, _stacks, repositories_left, _buckets, _roles)
     found = [thing for find in finders for thing in find(place)]
-    for name in sorted({name for thing in found if (run := run_of(thing.name)) for name in (run.type_name, TYPE)}):
+    for name in sorted({name for thing in found if (run := run_of(thing.name)) for name in (run.type_name, TYPE_NAME)}):
         _wait_for_registration(place, place.client("cloudformation"), name)
     return [*found, *_types(place)]
 

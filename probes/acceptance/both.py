@@ -8,8 +8,9 @@ from typing import Any
 
 from probes.acceptance import registration
 from probes.acceptance.compare import differences
-from probes.acceptance.steps import TYPE, Acceptance
+from probes.acceptance.steps import Acceptance
 from probes.clients import BotoClients, sandbox_session
+from probes.made import TYPE_NAME
 from probes.place import Place
 from probes.removal import remove_all
 
@@ -28,7 +29,7 @@ def accept(place: Place, say: Callable[[str], None]) -> Json:
     sandbox = _in_sandbox(package)
     say("The type itself, in the account")
     bucket = place.bucket("acceptance")
-    registered = registration.make_available(place, TYPE, bucket, registration.ROLE_TEMPLATE.read_text(), package)
+    registered = registration.make_available(place, TYPE_NAME, bucket, registration.ROLE_TEMPLATE.read_text(), package)
     steps = Acceptance(place, bucket if registered else "").run()
     found = differences(sandbox, steps)
     return {"registered by the run": registered, "differences": found, "steps": steps, "sandbox": sandbox}
@@ -44,7 +45,7 @@ def _in_sandbox(package: Callable[[], bytes]) -> dict[str, Json]:
         place = Place(clients, account, _REGION, poll=0.05, settle=0, on_sandbox=True)
         try:
             bucket = place.bucket("acceptance")
-            registration.make_available(place, TYPE, bucket, registration.ROLE_TEMPLATE.read_text(), package)
+            registration.make_available(place, TYPE_NAME, bucket, registration.ROLE_TEMPLATE.read_text(), package)
             return Acceptance(place, bucket).run()
         finally:
             remove_all(place, place.made.things)

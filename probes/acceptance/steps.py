@@ -10,12 +10,11 @@ from typing import Any
 
 from probes.acceptance import state
 from probes.clock import look_until
-from probes.made import Kind
+from probes.made import TYPE_NAME, Kind
 from probes.place import Place, ProbeError
 from probes.pushing import image, index
 from probes.stacks import Stack, new_stack, one
 
-TYPE = "Awstut::ECR::AutoPurgeRepository"
 OPERATIONS = 16  # of handlers, that are charged
 SECONDS = 900
 _POLLS = 400
@@ -94,12 +93,12 @@ class Acceptance:
     def _life_of_a_stack(self) -> None:
         """Create, fill, protect, refuse, unlock, purge."""
         stack, name = new_stack(self.place, "life"), self._name("life")
-        status = stack.create(one(TYPE, self._properties(name)))
+        status = stack.create(one(TYPE_NAME, self._properties(name)))
         self._note("create a stack", name, stack, status=status)
         self._push(name)
         self._note("push images", name)
         protected = self._properties(name, ImageTagMutability="IMMUTABLE", PurgeProtection={"TagPatterns": ["v*"]})
-        status = stack.update(one(TYPE, protected))
+        status = stack.update(one(TYPE_NAME, protected))
         self._note("update the stack", name, stack, status=status)
         status = stack.delete()
         self._note("delete the stack: refused", name, stack, status=status)
@@ -150,8 +149,8 @@ class Acceptance:
         self.place.ecr.tag_resource(resourceArn=self.place.arn(name), tags=mark)
         self.place.push(name, "one", "two")
         stack = new_stack(self.place, "import")
-        template = one(TYPE, {"RepositoryName": name, "EmptyOnDelete": True}, DeletionPolicy="Delete")
-        status = stack.import_thing(template, TYPE, {"RepositoryName": name})
+        template = one(TYPE_NAME, {"RepositoryName": name, "EmptyOnDelete": True}, DeletionPolicy="Delete")
+        status = stack.import_thing(template, TYPE_NAME, {"RepositoryName": name})
         self._note("import a repository", name, stack, status=status)
         status = stack.delete()
         self._note("delete the imported repository", name, stack, status=status)
@@ -161,7 +160,7 @@ class Acceptance:
         name = self.place.repository("taken")
         self.place.push(name, "one")
         stack = new_stack(self.place, "taken")
-        status = stack.create(one(TYPE, {"RepositoryName": name}))
+        status = stack.create(one(TYPE_NAME, {"RepositoryName": name}))
         self._note("create what exists", name, stack, status=status)
 
     def _cloud_control(self) -> None:
@@ -177,7 +176,7 @@ class Acceptance:
     def _request(self, operation: str, **asked: Any) -> str:
         """How a request by Cloud Control ended."""
         client = self.place.client("cloudcontrol")
-        event: list[Json] = [getattr(client, operation)(TypeName=TYPE, **asked)["ProgressEvent"]]
+        event: list[Json] = [getattr(client, operation)(TypeName=TYPE_NAME, **asked)["ProgressEvent"]]
 
         def done() -> bool:
             token = event[-1]["RequestToken"]
