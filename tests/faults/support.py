@@ -41,11 +41,11 @@ class Filled:
     digests: set[str] = field(default_factory=set)
 
     def fill(self) -> Any:
-        """Images of all kinds; returns the builder."""
+        """Images of all kinds, on two pages if they are small; returns the builder."""
         if "audit" not in self.s3.buckets:
             self.s3.make_bucket("audit")
         builder = self.ecr.repository("app", tags=self.tags)
-        builder.with_images(1_150).with_multi_arch(20).with_repushed_latest(3).with_archived(4)
+        builder.with_images(115).with_multi_arch(2).with_repushed_latest(3).with_archived(4)
         self.digests = {image.digest for image in self.ecr.images("app")}
         return builder
 

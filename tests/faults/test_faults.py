@@ -35,7 +35,7 @@ def test_throttling(ecr: StrictEcr, delete: Purge, filled: Filled, rate: int) ->
 def test_throttling_to_one_call_a_second_still_lets_every_slice_get_on(
     ecr: StrictEcr, delete: Purge, filled: Filled
 ) -> None:
-    ecr.repository("app").with_images(5_000)
+    ecr.repository("app").with_images(500)
     ecr.faults.latency = {"*": 0.1}
     ecr.faults.throttle(operations=None, rate=1, burst=1)
     left = []

@@ -15,7 +15,7 @@ from tests.faults.support import SUCCESS, Filled, in_gap
 from tests.support.samples import LIFECYCLE, POLICY, policies_of, put_tag
 from tests.support.strict import MARKED, Purge, run_command_in
 
-pytestmark = pytest.mark.usefixtures("quick")
+pytestmark = pytest.mark.usefixtures("quick", "small_pages")
 
 GAPS = range(1, 25)  # a delete of these repositories takes some 20 calls
 TAGS = {
@@ -154,7 +154,7 @@ def test_images_that_arrive_go_too(ecr: StrictEcr, delete: Purge, filled: Filled
 @pytest.mark.parametrize("gap", GAPS[::3])
 def test_an_image_that_arrives_and_is_protected_stays(ecr: StrictEcr, delete: Purge, gap: int) -> None:
     tags = {"awstut:auto-purge": "on protect-tags", "awstut:protect-tags": "release-@"}
-    builder = ecr.repository("app", tags=tags).with_images(1_150).with_multi_arch(20)
+    builder = ecr.repository("app", tags=tags).with_images(115).with_multi_arch(2)
     digests: list[str] = []
 
     def push(*_: Any) -> None:
@@ -171,7 +171,7 @@ def test_an_image_that_arrives_and_is_protected_stays(ecr: StrictEcr, delete: Pu
 
 @pytest.mark.parametrize("gap", GAPS[::3])
 def test_a_tag_that_moves_does_no_harm(ecr: StrictEcr, delete: Purge, gap: int) -> None:
-    ecr.repository("app", tags=MARKED).with_images(1_150).with_tagged("latest")
+    ecr.repository("app", tags=MARKED).with_images(115).with_tagged("latest")
     repository = ecr.repositories["app"]
 
     def move() -> None:
