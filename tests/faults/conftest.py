@@ -7,8 +7,7 @@ import pytest
 from awstut_ecr_autopurgerepository import ecr as calls
 from sandbox.ecr import StrictEcr
 from tests.faults.support import WAYS, Filled
-from tests.support.direct_client import direct_client
-from tests.support.strict import Purge, clock, delete, ecr, kms, s3, users, wire
+from tests.support.strict import clock, delete, ecr, kms, s3, users, wire
 from tests.support.strict_s3 import StrictS3
 
 __all__ = ["clock", "delete", "ecr", "filled", "kms", "s3", "users", "wire"]
@@ -27,9 +26,3 @@ def filled(request: pytest.FixtureRequest, ecr: StrictEcr, s3: StrictS3, small_p
     made = Filled(ecr, s3, WAYS[request.param])
     made.fill()
     return made
-
-
-@pytest.fixture
-def quick(ecr: StrictEcr, delete: Purge) -> None:
-    """Deletes call ECR without botocore."""
-    delete.client = direct_client(ecr)

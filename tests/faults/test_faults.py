@@ -21,8 +21,6 @@ from tests.support.samples import CALLS
 from tests.support.strict import CREDENTIALS, Killed, Purge, Wire
 from tests.support.virtual import VirtualPool
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 @pytest.mark.parametrize("rate", [1, 5, 20, 50])
 def test_throttling(ecr: StrictEcr, delete: Purge, filled: Filled, rate: int) -> None:

@@ -15,7 +15,7 @@ from tests.faults.support import SUCCESS, Filled, in_gap
 from tests.support.samples import LIFECYCLE, POLICY, policies_of, put_tag
 from tests.support.strict import MARKED, Purge, run_command_in
 
-pytestmark = pytest.mark.usefixtures("quick", "small_pages")
+pytestmark = pytest.mark.usefixtures("small_pages")
 
 GAPS = range(1, 25)  # a delete of these repositories takes some 20 calls
 TAGS = {
