@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup test check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth adopt-check generate pictures package publish-check lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# uv compiles nothing when it installs: what is imported is compiled then, and kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
