@@ -5,15 +5,21 @@ from __future__ import annotations
 import ast
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.support.project_copy import ROOT
 
 TESTS = ROOT / "tests"
 FILES = sorted(TESTS.rglob("*.py"))
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 COLLECTED = [path for path in FILES if path.name.startswith("test_")] + [TESTS / "sandbox" / "ministack_names.py"]
 SHORTEST_CONSTANT = 30  # characters of source; shorter ones, such as a name for dict[str, Any], may be there again
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """Each file, parsed when a test asks for it: all processes of a run import this module."""
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 
 def called(tree: ast.AST) -> Iterator[str]:
@@ -31,23 +37,20 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
-# Two helpers call others that assert: so their names are found in two rounds.
-ASSERTING = {each.name for tree in TREES.values() for each in functions(tree) if asserts(each)}
-ASSERTING |= {
-    each.name
-    for path, tree in TREES.items()
-    if path not in COLLECTED
-    for each in functions(tree)
-    if ASSERTING.intersection(called(each))
-}
+def asserting() -> set[str]:
+    """The names of functions that assert. Two helpers call others that do: so the names are found in two rounds."""
+    found = {each.name for tree in trees().values() for each in functions(tree) if asserts(each)}
+    helpers = [tree for path, tree in trees().items() if path not in COLLECTED]
+    return found | {each.name for tree in helpers for each in functions(tree) if found.intersection(called(each))}
 
 
 def test_every_test_asserts_something() -> None:
+    known = asserting()
     silent = [
         f"{path.relative_to(ROOT)}: {each.name}"
         for path in COLLECTED
-        for each in functions(TREES[path])
-        if each.name.startswith("test_") and not asserts(each) and not ASSERTING.intersection(called(each))
+        for each in functions(trees()[path])
+        if each.name.startswith("test_") and not asserts(each) and not known.intersection(called(each))
     ]
     assert silent == []
 
@@ -65,7 +68,7 @@ def definitions(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 def test_no_helper_is_defined_twice() -> None:
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for definition in definitions(tree):
             places[definition].append(str(path.relative_to(ROOT)))
     assert {name: found for (name, _), found in places.items() if len(found) > 1} == {}
@@ -85,7 +88,7 @@ def test_what_is_not_a_test_is_where_its_name_says_so() -> None:
         imported = {
             (node.module or "")
             for path in others
-            for node in ast.walk(TREES[Path(path)])
+            for node in ast.walk(trees()[Path(path)])
             if isinstance(node, ast.ImportFrom)
         }
         assert not [each for each in imported if each.startswith(f"tests.{folder.name}.")]
