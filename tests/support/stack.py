@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.environment import ACCOUNT
 from sandbox.server import Sandbox
 
-_PATIENCE = 60  # seconds
+_PATIENCE = 240  # seconds: on a busy machine
 _POLL = 0.02  # seconds
 
 ROLE_OF_FUNCTIONS = f"arn:aws:iam::{ACCOUNT}:role/function"  # ministack takes any

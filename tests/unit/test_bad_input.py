@@ -11,7 +11,7 @@ from awstut_ecr_autopurgerepository import handlers
 from sandbox.ecr import StrictEcr
 from tests.support.project_copy import ROOT, SCHEMA_NAME
 from tests.support.samples import EVERYTHING, LIFECYCLE, POLICY
-from tests.support.strict import ACCOUNT, Wire
+from tests.support.strict import ACCOUNT, MARKED, Wire
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a lifecycle policy of another account": (
@@ -230,3 +230,26 @@ def test_an_empty_object_in_a_list_is_refused(wire: Wire, name: str) -> None:
     code, message = wire.fail("CREATE", {"RepositoryName": "app", name: [{}]})
     assert code == "InvalidRequest"
     assert f"{name}[0] is an empty object" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"action": "PURGE"}, "the event's action is 'PURGE', which is none of CREATE, READ, UPDATE, DELETE, LIST."),
+        ({"credentials": {"user": "a"}}, "unexpected keyword argument 'user'"),
+    ],
+)
+def test_an_event_that_cloudformation_does_not_send_does_nothing(
+    wire: Wire, ecr: StrictEcr, change: dict[str, Any], reason: str
+) -> None:
+    ecr.repository("app", tags=MARKED).with_images(2)
+    event = wire.event("DELETE", {"RepositoryName": "app"})
+    if "credentials" in change:
+        event["requestData"]["callerCredentials"] = change["credentials"]
+    else:
+        event |= change
+    answer = handlers.resource(event, None)
+    assert (answer["status"], answer["errorCode"]) == ("FAILED", "InvalidRequest")
+    assert answer["message"].startswith("Nothing was done: ")
+    assert reason in answer["message"]
+    assert ecr.holds("app") == 2

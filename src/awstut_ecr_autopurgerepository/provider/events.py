@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from cloudformation_cli_python_lib import Action
+
 from ..typed_json import Strictness, check
 
 PROPERTIES = Strictness(unknown_keys=True, nulls=False, any_scalar=True)
@@ -55,6 +57,8 @@ def check_event(event: object) -> None:
     for key in _REQUIRED:
         if not found[key]:
             raise ValueError(f"the event has no {key}")
+    if found["action"] not in Action.__members__:
+        raise ValueError(f"the event's action is {found['action']!r}, which is none of {', '.join(Action.__members__)}")
 
 
 def hints(event: Mapping[str, Any]) -> dict[str, Any]:

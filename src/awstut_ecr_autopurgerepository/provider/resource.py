@@ -31,13 +31,10 @@ class AutoPurgeResource(Resource):
         """As the library does it, but with sessions that read botocore's data once."""
         try:
             check_event(event_data)
-        except ValueError as error:
-            raise InvalidRequest(f"Nothing was done: {error}.") from error
-        try:
             event = HandlerRequest.deserialize(event_data)
             action = Action[event.action]
-        except (KeyError, TypeError) as error:
-            raise InvalidRequest(f"Nothing was done: {error} ({type(error).__name__}).") from error
+        except (ValueError, TypeError) as error:
+            raise InvalidRequest(f"Nothing was done: {error}.") from error
         direct_logs(event)
         if found := hints(event_data):
             LOG.info("CloudFormation says %s. Nothing is decided by it.", found)
