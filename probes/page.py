@@ -19,7 +19,13 @@ def render(answers: Sequence[Recorded]) -> str:
     """The generated part."""
     asked = [each for theme in THEMES.values() for each in theme if each.answer is not None]
     count = sum(map(len, THEMES.values()))
-    lines = [_BEGIN, "", f"{count} beliefs; {len(asked)} of them are asked, {count - len(asked)} say why not.", ""]
+    others = count - len(asked)
+    lines = [
+        _BEGIN,
+        "",
+        f"There are {count} beliefs. Probes ask about {len(asked)}; the other {others} say why not.",
+        "",
+    ]
     for section, themes in SECTIONS.items():
         lines += [f"## {section}", ""]
         for theme in themes:
@@ -28,7 +34,7 @@ def render(answers: Sequence[Recorded]) -> str:
 
 
 def _table(beliefs: Sequence[Belief], answers: Sequence[Recorded]) -> list[str]:
-    head = ["| belief | from | needed by | the sandbox | AWS |", "|---|---|---|---|---|"]
+    head = ["| belief | source | needed by | the sandbox | AWS |", "|---|---|---|---|---|"]
     return head + [f"| {' | '.join(_row(each, answers))} |" for each in beliefs]
 
 
@@ -50,9 +56,9 @@ def _file(path: str) -> str:
 
 def _sandbox(belief: Belief) -> str:
     if belief.answer is None:
-        return f"is not asked: {belief.unasked}"
-    can = f" Can be made to answer otherwise: {belief.switch}." if belief.switch else ""
-    return f"{_answer(belief.answer)}.{can}"
+        return f"not asked: {belief.unasked}"
+    also = f" Switch for other answers: {belief.switch}." if belief.switch else ""
+    return f"{_answer(belief.answer)}.{also}"
 
 
 def _answer(answer: Answer) -> str:
@@ -62,7 +68,7 @@ def _answer(answer: Answer) -> str:
 def _aws(belief: Belief, answers: Sequence[Recorded]) -> str:
     """The newest answer of each Region."""
     if belief.answer is None:
-        return "cannot be asked"
+        return "not asked"
     newest = {each.region: each for each in answers if belief.name in each.answers}
     if not newest:
         return NOT_RUN

@@ -123,7 +123,11 @@ def contradictions(all_answers: Iterable[Recorded], beliefs: Mapping[str, Belief
 
 def told(difference: Difference) -> str:
     """A difference, as a sentence."""
-    also = f" The sandbox can be made to: {difference.switch}." if difference.switch else ""
+    also = (
+        f" The code is tested with that answer. Switch in the sandbox: {difference.switch}."
+        if difference.switch
+        else ""
+    )
     return (
         f"{difference.belief}, '{difference.question}': the sandbox answers {shown(difference.sandbox)}, AWS "
         f"{shown(difference.aws)}.{also}"

@@ -24,7 +24,7 @@ COMMANDS: tuple[click.Command, ...] = (plan, list_repositories, watch, adopt, lo
 def app() -> None:
     """Look at, protect and adopt repositories of Awstut::ECR::AutoPurgeRepository.
 
-    Credentials, Region, profile and endpoint are taken as the AWS CLI takes them.
+    Credentials, Region, profile and endpoint come from where the AWS CLI takes them.
     """
 
 

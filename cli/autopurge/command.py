@@ -62,7 +62,9 @@ class ExampleCommand(click.Command):
             example = textwrap.dedent(self.example).strip()
             formatter.write(textwrap.indent(example, " " * formatter.current_indent) + "\n")
         with formatter.section("Exit codes"):
-            formatter.write_text("0 fine; 1 error; 2 wrong usage; 3 something would be refused, or differs")
+            formatter.write_text(
+                "0 fine; 1 error; 2 wrong usage; 3 something is refused, or not deleted, or a template has a finding"
+            )
 
 
 def command(
@@ -92,9 +94,9 @@ def _shared_options(function: Any) -> Any:
     """Add the options of all commands after its own: click reads the list from its end."""
     own, function.__click_params__ = getattr(function, "__click_params__", []), []
     for option in (
-        click.option("--endpoint-url", metavar="URL", help="Another endpoint; also AWS_ENDPOINT_URL."),
+        click.option("--endpoint-url", metavar="URL", help="Another endpoint; default: AWS_ENDPOINT_URL."),
         click.option("--profile", metavar="NAME", help="A profile of the AWS CLI."),
-        click.option("--region", metavar="REGION", help="The Region; also AWS_REGION, or that of the profile."),
+        click.option("--region", metavar="REGION", help="The Region; default: AWS_REGION, or that of the profile."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for scripts."),
     ):
         function = option(function)

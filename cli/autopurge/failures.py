@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     FINE = 0
     ERROR = 1
     USAGE = 2  # click's own, for an unknown option or a missing argument
-    FOUND = 3  # something would be refused, or differs
+    FOUND = 3  # something is refused, or not deleted, or a template has a finding
 
 
 class Failure(click.ClickException):

@@ -128,12 +128,12 @@ def _adoptable(aws: Aws) -> list[Listed]:
     autopurge list --json | jq -r '.repositories[] | select(.images > 1000) | .name'
     """,
 )
-@click.option("--native", is_flag=True, help="Those of AWS::ECR::Repository in stacks, which `adopt` can bring here.")
+@click.option("--native", is_flag=True, help="List the resources of type AWS::ECR::Repository instead, for `adopt`.")
 def list_repositories(tool: Tool, native: bool) -> ExitCode:
-    """List the repositories under this type, in the account and Region.
+    """List the repositories of this type in the account and Region.
 
-    For each: the stack that owns it, its rules, images of every status, their size, the last pull, and how far a
-    running purge is.
+    For each repository: the stack that owns it, its rules, its images of every status, their size, the last pull, and
+    how far a running purge is.
     """
     found = _adoptable(tool.aws) if native else _under_this_type(tool.aws)
     if tool.output.as_json:
@@ -141,7 +141,7 @@ def list_repositories(tool: Tool, native: bool) -> ExitCode:
         return ExitCode.FINE
     where = f"in {tool.aws.ecr.meta.region_name}"
     if not found:
-        kind = "No repository of AWS::ECR::Repository is in a stack" if native else f"No repository has {TYPE_NAME}"
+        kind = "No repository of AWS::ECR::Repository is in a stack" if native else f"No repository of {TYPE_NAME} is"
         tool.output.line(f"{kind} {where}.")
         return ExitCode.FINE
     tool.output.table(_COLUMNS, [each.row() for each in found], right=_NUMBERS)

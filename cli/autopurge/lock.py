@@ -27,11 +27,15 @@ def _rule_options(days: Any, days_help: str) -> Callable[[Callable[..., Any]], C
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in (
             click.option("--yes", is_flag=True, help="Do it without asking."),
-            click.option("--account", is_flag=True, help="For all repositories of the account and Region."),
-            click.option("--pushed-within-days", help=f"Images that were pushed lately{days_help}", **days),
-            click.option("--pulled-within-days", help=f"Images that were pulled lately{days_help}", **days),
-            click.option("--in-use-by", type=_SERVICES, help="Images that a service uses."),
-            click.option("--pattern", metavar="PATTERN", help="Images with a tag that matches, such as 'release-*'."),
+            click.option(
+                "--account", is_flag=True, help="Change the rule for all repositories of the account and Region."
+            ),
+            click.option("--pushed-within-days", help=f"The rule for images that were pushed {days_help}", **days),
+            click.option("--pulled-within-days", help=f"The rule for images that were pulled {days_help}", **days),
+            click.option("--in-use-by", type=_SERVICES, help="The rule for images that this service uses."),
+            click.option(
+                "--pattern", metavar="PATTERN", help="The rule for images with a matching tag, such as 'release-*'."
+            ),
             click.argument("name", required=False),
         ):
             function = option(function)
@@ -48,7 +52,7 @@ def _rule_options(days: Any, days_help: str) -> Callable[[Callable[..., Any]], C
     autopurge lock --account --pulled-within-days 30
     """,
 )
-@_rule_options({"type": click.IntRange(1, MOST_DAYS), "metavar": "DAYS"}, ", in the last DAYS days.")
+@_rule_options({"type": click.IntRange(1, MOST_DAYS), "metavar": "DAYS"}, "in the last DAYS days.")
 def lock(
     tool: Tool,
     name: str | None,
@@ -61,8 +65,9 @@ def lock(
 ) -> ExitCode:
     """Keep the repository NAME, or some of its images, from being deleted.
 
-    Without an option for a rule it is deletion protection: every delete fails and touches nothing. Other rules of the
-    repository, or of the account, stay as they are. A lock of a repository outlives updates of its stack.
+    Without an option for a rule, the command sets deletion protection: every delete fails and changes nothing. The
+    other rules of the repository, or of the account, stay as they are. A lock of a repository stays when its stack is
+    updated.
     """
     change = _chosen(
         {
@@ -84,7 +89,7 @@ def lock(
     autopurge unlock --account
     """,
 )
-@_rule_options({"is_flag": True}, ".")
+@_rule_options({"is_flag": True}, "lately.")
 def unlock(
     tool: Tool,
     name: str | None,
@@ -97,8 +102,8 @@ def unlock(
 ) -> ExitCode:
     """Lift one rule of the repository NAME, or of the account.
 
-    Without an option for a rule it is deletion protection. Other rules stay. An unlock of a repository lasts until the
-    next update of its stack: then the rules of the template are back.
+    Without an option for a rule, the command lifts deletion protection. The other rules stay as they are. An unlock of
+    a repository lasts until the next update of its stack, which brings the rules of the template back.
     """
     change = _chosen(
         {

@@ -46,16 +46,19 @@ class Asked:
     autopurge plan --all --json | jq -r '.repositories[] | select(.verdict == "refuse") | .name'
     """,
 )
-@click.option("--tag", metavar="KEY=VALUE", help="All repositories under this type that have the tag.")
-@click.option("--all", "everything", is_flag=True, help="All repositories under this type.")
-@click.option("--stack", metavar="STACK", help="Those of the stack, as a delete of this stack would decide.")
+@click.option("--tag", metavar="KEY=VALUE", help="All repositories of this type that have the tag.")
+@click.option("--all", "everything", is_flag=True, help="All repositories of this type.")
+@click.option(
+    "--stack", metavar="STACK", help="All repositories of this type in the stack, for a delete of that stack."
+)
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 def plan(tool: Tool, names: tuple[str, ...], stack: str | None, everything: bool, tag: str | None) -> ExitCode:
-    """Tell what a delete would do now to the repositories NAME, and every reason against it.
+    """Show what a delete would do now to the repositories NAME, and every reason against it.
 
     The verdict is that of the delete itself: gone (there is no such repository), empty (it deletes the repository),
-    purge (it deletes the images, too), or refuse; then each reason is shown, with the command that lifts it. Names are
-    decided as for a delete by Cloud Control. Changes nothing. The exit code is 3 if a delete would be refused.
+    purge (it deletes the images, then the repository), or refuse (it changes nothing). For refuse, each reason is
+    shown, with the command that lifts it. For a NAME, the verdict is that of a delete by Cloud Control, which may
+    delete the repository of any stack. Changes nothing. The exit code is 3 if a delete would be refused.
     """
     if sum((bool(names), stack is not None, everything, tag is not None)) != 1:
         raise click.UsageError("Name repositories, or give one of --stack, --all and --tag.")

@@ -20,30 +20,29 @@ _POLLS = 200
 BELIEFS = (
     Belief(
         "cloud-control-deletes",
-        "A delete by Cloud Control carries the primary identifier and nothing else, and names no stack.",
+        "A delete by Cloud Control gives the handler the primary identifier and nothing else. It names no stack.",
         (_CLOUD_CONTROL, report("aws-cloudformation/cloudformation-coverage-roadmap", 2046)),
         (f"{_SRC}/deletion/look.py", f"{_SRC}/rules/reserved_tags.py"),
         {"properties": ["Name"], "stack": "none"},
     ),
     Belief(
         "cloud-control-updates",
-        "An update by Cloud Control starts from what READ answers, and is not rolled back.",
+        "An update by Cloud Control has the answer of READ as its previous state, and is not rolled back if it fails.",
         (_CLOUD_CONTROL,),
         (f"{_SRC}/repository/update.py",),
         {"previous state": "what READ answered", "calls after a failed update": 0},
     ),
     Belief(
         "cloud-control-messages",
-        "The status of a request by Cloud Control has the message of a FAILED answer.",
+        "If a handler answers FAILED, the status of the Cloud Control request has the handler's message.",
         (_CLOUD_CONTROL,),
         (f"{_SRC}/deletion/messages.py", "guides/troubleshooting.md"),
         {"FAILED": "the handler's message"},
     ),
     Belief(
         "type-configuration",
-        "SetTypeConfiguration of a resource type needs --configuration-alias, and replaces the whole configuration. "
-        "A handler "
-        "gets it with the next call.",
+        "SetTypeConfiguration for a resource type needs --configuration-alias, and replaces the whole configuration. "
+        "The next call of a handler gets the new one.",
         (cloudformation("APIReference/API_SetTypeConfiguration"),),
         (f"{_SRC}/rules/account.py", "guides/protection.md"),
         {"without an alias": "refused", "with the alias default": ACCEPTED, "in the next call": "as it was set"},

@@ -18,7 +18,7 @@ _MISSING = f"sha256:{'0' * 64}"
 BELIEFS = (
     Belief(
         "batches-of-deletes",
-        "BatchDeleteImage takes 1 to 100 ids.",
+        "BatchDeleteImage takes 1 to 100 image ids.",
         (api("BatchDeleteImage"), MODEL),
         (f"{_SRC}/deletion/purge.py",),
         {"no id": _INVALID, "1 id": ACCEPTED, "100 ids": ACCEPTED, "101 ids": _INVALID},
@@ -26,24 +26,26 @@ BELIEFS = (
     ),
     Belief(
         "deletes-by-digest-and-by-tag",
-        "A delete by digest removes the image with all its tags. A delete by tag removes the tag, and the image with "
-        "its "
-        "last one.",
+        "A delete by digest removes the image with all its tags. A delete by tag removes only the tag; if that was "
+        "the image's last tag, the image is removed, too.",
         (api("BatchDeleteImage"), user_guide("delete_image")),
         (f"{_SRC}/deletion/purge.py",),
         {
             "by tag, of 2 tags": "the image is there",
             "by tag, of the last": "the image is gone",
             "by digest, of 2 tags": "the image is gone",
-            "rows of the answer": 2,
+            "rows of the answer to that": 2,
         },
     ),
     Belief(
         "children-of-an-index",
-        "An image that an index references is refused with ImageReferencedByManifestList, in failures[] of an answer "
-        "with "
-        "status 200; also if its index is deleted in the same call. After the index is gone, it can be deleted.",
-        (api("BatchDeleteImage"), "a purge on AWS: 4 indexes with 8 children in one call, 4 deleted, 8 refused"),
+        "ECR refuses to delete an image (a child) while an index, the list behind a multi-platform image, references "
+        "it; even if the same call deletes the index: the answer has status 200, and ImageReferencedByManifestList in "
+        "failures[]. After the index is deleted, the child can be deleted.",
+        (
+            api("BatchDeleteImage"),
+            "a user's purge on AWS, without a public page: 4 indexes with 8 children in one call, 4 deleted, 8 refused",
+        ),
         (f"{_SRC}/deletion/purge.py",),
         {
             "children before their index": [_REFERENCED, _REFERENCED],
@@ -54,14 +56,15 @@ BELIEFS = (
     ),
     Belief(
         "children-are-not-described",
-        "DescribeImages does not say what an index references. Its manifest does, and reading that counts as a pull.",
+        "DescribeImages does not return the children of an index. The manifest of the index names them, but reading a "
+        "manifest counts as a pull.",
         (api("ImageDetail"),),
         (f"{_SRC}/deletion/inventory.py",),
         {"digests of children in the record of an index": 0},
     ),
     Belief(
         "indexes-of-indexes",
-        "An index that another index references is refused like an image.",
+        "ECR also refuses to delete an index while another index references it.",
         ("the OCI image specification allows nested indexes",),
         (f"{_SRC}/deletion/purge.py",),
         {"all in one call": ["deleted", _REFERENCED, _REFERENCED], "the rest in one call": ["deleted", _REFERENCED]},
@@ -69,7 +72,8 @@ BELIEFS = (
     ),
     Belief(
         "failures-of-deletes",
-        "What a delete refuses is in failures[] of an answer with status 200, with a code for each image.",
+        "If BatchDeleteImage refuses images, its answer still has status 200, with a code for each of these images in "
+        "failures[].",
         (api("ImageFailure"), MODEL),
         (f"{_SRC}/deletion/purge.py",),
         {
@@ -93,11 +97,12 @@ BELIEFS = (
         "ImageInaccessible.",
         (MODEL,),
         (f"{_SRC}/deletion/purge.py",),
-        unasked="They take a key or an upstream registry that does not work. The purge keeps any code for its message.",
+        unasked="The probe would need a KMS key or an upstream registry that does not work. The purge puts any code "
+        "into its message.",
     ),
     Belief(
         "deleted-index-is-late",
-        "A deleted index can count as a reference of its children for a while.",
+        "For a while after an index is deleted, ECR can still refuse to delete its children.",
         ("an eventually consistent service may do so",),
         (f"{_SRC}/deletion/purge.py",),
         {"a child can be deleted by": AT_ONCE},
@@ -106,9 +111,8 @@ BELIEFS = (
     ),
     Belief(
         "deleted-images-are-late",
-        "Deleted images can be listed for a while, and DeleteRepository can say RepositoryNotEmptyException after "
-        "the last "
-        "one is gone.",
+        "For a while after images are deleted, they can still be listed. After the last one is deleted, "
+        "DeleteRepository can still fail with RepositoryNotEmptyException.",
         ("an eventually consistent service may do so",),
         (f"{_SRC}/deletion/purge.py",),
         {"no image is listed by": AT_ONCE, "the repository can be deleted by": AT_ONCE},
@@ -117,7 +121,8 @@ BELIEFS = (
     ),
     Belief(
         "rates-are-not-published",
-        "ECR does not publish how many deletes and listings a second it allows: ThrottlingException is to be expected.",
+        "ECR does not publish how many deletes and listings it allows a second, so a purge has to expect "
+        "ThrottlingException.",
         (user_guide("service-quotas"),),
         (f"{_SRC}/pacing.py", f"{_SRC}/errors.py"),
         unasked="Finding the limit would throttle the account's other users.",
@@ -162,7 +167,7 @@ def deletes_of_images(place: Place) -> Mapping[str, Answer]:
             "by tag, of 2 tags": by_tag,
             "by tag, of the last": by_last_tag,
             "by digest, of 2 tags": _is_there(place, name, two.digest, goes=True),
-            "rows of the answer": len(answer["imageIds"]),
+            "rows of the answer to that": len(answer["imageIds"]),
         },
         "failures-of-deletes": failures,
     }

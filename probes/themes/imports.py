@@ -17,9 +17,8 @@ _ROADMAP = "aws-cloudformation/cloudformation-coverage-roadmap"
 BELIEFS = (
     Belief(
         "previous-state-of-an-import",
-        "A resource import calls UPDATE with the template's properties. What it sends as previous state is not "
-        "known: the "
-        "template, what READ answered, or nothing.",
+        "A resource import calls UPDATE with the template's properties. Which previous state it sends is not known: "
+        "the template's, what READ answered, or nothing.",
         (report(_ROADMAP, 1497), report(_ROADMAP, 2493)),
         (f"{_SRC}/repository/update.py", f"{_SRC}/rules/existing.py", "guides/import.md"),
         {"UPDATE is called": True, "previous state": "the template"},
@@ -28,29 +27,29 @@ BELIEFS = (
     ),
     Belief(
         "already-exists-and-the-rollback",
-        "After a create that failed with AlreadyExists, the rollback can call delete with that identifier, or not.",
+        "After a create fails with AlreadyExists, the rollback may or may not call delete with the identifier of the "
+        "resource that exists.",
         (
             report(_ROADMAP, 1493),
             report("aws-cloudformation/cloudformation-cli-python-plugin", 61),
             report("aws-cloudformation/aws-cloudformation-resource-providers-ecr", 14),
         ),
         (f"{_SRC}/repository/create.py", f"{_SRC}/deletion/look.py"),
-        {"without a model": "kept"},
-        {"without a model": ("deleted",)},
+        {"after an answer without a model": "kept"},
+        {"after an answer without a model": ("deleted",)},
         "settings(delete_after_already_exists=True)",
     ),
     Belief(
         "failed-create-with-a-model",
-        "A create that failed and answered a model is followed by a delete of what the model names.",
+        "If a create fails and its answer has a model, CloudFormation deletes what the model names.",
         (report(_ROADMAP, 1493),),
         (f"{_SRC}/repository/create.py",),
-        {"with a model": "DELETE is called"},
+        {"after an answer with a model": "DELETE is called"},
     ),
     Belief(
         "imports-by-change-set",
-        "CreateChangeSet with ImportExistingResources imports resources that have a custom name, without a change "
-        "set of "
-        "type IMPORT.",
+        "CreateChangeSet with ImportExistingResources imports existing resources that have a custom name. The change "
+        "set does not need the type IMPORT.",
         (cloudformation("APIReference/API_CreateChangeSet"),),
         ("guides/import.md",),
         unasked="The sandbox has no ImportExistingResources, so an answer could not be compared.",
@@ -58,7 +57,7 @@ BELIEFS = (
     Belief(
         "stack-refactoring",
         "A stack refactoring moves a resource to another stack or logical id without calling a handler that changes "
-        "anything. Owner tags then name the old place.",
+        "anything. So the repository's tags awstut:stack-id and awstut:logical-id still name the old ones.",
         (cloudformation("UserGuide/stack-refactoring"),),
         (f"{_SRC}/deletion/look.py", "guides/protection.md"),
         unasked="The sandbox has no stack refactoring, so an answer could not be compared.",
@@ -109,8 +108,8 @@ def rollbacks_of_creates(place: Place) -> Mapping[str, Answer]:
     new_stack(place, "model").create(one(log.type_name, {"Name": made, "Behaviour": "CREATE=InvalidRequest+model"}))
     called = "DELETE is called" if log.requests(made, "DELETE") else "DELETE is not called"
     return {
-        "already-exists-and-the-rollback": {"without a model": _state(log, name)},
-        "failed-create-with-a-model": {"with a model": called},
+        "already-exists-and-the-rollback": {"after an answer without a model": _state(log, name)},
+        "failed-create-with-a-model": {"after an answer with a model": called},
     }
 
 

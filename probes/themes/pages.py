@@ -17,13 +17,13 @@ _MORE_THAN_A_PAGE = 101  # images
 BELIEFS = (
     Belief(
         "pages-of-images",
-        "A page of images has 100 by default, and up to 1,000 with maxResults.",
+        "A page of images has 100 entries by default, and up to 1,000 with maxResults.",
         (api("DescribeImages"), api("ListImages"), MODEL),
         (f"{_SRC}/deletion/inventory.py", f"{_SRC}/ecr.py"),
         {
             "default page of DescribeImages": 100,
             "default page of ListImages": 100,
-            "all on pages of 60": _MORE_THAN_A_PAGE,
+            "images found on pages of 60": _MORE_THAN_A_PAGE,
             "1,000 a page": ACCEPTED,
             "1,001 a page": _INVALID,
             "0 a page": _INVALID,
@@ -32,21 +32,23 @@ BELIEFS = (
     ),
     Belief(
         "rows-of-a-listing",
-        "ListImages answers one row for each tag, DescribeImages one record for each digest.",
+        "ListImages returns one row for each tag, and one for an image without a tag. DescribeImages returns one "
+        "record for each digest.",
         (api("DescribeImages"), api("ListImages")),
         (f"{_SRC}/deletion/inventory.py",),
         {"rows of ListImages for 3 tags": 3, "records of DescribeImages for 3 tags": 1, "rows for no tag": 1},
     ),
     Belief(
         "tokens-outlive-deletes",
-        "A page token goes on where its page ended, also if images were deleted meanwhile.",
+        "A page token stays usable when images are deleted: the next page begins where the last one ended.",
         ("a token that names a position would skip images",),
         (f"{_SRC}/deletion/inventory.py",),
         {"images that were skipped": 0},
     ),
     Belief(
         "tokens-are-opaque",
-        "A token that was made up, or that belongs to another repository, is InvalidParameterException.",
+        "A call with a page token that was made up, or that belongs to another repository, fails with "
+        "InvalidParameterException.",
         (api("DescribeImages"),),
         (f"{_SRC}/deletion/inventory.py",),
         {"made up": _INVALID, "of another repository": _INVALID},
@@ -54,14 +56,15 @@ BELIEFS = (
     ),
     Belief(
         "tag-status",
-        "The filter tagStatus answers tagged images, untagged images, or both.",
+        "The filter tagStatus selects tagged images, untagged images, or both.",
         (api("DescribeImagesFilter"),),
         (),
         {"TAGGED": 2, "UNTAGGED": 1, "ANY": 3},
     ),
     Belief(
         "images-by-id",
-        "DescribeImages of an image that is not there is ImageNotFoundException, and takes no pages with ids.",
+        "DescribeImages fails with ImageNotFoundException if it names an image that does not exist. A request that "
+        "names images cannot ask for pages.",
         (api("DescribeImages"),),
         (),
         {"a digest that is not there": "ImageNotFoundException", "with maxResults": _INVALID, "no id": _INVALID},
@@ -96,7 +99,7 @@ def pages_of_images(place: Place) -> Mapping[str, Answer]:
         "pages-of-images": {
             "default page of DescribeImages": len(described["imageDetails"]),
             "default page of ListImages": len(listed["imageIds"]),
-            "all on pages of 60": len(paged),
+            "images found on pages of 60": len(paged),
             **sizes,
         },
         "tokens-outlive-deletes": {"images that were skipped": len(pushed - set(digests) - set(rest))},

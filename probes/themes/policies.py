@@ -30,9 +30,8 @@ Json = dict[str, Any]
 BELIEFS = (
     Belief(
         "form-of-policies",
-        "ECR answers a policy in a form of its own: a list of one can become a string, and principals change their "
-        "order. "
-        "So policies are compared by their meaning.",
+        "ECR can return a policy in another form than it was set: a list with one element becomes a string, or "
+        "principals change their order. So policies are compared by their meaning.",
         ("terraform-provider-aws compares policies by equivalence for that reason",),
         (f"{_SRC}/rules/policy_meaning.py", f"{_SRC}/repository/read.py"),
         {"a list of one action": "a string", "two principals": "in another order"},
@@ -41,9 +40,8 @@ BELIEFS = (
     ),
     Belief(
         "invalid-policies",
-        "A repository policy that is no JSON, has no statement, lacks effect, action or principal, or has more than "
-        "10,240 "
-        "characters is InvalidParameterException.",
+        "SetRepositoryPolicy fails with InvalidParameterException if the policy is not JSON, has no statement, lacks "
+        "an effect, an action or a principal, or has more than 10,240 characters.",
         (api("SetRepositoryPolicy"),),
         (f"{_SRC}/deletion/freeze.py", f"{_SRC}/repository/create.py"),
         {
@@ -61,7 +59,8 @@ BELIEFS = (
     ),
     Belief(
         "no-policy",
-        "Reading or deleting a policy that is not there has error codes of its own.",
+        "A call that reads or deletes a missing policy fails with RepositoryPolicyNotFoundException or "
+        "LifecyclePolicyNotFoundException.",
         (api("GetRepositoryPolicy"), api("GetLifecyclePolicy")),
         (f"{_SRC}/ecr.py",),
         {
@@ -77,9 +76,9 @@ BELIEFS = (
     ),
     Belief(
         "policy-with-a-new-role",
-        "A policy that names a role which was made just before is refused for up to minutes: "
-        "InvalidParameterException, "
-        "with 'Principal not found' or 'Invalid repository policy provided'. The same call succeeds later.",
+        "For up to some minutes after a role is created, a policy that names it is refused: "
+        "InvalidParameterException, with 'Principal not found' or 'Invalid repository policy provided'. The same call "
+        "succeeds later.",
         (report("hashicorp/terraform-provider-aws", 39064), report("hashicorp/terraform-provider-aws", 38439)),
         (f"{_SRC}/repository/patience.py", f"{_SRC}/repository/create.py"),
         {"the policy is taken by": AT_ONCE, "refused until then with": []},
@@ -89,7 +88,7 @@ BELIEFS = (
     ),
     Belief(
         "changed-policy-is-late",
-        "GetRepositoryPolicy can answer the policy from before a change for a while.",
+        "For a while after a change, GetRepositoryPolicy can return the policy from before.",
         ("an eventually consistent service may do so",),
         (f"{_SRC}/deletion/freeze.py",),
         {"a new policy is seen by": AT_ONCE, "a deleted policy is gone by": AT_ONCE},
@@ -98,8 +97,8 @@ BELIEFS = (
     ),
     Belief(
         "deny-on-pushes",
-        "A Deny in the repository policy refuses pushes of the account's own principals, perhaps a while after it "
-        "was set.",
+        "A Deny in the repository policy refuses pushes by the account's own principals, too. It may take effect a "
+        "while after it is set.",
         (user_guide("repository-policies"),),
         (f"{_SRC}/rules/push_block.py", f"{_SRC}/deletion/freeze.py"),
         {"PutImage is refused by": AT_ONCE, "with": _DENIED, "PutImage works again by": AT_ONCE},
@@ -109,25 +108,24 @@ BELIEFS = (
     ),
     Belief(
         "deny-on-deletes",
-        "A Deny for everybody in the repository policy can lock the handlers out of deletes.",
+        "A Deny for everybody in the repository policy can prevent the handlers from deleting anything.",
         (user_guide("repository-policies"),),
         (f"{_SRC}/errors.py",),
-        unasked="A mistake would lock the owner out of a repository that the run could then not remove.",
+        unasked="A mistake in the policy would lock out the owner, and the run could not remove the repository.",
     ),
     Belief(
         "deny-on-upstream-imports",
-        "A Deny of ecr:BatchImportUpstreamImage holds a pull-through cache back; replication, which has a role of "
-        "its own, "
-        "it does not.",
+        "A Deny of ecr:BatchImportUpstreamImage stops a pull-through cache. It does not stop replication, which uses "
+        "a role of its own.",
         (user_guide("pull-through-cache-iam"), user_guide("replication")),
         (f"{_SRC}/rules/push_block.py",),
         unasked="A pull-through cache and replication are settings of the whole registry.",
     ),
     Belief(
         "invalid-lifecycle-policies",
-        "A lifecycle policy is checked when it is put: one that is no JSON, has no rules, a rule without action, with "
-        "an unknown count type or with the priority of another rule, or less than 100 characters is "
-        "InvalidParameterException.",
+        "PutLifecyclePolicy fails with InvalidParameterException if the policy is not JSON, has less than 100 "
+        "characters or no rules, or has a rule without an action, with an unknown count type, or with the priority of "
+        "another rule.",
         (api("PutLifecyclePolicy"), user_guide("lifecycle_policy_parameters")),
         (f"{_SRC}/repository/create.py", f"{_SRC}/repository/update.py"),
         {

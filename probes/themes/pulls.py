@@ -15,23 +15,23 @@ _PATIENCE = 30  # seconds; ECR may take a day
 BELIEFS = (
     Belief(
         "batch-get-image-is-a-pull",
-        "BatchGetImage counts as a pull: lastRecordedPullTime is set, up to 24 hours later.",
+        "BatchGetImage counts as a pull: ECR sets lastRecordedPullTime, up to 24 hours later.",
         (report("aws/containers-roadmap", 2390), api("ImageDetail")),
         (f"{_SRC}/deletion/inventory.py", f"{_SRC}/rules/images.py"),
         {"lastRecordedPullTime is set by": AT_ONCE},
         {"lastRecordedPullTime is set by": (*WITHIN, NEVER)},
-        "none is needed: the rule PulledWithinDays adds 24 hours",
+        "none is needed, because the rule PulledWithinDays adds 24 hours",
     ),
     Belief(
         "describe-images-is-no-pull",
-        "DescribeImages counts as no pull, and sets no lastRecordedPullTime.",
+        "DescribeImages does not count as a pull: it does not set lastRecordedPullTime.",
         (api("DescribeImages"),),
         (f"{_SRC}/deletion/inventory.py",),
         {"lastRecordedPullTime": "none"},
     ),
     Belief(
         "archived-images-cannot-be-pulled",
-        "BatchGetImage of an archived image is a failure.",
+        "BatchGetImage answers with a failure for an archived image.",
         (user_guide("archive-image"),),
         (),
         {"an archived image": "a failure", "an image that is not there": "ImageNotFound"},
@@ -39,27 +39,29 @@ BELIEFS = (
     ),
     Belief(
         "pulls-that-are-not-recorded",
-        "Pulls by principals on the exclusion list and by Inspector are not recorded; those of all other scanners are. "
-        "Lambda, long-running ECS tasks and nodes with a cached image do not pull again.",
+        "ECR does not record pulls by principals on the registry's exclusion list, nor by Inspector; it records those "
+        "of all other scanners. Lambda, long-running ECS tasks and nodes with a cached image do not pull again while "
+        "they use an image.",
         (MODEL,),
         (f"{_SRC}/rules/images.py",),
-        unasked="The list of exclusions is a setting of the whole registry, and a pull can show a day later.",
+        unasked="The exclusion list is a setting of the whole registry, and a pull can become visible a day later.",
     ),
     Belief(
         "never-pulled-counts-as-pushed",
-        "AWS's own lifecycle rule sinceImagePulled counts an image that was never pulled from the day of its push.",
+        "AWS's own lifecycle rule sinceImagePulled counts from the day of the push if an image was never pulled.",
         (user_guide("lifecycle_policy_parameters"),),
         (f"{_SRC}/rules/images.py",),
-        unasked="A lifecycle rule acts within 24 hours, and counts in days.",
+        unasked="A lifecycle rule acts some time within 24 hours, and counts in days.",
     ),
     Belief(
         "images-in-use",
-        "ECS DescribeTasks answers the digest of each container, Lambda GetFunction the address of its image with the "
-        "digest, Inspector ListCoverage how often an image is in use. Lambda allows 15 calls of ListFunctions a "
-        "second, and 100 of GetFunction.",
+        "ECS DescribeTasks returns the digest of each container's image, Lambda GetFunction the address of a "
+        "function's image with its digest, and Inspector ListCoverage how often an image is in use. Lambda allows 15 "
+        "calls of ListFunctions a second, and 100 of GetFunction.",
         ("the service models of ecs, lambda and inspector2 in botocore 1.44.5",),
         ("guides/protection.md",),
-        unasked="It takes a running function, a cluster, and Inspector, which an account pays for as a whole.",
+        unasked="The probe would need a running function, a cluster, and Inspector, which is paid for by the account "
+        "as a whole.",
     ),
 )
 

@@ -18,7 +18,8 @@ _SIGNATURE = "application/vnd.example.signature"
 BELIEFS = (
     Belief(
         "immutable-tags",
-        "A tag of a repository that is IMMUTABLE cannot move, unless an exclusion filter matches it.",
+        "In a repository that is IMMUTABLE, a tag cannot move to another image, unless an exclusion filter matches "
+        "the tag.",
         (api("PutImage"), user_guide("image-tag-mutability")),
         (f"{_SRC}/repository/translate.py",),
         {"a tag that moves": "ImageTagAlreadyExistsException", "a tag that a filter excludes": "accepted"},
@@ -26,8 +27,8 @@ BELIEFS = (
     ),
     Belief(
         "checks-of-pushes",
-        "PutImage refuses a manifest that is no JSON or has no media type, a digest that is not the manifest's, an "
-        "image that is there already, and a tag that is none.",
+        "PutImage refuses a manifest that is not JSON or has no media type, a digest that is not the manifest's, an "
+        "image that exists already, and a tag that is not valid.",
         (api("PutImage"),),
         (),
         {
@@ -47,9 +48,8 @@ BELIEFS = (
     ),
     Belief(
         "children-come-first",
-        "An index is refused while an image that it references is missing. So a repository never holds an index "
-        "without "
-        "its children.",
+        "A push of an index is refused while one of its children is missing. So a repository never holds an index "
+        "without its children.",
         (api("PutImage"),),
         (f"{_SRC}/deletion/purge.py",),
         {"an index of a missing image": "ReferencedImagesNotFoundException"},
@@ -57,16 +57,17 @@ BELIEFS = (
     ),
     Belief(
         "repushed-tags",
-        "A tag that is pushed again moves; the image that had it is left without one. buildx makes an index even of an "
-        "image for one platform, so old indexes are left untagged.",
+        "If a tag is pushed again, it moves to the new image, and the earlier image loses it. buildx creates an index "
+        "even for a single platform, so old indexes are left untagged.",
         (user_guide("docker-push-ecr-image"), "buildx, run against a registry"),
         (f"{_SRC}/deletion/inventory.py",),
         {"untagged images after two pushes of latest": 1},
     ),
     Belief(
         "referrers",
-        "Signatures and SBOMs are images of their own, with subjectManifestDigest and artifactMediaType. They can be "
-        "deleted before or after their subject.",
+        "Signatures and SBOMs are images of their own (referrers). subjectManifestDigest names the image to which "
+        "they belong (their subject), artifactMediaType their kind. They can be deleted before or after their "
+        "subject.",
         (api("ImageDetail"),),
         (f"{_SRC}/deletion/inventory.py",),
         {
@@ -78,8 +79,8 @@ BELIEFS = (
     ),
     Belief(
         "statuses-of-the-protocol",
-        "The registry's protocol answers a repository, a manifest or a layer that is not there with 404, a refused "
-        "manifest with 400 or 404.",
+        "The registry's own protocol (the API for docker push and pull) answers 404 for a repository, a manifest or a "
+        "layer that does not exist, and 400 or 404 for a manifest that it refuses.",
         ("[distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md)",),
         (),
         {
@@ -105,11 +106,11 @@ BELIEFS = (
     ),
     Belief(
         "images-of-a-repository",
-        "A repository holds 10,000 images by default, or, as newer documents say, 100,000; the quota can be raised. At "
-        "most 100 referrers have one subject.",
+        "A repository holds up to 10,000 images by default, or up to 100,000 according to newer documents; the quota "
+        "can be raised. A subject has at most 100 referrers.",
         (user_guide("service-quotas"),),
         ("awstut-ecr-autopurgerepository.json", "benchmarks/RESULTS.md"),
-        unasked="So many pushes would take hours. make bench runs 100,000 images on the strict ECR.",
+        unasked="So many pushes would take hours. make bench purges 100,000 images of the sandbox's ECR.",
     ),
 )
 

@@ -20,42 +20,39 @@ _IDENTIFIER_ONLY = "the identifier only"
 BELIEFS = (
     Belief(
         "replacements",
-        "A changed create-only property creates the new resource first and deletes the old one in the clean-up, "
-        "which has "
-        "events of its own.",
+        "If a create-only property changes, CloudFormation creates the new resource first. It deletes the old one in "
+        "a clean-up after the update; the clean-up has events of its own.",
         (cloudformation("UserGuide/using-cfn-updating-stacks-update-behaviors"),),
         (f"{_SRC}/deletion/__init__.py", "README.md"),
         {"events of the resource": ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_COMPLETE"]},
     ),
     Belief(
         "failed-clean-ups",
-        "A delete that fails in the clean-up of a replacement is tried three times; then the stack is "
-        "UPDATE_COMPLETE and "
-        "the old resource is left behind.",
+        "If a delete in the clean-up after a replacement fails, CloudFormation tries it three times. Then the stack "
+        "is UPDATE_COMPLETE, and the old resource is left behind.",
         (report(_ROADMAP, 744), cloudformation("UserGuide/troubleshooting")),
         (f"{_SRC}/deletion/messages.py", "guides/protection.md"),
-        {"status": "UPDATE_COMPLETE", "DELETE_FAILED events": 3, "the old thing": "left behind"},
+        {"status": "UPDATE_COMPLETE", "DELETE_FAILED events": 3, "the old resource": "left behind"},
     ),
     Belief(
         "conditional-create-only",
-        "A property in conditionalCreateOnlyProperties replaces the resource if the handler answers NotUpdatable to "
-        "its "
-        "change. Whether CloudFormation does so for third-party types is not known.",
+        "If a property in conditionalCreateOnlyProperties changes, and the handler answers NotUpdatable, "
+        "CloudFormation replaces the resource. Whether it does so for third-party types is not known.",
         ("the meta-schema of resource types, in cloudformation-cli 0.2.41",),
         (f"{_SRC}/repository/encryption.py", "awstut-ecr-autopurgerepository.json"),
         {"NotUpdatable": "replaced"},
         {"NotUpdatable": ("failed",)},
-        "none is needed: the update fails, and nothing is lost",
+        "none is needed, because the update then fails, and nothing is lost",
     ),
     Belief(
         "failed-deletes",
-        "A stack in DELETE_FAILED cannot be updated. It can be deleted again, or with the resource retained.",
+        "A stack in DELETE_FAILED cannot be updated. It can be deleted again, with or without retaining the resource.",
         (cloudformation("UserGuide/troubleshooting"),),
         (f"{_SRC}/deletion/messages.py", "guides/troubleshooting.md"),
         {
             "status": "DELETE_FAILED",
             "an update after that": "refused",
-            "delete, retaining the thing": "DELETE_COMPLETE",
+            "delete, retaining the resource": "DELETE_COMPLETE",
         },
     ),
     Belief(
@@ -74,7 +71,7 @@ BELIEFS = (
     ),
     Belief(
         "drift",
-        "Drift detection calls READ with the identifier and compares what it answers with the template.",
+        "Drift detection calls READ with the identifier, and compares the answer with the template.",
         (cloudformation("UserGuide/using-cfn-stack-drift"),),
         (f"{_SRC}/repository/read.py", f"{_SRC}/rules/settings.py"),
         {"calls": ["READ"], "properties of the request": _IDENTIFIER_ONLY, "after a change": "DRIFTED"},
@@ -82,18 +79,18 @@ BELIEFS = (
     Belief(
         "hooks-before-stacks",
         "A Lambda Hook with the target STACK and the operation DELETE runs before the first resource of a stack is "
-        "deleted. It "
-        "has 30 seconds, and its message up to 4,096 characters.",
+        "deleted. The hook may take 30 seconds, and its message may have up to 4,096 characters.",
         (cloudformation("APIReference/Welcome"), "the hooks user guide of the CloudFormation CLI"),
         (),
-        unasked="A hook concerns every stack of the account.",
+        unasked="A hook would affect every stack of the account.",
     ),
     Belief(
         "readiness-warnings",
-        "Change sets warn of deletes of AWS::ECR::Repository that are not empty, for that type only, as far as known.",
+        "A change set warns if it would delete an AWS::ECR::Repository that is not empty. As far as we know, it does "
+        "so for that type only.",
         (cloudformation("UserGuide/validate-stack-deployments"),),
         ("guides/comparison.md",),
-        unasked="A warning for this type would change nothing that the code relies on.",
+        unasked="The code does not rely on a warning for this type.",
     ),
 )
 
@@ -114,7 +111,7 @@ def replacements(place: Place) -> Mapping[str, Answer]:
         "replacements": {
             "events of the resource": [each for at, each in enumerate(events) if events[:at][-1:] != [each]]
         },
-        "failed-clean-ups": {"status": status, "DELETE_FAILED events": failed, "the old thing": left},
+        "failed-clean-ups": {"status": status, "DELETE_FAILED events": failed, "the old resource": left},
     }
 
 
@@ -145,7 +142,7 @@ def failed_deletes(place: Place) -> Mapping[str, Answer]:
         "failed-deletes": {
             "status": status,
             "an update after that": update,
-            "delete, retaining the thing": retained,
+            "delete, retaining the resource": retained,
         },
         "properties-of-deletes": {"properties": "those applied last" if carried.get("Text") == "applied" else "others"},
         "types-in-place": {"a change of Type": in_place},

@@ -17,25 +17,25 @@ _INVALID = "InvalidParameterException"
 BELIEFS = (
     Belief(
         "rules-of-replication",
-        "DescribeRegistry answers the rules of replication, and an empty list where there are none.",
+        "DescribeRegistry returns the replication rules, or an empty list if there are none.",
         (api("DescribeRegistry"), MODEL),
         (f"{_SRC}/deletion/replication.py",),
         {"replicationConfiguration.rules": "a list"},
     ),
     Belief(
         "deletes-are-replicated",
-        "Where a rule has deleteReplication, BatchDeleteImage by digest deletes the image in each destination, too.",
+        "If a replication rule has deleteReplication, BatchDeleteImage by digest deletes the image in each "
+        "destination, too.",
         (user_guide("replication-delete"), MODEL),
         (f"{_SRC}/deletion/replication.py", f"{_SRC}/rules/replication.py"),
         {"the image is gone in the other Region by": AT_ONCE},
         {"the image is gone in the other Region by": (*WITHIN, NEVER)},
-        "none is needed: a purge asks for permission whether ECR is quick or slow",
+        "none is needed, because a purge must be allowed to delete replicated images, however late ECR deletes them",
     ),
     Belief(
         "checks-of-replication",
-        "PutReplicationConfiguration takes up to 25 rules, filters of the type PREFIX_MATCH, and destinations other "
-        "than "
-        "the registry itself.",
+        "PutReplicationConfiguration accepts at most 25 rules, only filters of the type PREFIX_MATCH, and only "
+        "destinations other than the registry itself.",
         (api("PutReplicationConfiguration"), user_guide("replication")),
         (),
         {
@@ -52,7 +52,7 @@ BELIEFS = (
     ),
     Belief(
         "configuration-is-replaced",
-        "PutReplicationConfiguration replaces a registry's whole configuration.",
+        "PutReplicationConfiguration replaces the whole replication configuration of a registry.",
         (api("PutReplicationConfiguration"),),
         ("guides/protection.md",),
         {"rules after the second call": ["second"]},
@@ -62,7 +62,8 @@ BELIEFS = (
         "AWS's list of replicated actions does not name DeleteRepository.",
         (user_guide("replication-delete"),),
         (f"{_SRC}/deletion/replication.py",),
-        unasked="It is not known. A purge deletes the images first, and asks for permission before that.",
+        unasked="The answer would change nothing: a purge deletes the images first, and before that it must be "
+        "allowed to delete replicated images.",
     ),
 )
 

@@ -20,7 +20,7 @@ _SRC = "src/awstut_ecr_autopurgerepository"
 BELIEFS = (
     Belief(
         "new-repository-is-late",
-        "Repositories are created asynchronously: DescribeRepositories right after CreateRepository can answer "
+        "Repositories are created asynchronously. DescribeRepositories right after CreateRepository can fail with "
         "RepositoryNotFoundException.",
         (report("hashicorp/terraform-provider-aws", 3849),),
         (f"{_SRC}/repository/create.py", f"{_SRC}/repository/visibility.py"),
@@ -30,7 +30,7 @@ BELIEFS = (
     ),
     Belief(
         "new-tags-are-late",
-        "The tags that came with CreateRepository can be seen later than the repository.",
+        "The tags of a CreateRepository request can become visible later than the repository.",
         (report("hashicorp/terraform-provider-aws", 28012), report("hashicorp/terraform-provider-aws", 27028)),
         (f"{_SRC}/repository/create.py", f"{_SRC}/repository/visibility.py"),
         {"ListTagsForResource has them by": AT_ONCE},
@@ -39,7 +39,7 @@ BELIEFS = (
     ),
     Belief(
         "deleted-repository-is-late",
-        "A repository that was deleted can be described for a while.",
+        "For a while after a repository is deleted, DescribeRepositories can still return it.",
         ("an eventually consistent service may do so",),
         (f"{_SRC}/deletion/look.py",),
         {"DescribeRepositories says it is gone by": AT_ONCE},
@@ -57,7 +57,8 @@ BELIEFS = (
     ),
     Belief(
         "name-is-taken",
-        "CreateRepository of a name that exists is RepositoryAlreadyExistsException, and changes nothing.",
+        "CreateRepository with the name of an existing repository fails with RepositoryAlreadyExistsException, and "
+        "changes nothing.",
         (api("CreateRepository"),),
         (f"{_SRC}/repository/create.py", f"{_SRC}/errors.py"),
         {"a second time": "RepositoryAlreadyExistsException", "its tags": "those of the first"},
@@ -65,9 +66,8 @@ BELIEFS = (
     ),
     Belief(
         "repository-names",
-        "A repository's name has up to 256 characters: lower-case letters and digits, and between them a dot, one or "
-        "two "
-        "underscores, hyphens, or a slash.",
+        "A repository's name has up to 256 characters: lower-case letters and digits. Between two of these, one "
+        "separator is allowed: a dot, one or two underscores, one or more hyphens, or a slash.",
         (api("CreateRepository"), MODEL),
         ("awstut-ecr-autopurgerepository.json", f"{_SRC}/repository/create.py"),
         {
@@ -81,7 +81,7 @@ BELIEFS = (
     ),
     Belief(
         "missing-repository",
-        "Each call that names a repository that does not exist is RepositoryNotFoundException.",
+        "A call that names a repository that does not exist fails with RepositoryNotFoundException.",
         (api("DescribeImages"), api("BatchDeleteImage"), api("ListTagsForResource")),
         (f"{_SRC}/errors.py", f"{_SRC}/deletion/look.py"),
         dict.fromkeys(
@@ -103,7 +103,7 @@ BELIEFS = (
     ),
     Belief(
         "registry-of-another-account",
-        "A call that names the registry of another account is denied, unless a policy there allows it.",
+        "A call that names the registry of another account is denied, unless a policy in that account allows it.",
         (user_guide("registry-permissions"),),
         (),
         {"DescribeRepositories": "AccessDeniedException"},
@@ -111,7 +111,8 @@ BELIEFS = (
     ),
     Belief(
         "arn-of-nothing",
-        "A tagging call for an ARN that is no repository's is InvalidParameterException.",
+        "A call that sets, removes or reads tags fails with InvalidParameterException if its ARN is not the ARN of a "
+        "repository.",
         (api("TagResource"),),
         (),
         {"TagResource of a topic": _INVALID},
@@ -119,8 +120,8 @@ BELIEFS = (
     ),
     Belief(
         "only-empty-repositories",
-        "DeleteRepository without force refuses a repository that holds an image: RepositoryNotEmptyException. With "
-        "force it deletes the repository and its images.",
+        "Without force, DeleteRepository fails with RepositoryNotEmptyException if the repository holds an image. "
+        "With force, it deletes the repository and its images.",
         (api("DeleteRepository"),),
         (f"{_SRC}/deletion/purge.py",),
         {"without force": "RepositoryNotEmptyException", "with force": ACCEPTED},
@@ -128,26 +129,24 @@ BELIEFS = (
     ),
     Belief(
         "repository-defaults",
-        "A repository that was created without any settings is MUTABLE, not scanned on push, encrypted with AES256, "
-        "and "
-        "has no tags.",
+        "A repository that is created without any settings has mutable image tags (MUTABLE), no scan on push, AES256 "
+        "encryption, and no tags of its own.",
         (api("CreateRepository"),),
         (f"{_SRC}/repository/translate.py", f"{_SRC}/repository/update.py"),
         {"imageTagMutability": "MUTABLE", "scanOnPush": False, "encryptionType": "AES256"},
     ),
     Belief(
         "creation-time",
-        "createdAt tells a repository from one of the same name that was there before; it stays the same in all "
-        "answers.",
+        "createdAt differs between a repository and an earlier one of the same name. It stays the same in all answers "
+        "about one repository.",
         (api("Repository"),),
         (f"{_SRC}/deletion/look.py",),
         {"CreateRepository and DescribeRepositories": "the same"},
     ),
     Belief(
         "exclusion-filters",
-        "Filters go with MUTABLE_WITH_EXCLUSION and IMMUTABLE_WITH_EXCLUSION, and only with them: at most 5, with at "
-        "most "
-        "two wildcards each.",
+        "MUTABLE_WITH_EXCLUSION and IMMUTABLE_WITH_EXCLUSION need exclusion filters; the other values must not have "
+        "any. At most 5 filters are allowed, with at most two wildcards each.",
         (api("PutImageTagMutability"), user_guide("image-tag-mutability")),
         ("awstut-ecr-autopurgerepository.json", f"{_SRC}/repository/update.py"),
         {
@@ -162,7 +161,8 @@ BELIEFS = (
     ),
     Belief(
         "unknown-enums",
-        "A value that is none of an enum's is InvalidParameterException.",
+        "A value that is not one of those that the service model lists for its parameter fails with "
+        "InvalidParameterException.",
         (MODEL,),
         ("awstut-ecr-autopurgerepository.json",),
         {"imageTagMutability": _INVALID, "encryptionType": _INVALID},
@@ -170,7 +170,8 @@ BELIEFS = (
     ),
     Belief(
         "encryption-of-new-repositories",
-        "A key goes with KMS only, and must exist: KmsException says that it does not.",
+        "A key is allowed only with KMS encryption. If the key does not exist, CreateRepository fails with "
+        "KmsException.",
         (api("EncryptionConfiguration"),),
         (f"{_SRC}/errors.py", f"{_SRC}/repository/encryption.py"),
         {"AES256 with a key": _INVALID, "a key that does not exist": "KmsException"},
@@ -178,21 +179,22 @@ BELIEFS = (
     ),
     Belief(
         "kms-permissions",
-        "A repository with a KMS key needs kms:DescribeKey, kms:CreateGrant and kms:RetireGrant.",
+        "For a repository with a KMS key, a role needs kms:DescribeKey, kms:CreateGrant and kms:RetireGrant.",
         (user_guide("encryption-at-rest"),),
         ("awstut-ecr-autopurgerepository.json", "examples/execution-role.yaml"),
-        unasked="A key of one's own costs money, and cannot be deleted for at least seven days.",
+        unasked="A customer managed key costs money, and cannot be deleted for at least seven days.",
     ),
     Belief(
         "repositories-come-back",
-        "Repositories can come back by themselves: by create-on-push, a pull-through cache, or replication.",
+        "ECR can create a deleted repository again by itself: by create-on-push, a pull-through cache, or replication.",
         (user_guide("repository-creation-templates"), user_guide("pull-through-cache")),
         (f"{_SRC}/deletion/look.py",),
-        unasked="It takes settings of the whole registry, which would concern repositories that are not the probe's.",
+        unasked="The probe would need settings of the whole registry, which would also affect other repositories.",
     ),
     Belief(
         "repositories-a-page",
-        "DescribeRepositories answers at most 1,000 repositories a page, and takes no pages with names.",
+        "DescribeRepositories returns at most 1,000 repositories a page. A request that names repositories cannot ask "
+        "for pages.",
         (api("DescribeRepositories"),),
         (f"{_SRC}/repository/read.py", f"{_SRC}/ecr.py"),
         {"1 a page": "more to come", "1,000 a page": ACCEPTED, "1,001 a page": _INVALID, "0 a page": _INVALID},

@@ -18,8 +18,8 @@ _SRC = "src/awstut_ecr_autopurgerepository"
 BELIEFS = (
     Belief(
         "callbacks",
-        "After IN_PROGRESS the handler is called again with the model and the callback context of its answer, the same "
-        "bearer token, and new credentials.",
+        "After an IN_PROGRESS answer, the handler is called again. It gets the model and the callback context of that "
+        "answer, the same bearer token, and new credentials.",
         (type_guide("resource-type-test-contract"), "cloudformation-cli-python-lib 2.1.20, its source"),
         (f"{_SRC}/deletion/state.py", f"{_SRC}/repository/create_state.py"),
         {
@@ -30,12 +30,11 @@ BELIEFS = (
             "credentials": "new each time",
         },
         {"credentials": ("the same",)},
-        "none is needed: a call uses the credentials that come with it",
+        "none is needed, because a call uses the credentials that come with it",
     ),
     Belief(
         "messages-of-progress",
-        "The message of an IN_PROGRESS answer shows in no stack event; the message of a FAILED answer does, between "
-        "the "
+        "The message of an IN_PROGRESS answer is in no stack event. The message of a FAILED answer is, between the "
         "words 'Resource handler returned message' and the request token and code.",
         (report("aws-cloudformation/cloudformation-cli-go-plugin", 152),),
         (f"{_SRC}/deletion/progress.py", f"{_SRC}/deletion/messages.py", "guides/troubleshooting.md"),
@@ -43,71 +42,71 @@ BELIEFS = (
     ),
     Belief(
         "retriable-codes",
-        "CloudFormation calls again after NetworkFailure, ResourceConflict, ServiceInternalError and Throttling. Any "
-        "other "
-        "code ends the operation.",
+        "CloudFormation calls the handler again after the error codes NetworkFailure, ResourceConflict, "
+        "ServiceInternalError and Throttling. Any other error code ends the operation.",
         (type_guide("resource-type-test-contract-errors"),),
         (f"{_SRC}/errors.py", f"{_SRC}/deletion/messages.py"),
         {"Throttling, once": "called again, and created", "InvalidRequest, once": "called once, and failed"},
     ),
     Belief(
         "stack-tags",
-        "Tags of the stack reach the handler as stackTags, apart from the properties; aws:cloudformation:* tags do not "
-        "reach it.",
+        "The handler gets the stack's tags as stackTags, apart from the properties. It does not get tags whose keys "
+        "begin with aws:cloudformation:.",
         (type_guide("resource-type-schema"),),
         (f"{_SRC}/provider/events.py", f"{_SRC}/repository/requests.py"),
-        {"a stack tag": "in stackTags only", "aws:cloudformation tags": "nowhere", "stack and logical id": "both"},
+        {
+            "a stack tag": "in stackTags only",
+            "aws:cloudformation tags": "nowhere",
+            "stack id and logical id": "both are sent",
+        },
     ),
     Belief(
         "properties-are-strings",
-        "Primitives of the template arrive as strings.",
+        "Numbers and booleans in a template reach the handler as strings.",
         ("cloudformation-cli-python-lib 2.1.20, its source",),
         (f"{_SRC}/typed_json.py", f"{_SRC}/request_fields.py"),
         {"Size: 3": "'3'"},
     ),
     Belief(
         "schema-is-checked-first",
-        "Properties that the schema does not allow are refused before a handler is called.",
+        "Before it calls a handler, CloudFormation refuses properties that the schema does not allow.",
         (type_guide("resource-type-schema"),),
         (f"{_SRC}/repository/validate.py",),
         {"an unknown property": "not created", "handler calls": 0},
     ),
     Belief(
         "keys-of-requests",
-        "CloudFormation may send snapshotRequested and rollback to handlers; whether third-party types get them is not "
-        "known. The Python library drops both.",
+        "CloudFormation may send snapshotRequested and rollback to handlers; whether third-party types get them is "
+        "not known. AWS's Python library for handlers drops both.",
         ("AWS's provider of RDS, its source",),
         (),
         {"snapshotRequested in a delete": False, "rollback in a rollback": False},
         {"snapshotRequested in a delete": (True,), "rollback in a rollback": (True,)},
-        "none is needed: the handlers do not see them",
+        "none is needed, because the handlers do not see them",
     ),
     Belief(
         "time-limits-of-calls",
-        "Create, update and delete answer within 60 seconds, read and list within 30. Past 60 seconds CloudFormation "
-        "starts "
-        "the handler a second time while the first call runs on.",
+        "Create, update and delete handlers must answer within 60 seconds, read and list handlers within 30. After 60 "
+        "seconds CloudFormation calls the handler a second time, while the first call goes on.",
         (type_guide("resource-type-test-contract"), "reported by authors of types"),
         (f"{_SRC}/pacing.py", f"{_SRC}/deletion/call.py"),
-        unasked="A probe would have to sleep for minutes in a handler, which is charged by the second.",
+        unasked="A handler of the probe would have to sleep for minutes, and each second costs money.",
     ),
     Belief(
         "time-limits-of-operations",
-        "timeoutInMinutes of a handler is 2 to 2,160, by default 120. The role's session is 70 seconds times that, 1 "
-        "to 12 "
-        "hours.",
+        "timeoutInMinutes, the time that an operation may take, is 2 to 2,160, by default 120. The session of the "
+        "execution role lasts 70 seconds for each of these minutes, but at least 1 hour and at most 12.",
         (type_guide("resource-type-schema"),),
         ("awstut-ecr-autopurgerepository.json",),
         unasked="A probe would have to run for hours.",
     ),
     Belief(
         "contract-of-answers",
-        "CREATE answers when the resource is there and stable. READ and LIST are never IN_PROGRESS. DELETE carries a "
-        "model "
-        "while it is IN_PROGRESS, and none when it is done.",
+        "CREATE answers SUCCESS when the resource exists and is stable. READ and LIST never answer IN_PROGRESS. "
+        "DELETE answers with a model while it is IN_PROGRESS, and without one when it is done.",
         (type_guide("resource-type-test-contract"),),
         (f"{_SRC}/handlers.py", f"{_SRC}/repository/visibility.py"),
-        unasked="It is a rule for handlers; the contract tests of the cfn CLI check it (tests/contract).",
+        unasked="This is a rule for handlers. The cfn CLI's contract tests check that ours follow it (tests/contract).",
     ),
     Belief(
         "limits-of-schemas",
@@ -118,9 +117,8 @@ BELIEFS = (
     ),
     Belief(
         "charges",
-        "Handler operations of types outside AWS:: cost after the first 1,000 a month, and 0.00008 USD for each "
-        "second above "
-        "30 seconds of an operation.",
+        "Handler operations of types outside AWS:: cost money after the first 1,000 a month. In addition, each second "
+        "of an operation after the first 30 costs 0.00008 USD.",
         ("[CloudFormation pricing](https://aws.amazon.com/cloudformation/pricing/)",),
         ("guides/comparison.md",),
         unasked="Only the bill shows it.",
@@ -212,7 +210,7 @@ def contents_of_requests(place: Place) -> Mapping[str, Answer]:
         "stack-tags": {
             "a stack tag": _where_tags_are(created),
             "aws:cloudformation tags": "somewhere" if "aws:cloudformation" in str(data) else "nowhere",
-            "stack and logical id": "both" if all(ids) else "not both",
+            "stack id and logical id": "both are sent" if all(ids) else "not both",
         },
         "properties-are-strings": {"Size: 3": repr(_properties(created).get("Size"))},
         "schema-is-checked-first": {

@@ -15,7 +15,7 @@ _NOT_SUPPORTED = "ImageStorageClassUpdateNotSupportedException"
 BELIEFS = (
     Belief(
         "listings-are-of-active-images",
-        "ListImages and DescribeImages answer ACTIVE images only, unless filter.imageStatus asks for others.",
+        "ListImages and DescribeImages return ACTIVE images only, unless filter.imageStatus asks for others.",
         (api("ListImagesFilter"), api("DescribeImagesFilter")),
         (f"{_SRC}/deletion/inventory.py",),
         {
@@ -28,8 +28,8 @@ BELIEFS = (
     ),
     Belief(
         "any-status",
-        "filter.imageStatus ANY answers the images of every status. AWS's text does not list ANY, the service model "
-        "does.",
+        "ANY in filter.imageStatus selects the images of every status. AWS's documentation does not list ANY; the "
+        "service model does.",
         (MODEL, api("DescribeImagesFilter")),
         (f"{_SRC}/deletion/inventory.py",),
         {"DescribeImages with ANY": ["ACTIVATING", "ACTIVE", "ARCHIVED"]},
@@ -38,9 +38,8 @@ BELIEFS = (
     ),
     Belief(
         "archived-images-count",
-        "A repository that holds nothing but archived images is not empty; they can be deleted by digest, also while "
-        "they "
-        "are restored.",
+        "A repository that holds only archived images is not empty. Archived images can be deleted by digest, also "
+        "while they are being restored.",
         (user_guide("archive-image"),),
         (f"{_SRC}/deletion/inventory.py", f"{_SRC}/deletion/purge.py"),
         {
@@ -58,9 +57,8 @@ BELIEFS = (
     ),
     Belief(
         "storage-classes",
-        "UpdateImageStorageClass archives an active image and begins to restore an archived one; it refuses what is "
-        "in that "
-        "class already.",
+        "UpdateImageStorageClass archives an active image, and begins to restore an archived one. It refuses an image "
+        "that is in the wanted class already.",
         (api("UpdateImageStorageClass"),),
         (),
         {
@@ -73,7 +71,7 @@ BELIEFS = (
     ),
     Belief(
         "restored-images",
-        "Restoring takes about 20 minutes; then DescribeImages has lastActivatedAt.",
+        "A restore takes about 20 minutes. After it, DescribeImages returns lastActivatedAt.",
         (user_guide("archive-image"),),
         (f"{_SRC}/rules/images.py",),
         unasked="The run would take 20 minutes longer.",
@@ -83,7 +81,7 @@ BELIEFS = (
         "Archived images have a minimum charge of 90 days.",
         (user_guide("archive-image"),),
         (f"{_SRC}/deletion/report/reconciliation.py", "guides/comparison.md"),
-        unasked="Only the bill shows it. The probes archive three images of less than 1 KB.",
+        unasked="Only the bill shows it. The probes themselves archive three images of less than 1 KB.",
     ),
 )
 

@@ -22,7 +22,8 @@ _MOST_TAGS = 50
 BELIEFS = (
     Belief(
         "tags-of-a-repository",
-        "A repository has at most 50 tags; the 51st is TooManyTagsException, and then none of the call is set.",
+        "A repository has at most 50 tags. A call that would set the 51st fails with TooManyTagsException, and sets "
+        "none of its tags.",
         (api("TagResource"), user_guide("ecr-using-tags")),
         (f"{_SRC}/repository/validate.py", f"{_SRC}/rules/reserved_tags.py"),
         {"50 tags": ACCEPTED, "51 tags": "TooManyTagsException", "tags after that": 50},
@@ -30,9 +31,8 @@ BELIEFS = (
     ),
     Belief(
         "texts-of-tags",
-        "A tag's key has up to 128 characters, its value up to 256: letters, digits, spaces and + - = . _ : / @. "
-        "Keys that "
-        "begin with aws: cannot be set or removed, and one call names a key once.",
+        "A tag's key has up to 128 characters, its value up to 256: letters, digits, spaces and + - = . _ : / @. Keys "
+        "that begin with aws: cannot be set or removed. A call that names a key twice is refused.",
         (api("Tag"), user_guide("ecr-using-tags")),
         (f"{_SRC}/rules/reserved_tags.py", f"{_SRC}/repository/validate.py"),
         {
@@ -53,7 +53,7 @@ BELIEFS = (
     ),
     Belief(
         "changed-tags-are-late",
-        "ListTagsForResource can answer the tags from before TagResource or UntagResource for a while.",
+        "For a while after TagResource or UntagResource, ListTagsForResource can return the tags from before.",
         ("an eventually consistent service may do so",),
         (f"{_SRC}/repository/update.py", f"{_SRC}/deletion/look.py"),
         {"a new tag is seen by": AT_ONCE, "a removed tag is gone by": AT_ONCE},
@@ -62,9 +62,8 @@ BELIEFS = (
     ),
     Belief(
         "conditions-on-tags-are-late",
-        "A role that may only change repositories with a tag (aws:ResourceTag) can be denied a new repository for a "
-        "while, "
-        "although the tag came with CreateRepository.",
+        "A role that may only change repositories with a certain tag (aws:ResourceTag) can be denied a new repository "
+        "for a while, although CreateRepository set that tag.",
         (report("hashicorp/terraform-provider-aws", 28012),),
         (f"{_SRC}/repository/create.py", "examples/execution-role.yaml"),
         {"the role is allowed by": AT_ONCE},
@@ -73,8 +72,8 @@ BELIEFS = (
     ),
     Belief(
         "missing-repository-is-denied",
-        "To a role with a condition on the repository's tags, a repository that does not exist is AccessDenied, not "
-        "RepositoryNotFound: it has no tags.",
+        "A role that may only change repositories with a certain tag gets AccessDenied instead of RepositoryNotFound "
+        "for a repository that does not exist, because a missing repository has no tags.",
         ("IAM evaluates conditions before ECR looks for the repository",),
         (f"{_SRC}/deletion/look.py", f"{_SRC}/errors.py"),
         {"DescribeRepositories": _DENIED, "DeleteRepository": _DENIED},

@@ -78,7 +78,10 @@ def test_region_profile_and_endpoint_reach_the_clients() -> None:
 def test_help_has_an_example_and_the_exit_codes(each: click.Command) -> None:
     printed = CliRunner().invoke(app, [str(each.name), "--help"]).output
     assert f"autopurge {each.name}" in printed.split("Example", 1)[1]
-    assert "0 fine; 1 error; 2 wrong usage; 3 something would be refused, or differs" in " ".join(printed.split())
+    assert (
+        "0 fine; 1 error; 2 wrong usage; 3 something is refused, or not deleted, or a template has a finding"
+        in " ".join(printed.split())
+    )
     for option in ("--json", "--region", "--profile", "--endpoint-url"):
         assert option in printed
 

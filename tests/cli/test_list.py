@@ -86,5 +86,5 @@ def test_list_is_plain_where_it_is_no_terminal(autopurge: Autopurge, ecr: Strict
 def test_list_says_so_where_there_is_nothing(autopurge: Autopurge, ecr: StrictEcr) -> None:
     ecr.repository("native")
     result = autopurge("list")
-    assert result.stdout == "No repository has Awstut::ECR::AutoPurgeRepository in eu-west-1.\n"
+    assert result.stdout == "No repository of Awstut::ECR::AutoPurgeRepository is in eu-west-1.\n"
     assert autopurge.json("list") == {"repositories": []}

@@ -116,8 +116,8 @@ def test_what_aws_answers_otherwise_is_told_and_kept(place: Place, tmp_path: Pat
     assert lines == [
         f"5 answers are kept in {kept.name}; 2 differ from the sandbox's.",
         "pages-of-images, 'default page of ListImages': the sandbox answers 100, AWS 50.",
-        "form-of-policies, 'a list of one action': the sandbox answers a string, AWS a list. The sandbox can be made "
-        "to: faults.policy_form.",
+        "form-of-policies, 'a list of one action': the sandbox answers a string, AWS a list. The code is tested "
+        "with that answer. Switch in the sandbox: faults.policy_form.",
     ]
     [recorded] = all_recorded(tmp_path / "recorded")
     assert (recorded.day, recorded.region) == ("2026-11-28", "eu-west-1")

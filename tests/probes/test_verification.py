@@ -98,7 +98,12 @@ def asked_with(box: Sandbox, place: Place, only: str, **settings: Any) -> Findin
     [
         ({"import_previous": "read"}, "previous-state-of-an-import", "previous state", "what READ answered"),
         ({"import_previous": "nothing"}, "previous-state-of-an-import", "previous state", "nothing"),
-        ({"delete_after_already_exists": True}, "already-exists-and-the-rollback", "without a model", "deleted"),
+        (
+            {"delete_after_already_exists": True},
+            "already-exists-and-the-rollback",
+            "after an answer without a model",
+            "deleted",
+        ),
     ],
 )
 def test_another_behaviour_of_cloudformation_is_found_and_named(

@@ -20,8 +20,8 @@ from .run import Result, Run, Selection
 
 JOURNAL = "autopurge-adopt.jsonl"
 _GO_ON = (
-    "The stack at hand is in a stable state, or will be when CloudFormation has finished. Repeat the same command, "
-    "with the same journal: it goes on where it was."
+    "The current stack is in a stable state, or will be when CloudFormation has finished. Run the same command again, "
+    "with the same journal: it continues with the step that was interrupted."
 )
 _FINISH = {"restore the policies": "UpdateStack"}
 _CODES = {"refused": ExitCode.FOUND, "failed": ExitCode.ERROR}
@@ -44,19 +44,23 @@ Work = Callable[[Run, Json, Entry | None], Result]
     """,
 )
 @click.argument("stacks", nargs=-1, metavar="STACK...")
-@click.option("--all-stacks", is_flag=True, help="All stacks of the account and Region that have the tags.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="With --all-stacks: a tag of the stack.")
+@click.option("--all-stacks", is_flag=True, help="All stacks of the account and Region, or those with --tag.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="With --all-stacks: only stacks that have this tag."
+)
 @click.option(
     "--from-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Stack names, one a line."
 )
-@click.option("--dry-run", is_flag=True, help="Show it, and change nothing. This is what happens without --yes.")
-@click.option("--yes", is_flag=True, help="Do it.")
-@click.option("--undo", is_flag=True, help="Lead back to AWS::ECR::Repository, by the journal.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing, as without --yes.")
+@click.option("--yes", is_flag=True, help="Do what is shown without this option.")
+@click.option("--undo", is_flag=True, help="Restore AWS::ECR::Repository; needs the journal.")
 @click.option("--finish", is_flag=True, help="Restore the deletion policies, once your own template has the new type.")
-@click.option("--journal", type=_NEW_FILE, default=JOURNAL, show_default=True, help="The record of all steps.")
-@click.option("--empties", multiple=True, metavar="LOGICAL-ID", help="This custom resource empties a repository.")
-@click.option("--keeps", multiple=True, metavar="LOGICAL-ID", help="This custom resource does not; it stays.")
-@click.option("--s3-bucket", metavar="BUCKET", help="Where templates are put that are too long for a request.")
+@click.option("--journal", type=_NEW_FILE, default=JOURNAL, show_default=True, help="The file that records all steps.")
+@click.option(
+    "--empties", multiple=True, metavar="LOGICAL-ID", help="This custom resource empties a repository: remove it."
+)
+@click.option("--keeps", multiple=True, metavar="LOGICAL-ID", help="This custom resource does something else: keep it.")
+@click.option("--s3-bucket", metavar="BUCKET", help="A bucket for templates that are too long for a request.")
 @click.option(
     "--templates", type=click.Path(path_type=Path, file_okay=False), help="Write the new templates to this folder."
 )
@@ -76,11 +80,11 @@ def adopt(
     s3_bucket: str | None,
     templates: Path | None,
 ) -> ExitCode:
-    """Bring repositories of AWS::ECR::Repository under this type, without losing an image.
+    """Turn resources of AWS::ECR::Repository into resources of this type, without losing an image.
 
-    Without --yes it shows, per stack, how the template changes, the steps, and what it does not do and why. With --yes
-    it does it, one stack after the other, and compares images, tags and policies with before. Each step is in the
-    journal, so the same command goes on after an interruption.
+    Without --yes the command shows for each stack how the template would change, the steps, and what it would not do
+    and why. With --yes it adopts one stack after the other, and compares images, tags and policies with those before.
+    The journal records each step, so after an interruption the same command continues.
     """
     if yes and dry_run:
         raise click.UsageError("--yes and --dry-run exclude each other.")

@@ -30,11 +30,11 @@ from .template import problems_in
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
 )
 def check(tool: Tool, templates: tuple[str, ...]) -> ExitCode:
-    """Check templates, YAML or JSON, before a deployment does. A dash reads one from standard input.
+    """Check YAML or JSON templates before you deploy them. A dash reads a template from standard input.
 
-    Finds in resources of this type: unknown properties, values that are not allowed, quoted booleans, combinations
-    that the handlers refuse, attributes that do not exist, and a DeletionPolicy that surprises. Calls nothing. The exit
-    code is 3 if something was found. The same checks are rules of cfn-lint.
+    Finds these errors in resources of this type: unknown properties, values that are not allowed, quoted booleans,
+    combinations that the handlers refuse, attributes that do not exist, and a DeletionPolicy that may not do what you
+    expect. Makes no request. The exit code is 3 if something was found. cfn-lint can run the same checks as its rules.
     """
     findings = []
     for name in templates:

@@ -30,20 +30,25 @@ _CSV = (
     autopurge report reports-folder --csv images.csv
     """,
 )
-@click.option("--who", is_flag=True, help="Ask CloudTrail who called; it knows the last 90 days.")
+@click.option("--who", is_flag=True, help="Ask CloudTrail who asked for each delete, in the last 90 days.")
 @click.option(
     "--csv",
     "csv_file",
     type=click.File("w", encoding="utf-8", lazy=True),
-    help="Write a row for each image; - is standard output.",
+    help="Write a row for each image to this file; - is standard output.",
 )
-@click.option("--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write a page of HTML.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write a page of HTML to this file.",
+)
 @click.argument("location")
 def report(tool: Tool, location: str, output: Path | None, csv_file: IO[str] | None, who: bool) -> ExitCode:
     """Show what deletes removed, from the purge reports at LOCATION: s3://BUCKET/PREFIX, or a folder.
 
-    Which images went, by age, last pull, size and tag; what failed; who asked for it. The page that --output writes
-    needs no other file. It reads whole reports: name the prefix of a repository to read less.
+    Shows which images were deleted, by age, last pull, size and tag; what failed; and, with --who, who asked for it.
+    The page that --output writes needs no other file. The command reads all reports at LOCATION: to read fewer, give
+    the prefix of one repository.
     """
     contents = Contents()
     for name, content in objects(tool.aws, location):

@@ -35,9 +35,10 @@ _COLUMNS = ("Repository", "Result", "Images", "Seconds", "Throttled", "Message")
 def watch(tool: Tool, names: tuple[str, ...], stack: str | None, wait: int) -> ExitCode:
     """Show how far the deletes of the repositories NAME are, until they end.
 
-    One bar for each: images, rate, time left, pass, and calls that ECR throttled. A purge tells its progress about
-    every 50 seconds; between two of these, the bar moves at the rate that it told. The exit code is 0 if all
-    repositories are gone, 3 if one of them is not: then the reason is shown. It deletes nothing itself.
+    Each repository has a bar: images, rate, time left, pass (one walk over all images), and requests that ECR
+    throttled. A purge writes its progress about every 50 seconds; in between, the bar moves at the last rate. The exit
+    code is 0 if all repositories are gone, and 3 if one is left; then the reason is shown. This command deletes
+    nothing.
     """
     if bool(names) == (stack is not None):
         raise click.UsageError("Name repositories, or give --stack.")
