@@ -152,6 +152,19 @@ def test_nobody_knows_with_which_repository_a_delete_began_if_the_first_answers_
     assert_gone(ecr, delete())  # the next try begins with the new one
 
 
+def test_a_call_that_gets_no_tags_remembers_which_repository_was_described(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge
+) -> None:
+    ecr.repository("app", tags=MINE).with_images(5)
+    ecr.faults.fail_next("ListTagsForResource", "ThrottlingException", "Rate exceeded", times=999)
+    event = delete.one_slice({})
+    assert event.status is OperationStatus.IN_PROGRESS
+    ecr.faults.clear()
+    recreate(ecr, clock, MARKED | {"awstut:request": "other"})
+    events = list(delete.slices(context=event.callbackContext))
+    assert (events[-1].errorCode, ecr.holds("app")) == (HandlerErrorCode.NotStabilized, 7)
+
+
 @pytest.mark.parametrize("seconds", [1, 20])
 def test_a_new_repository_whose_tags_are_found_late_is_the_one_that_the_delete_began_with(
     ecr: StrictEcr, delete: Purge, seconds: int

@@ -161,13 +161,13 @@ class Look:
         """
         if self.seen is None:
             described = self._describe()
+            if described is not None:  # Before the tags are asked for: this call may end before ECR answers.
+                self.identity.note_described(_creation_time(described))
             arn = described["repositoryArn"] if described else self._made_up_arn()
             tags = until_answered(self.pacer, partial(self._tags, arn))
         else:
             arn = self.seen.arn
             described, tags = self._at_once(arn)
-        if described is not None:
-            self.identity.note_described(_creation_time(described))
         if described is None or tags is None:
             return Sight.ABSENT if described is None and tags is None else Sight.DOUBTFUL
         if self.identity.created is None:
