@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth adopt-check generate pictures package publish-check lock clean bench
+.PHONY: help setup test check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth adopt-check generate pictures package publish-check release lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # uv compiles nothing when it installs: what is imported is compiled then, and kept.
 unexport PYTHONDONTWRITEBYTECODE
@@ -74,6 +74,9 @@ package: setup  ## build the versioned zip for examples/register.yaml, and its b
 
 publish-check: setup  ## check a release: version, changelog, package, all that the public registry asks; publishes nothing
 	@python scripts/publish_check.py
+
+release: test  ## all tests and checks of a release, and its files in build/; stops before anything is published
+	@python scripts/release.py
 
 lock: setup  ## pin the requirements anew, from the .in files
 	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --emit-build-options --no-header \

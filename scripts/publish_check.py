@@ -229,11 +229,15 @@ def run(project: Project, checks: dict[str, Callable[[Project], Problems]]) -> i
     return failed
 
 
+def by_hand(project: Project) -> str:
+    """What nobody can do here."""
+    return BY_HAND.format(name=project.schema["typeName"], version=package.version(project.folder))
+
+
 def main() -> int:
     project = Project(ROOT)
     failed = run(project, CHECKS)
-    number = (ROOT / "VERSION").read_text(encoding="ascii").strip()
-    print(f"\n{BY_HAND.format(name=project.schema['typeName'], version=number)}\n")
+    print(f"\n{by_hand(project)}\n")
     print(f"{failed} of {len(CHECKS)} checks failed." if failed else f"All {len(CHECKS)} checks passed.")
     return 1 if failed else 0
 
