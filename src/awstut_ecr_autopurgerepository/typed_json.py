@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -75,8 +76,14 @@ def _check(path: str, value: object, hint: Any, strictness: Strictness) -> None:
         _check_scalar(path, value, hint, strictness)
 
 
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields. Working them out takes a third of the time of a whole read."""
+    return get_type_hints(cls)
+
+
 def _check_object(path: str, value: object, cls: Any, strictness: Strictness, name: str) -> None:
-    found, hints = _object(name, value, strictness), get_type_hints(cls)
+    found, hints = _object(name, value, strictness), _hints(cls)
     unknown = sorted(map(str, found.keys() - hints.keys()))
     if unknown and not strictness.unknown_keys:
         raise ValueError(f"{name} has {', '.join(unknown)}, and only {', '.join(sorted(hints))} are known")
@@ -144,7 +151,7 @@ def _build(value: Any, hint: Any) -> Any:
     if value is None or hint is Any:
         return value
     if is_dataclass(hint):
-        hints = get_type_hints(hint)
+        hints = _hints(hint)  # type: ignore[arg-type]  # a class, which is hashable
         given = {each.name: value[each.name] for each in fields(hint) if each.name in value}
         return hint(**{name: _build(each, hints[name]) for name, each in given.items()})  # type: ignore[operator]
     if get_origin(hint) in (Sequence, list):
