@@ -29,7 +29,7 @@ from tests.stack.cdk_support import (
     pack,
     readme,
 )
-from tests.stack.support import blocks, holds
+from tests.stack.support import IMAGES, blocks, holds, read, type_in
 from tests.support.project_copy import ROOT, SCHEMA_NAME, TYPE_NAME
 from tests.support.stack import Stack
 
@@ -209,6 +209,31 @@ def test_both_pages_show_the_same_import(python_app: App) -> None:
     assert blocks(readme("python"), "sh") == [
         each.replace("npx cdk", "cdk") for each in blocks(readme("typescript"), "sh")
     ]
+
+
+def test_cdk_import_takes_over_a_repository_and_all_its_images(
+    box: Sandbox, stack: Stack, typescript_app: App, synthesised: Json
+) -> None:
+    """As the page shows it. The app that is there after the import is the one of its first example."""
+    box.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
+    made = box.client("ecr").create_repository(repositoryName="shop/app")["repository"]
+    box.control.seed("shop/app", *IMAGES)
+    mark, importing = blocks(readme("typescript"), "sh")
+    assert "npx cdk import Shop " in importing
+    type_in(box, mark, ARN=made["repositoryArn"])
+    command = importing.replace("npx cdk import", "cdk import --no-notices --app 'node import.js'")
+    type_in(box, command, typescript_app.folder, **typescript_app.environment, **WITHOUT_CHECK)
+    stack.name = "Shop"
+    stack.stack_id = box.client("cloudformation").describe_stacks(StackName="Shop")["Stacks"][0]["StackId"]
+    assert stack.status == "IMPORT_COMPLETE"
+    assert holds(box, "shop/app") == 264
+    assert read(box, "shop/app")["EmptyOnDelete"] is False
+
+    [(name, resource)] = without_notes(synthesised).items()
+    emptied = {**resource, "Properties": {**resource["Properties"], "EmptyOnDelete": True}}
+    assert stack.update({"Resources": {name: emptied}}) == "UPDATE_COMPLETE"
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert holds(box, "shop/app") is None
 
 
 @pytest.mark.usefixtures("generated_role")  # the other one allows reports to the bucket that it names only
