@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -154,6 +155,27 @@ def version(project: Project) -> Problems:
         yield str(error)
 
 
+def constructs(project: Project) -> Problems:
+    """The packages of the CDK constructs are versioned with the type, and carry its licence."""
+    number = (project.folder / "VERSION").read_text(encoding="ascii").strip()
+    python, typescript = (project.folder / "examples" / "cdk" / name for name in ("python", "typescript"))
+    settings = tomllib.loads((python / "pyproject.toml").read_text(encoding="utf-8"))
+    package, lock = (
+        json.loads((typescript / name).read_text(encoding="utf-8")) for name in ("package.json", "package-lock.json")
+    )
+    found = {
+        python / "pyproject.toml": {settings["project"]["version"]},
+        typescript / "package.json": {package["version"]},
+        typescript / "package-lock.json": {lock["version"], lock["packages"][""]["version"]},
+    }
+    for path, versions in found.items():
+        if versions != {number}:
+            yield f"{path.relative_to(project.folder)} has not the version of VERSION: write {number}."
+    for folder in (python, typescript):
+        if (folder / "LICENSE").read_bytes() != (project.folder / "LICENSE").read_bytes():
+            yield f"{folder.relative_to(project.folder)}/LICENSE is not the one of the project: copy that."
+
+
 def changelog(project: Project) -> Problems:
     """The changelog has a dated section for the version or, before the release commit, notes for it."""
     text = (project.folder / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -207,6 +229,7 @@ CHECKS: dict[str, Callable[[Project], Problems]] = {
     "there are inputs for the contract tests": contract_inputs,
     "the licence is there": licence,
     "the version is semantic": version,
+    "the CDK constructs have the version and the licence": constructs,
     "the changelog knows the version": changelog,
     "the package builds and fits": package_builds,
     "cfn validate": _command("cfn", "validate"),

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.project_copy import ROOT
+from tests.support.project_copy import ROOT, SCHEMA
 
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "guides").glob("*.md"))
 ROOT_PAGES = [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
-PAGES = [README, *ROOT_PAGES, ROOT / "examples" / "README.md", *GUIDES]
+# These are in packages, too, and read there: their links are addresses.
+PACKAGE_PAGES = sorted((ROOT / "examples" / "cdk").glob("*/README.md"))
+PAGES = [README, *ROOT_PAGES, ROOT / "examples" / "README.md", *PACKAGE_PAGES, *GUIDES]
+ADDRESS = f"{SCHEMA['sourceUrl']}/blob/main/"
 PICTURES = sorted((ROOT / "guides" / "images").glob("*.svg"))
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
 BADGES = re.compile(r"\[!\[([^]]*)\]\((https://img\.shields\.io/badge/[^)]+)\)\]\(([^)]+)\)")
@@ -37,6 +40,8 @@ def anchors(page: Path) -> set[str]:
 
 
 def leads_somewhere(page: Path, link: str) -> bool:
+    if link.startswith(ADDRESS):
+        page, link = README, link.removeprefix(ADDRESS)
     path, _, anchor = link.partition("#")
     target = (page.parent / path).resolve() if path else page
     if not target.exists() or ROOT not in (target, *target.parents):
@@ -46,7 +51,7 @@ def leads_somewhere(page: Path, link: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
-    inside = [link for link in links(page) if not link.startswith("https://")]
+    inside = [link for link in links(page) if link.startswith(ADDRESS) or not link.startswith("https://")]
     assert [link for link in inside if not leads_somewhere(page, link)] == []
 
 
@@ -54,6 +59,13 @@ def test_links_are_found() -> None:
     assert len(links(README)) > len(GUIDES)
     assert not leads_somewhere(README, "guides/missing.md")
     assert not leads_somewhere(README, "guides/protection.md#missing")
+    assert not leads_somewhere(README, f"{ADDRESS}guides/protection.md#missing")
+
+
+@pytest.mark.parametrize("page", PACKAGE_PAGES, ids=lambda path: path.parent.name)
+def test_page_of_a_package_links_by_address(page: Path) -> None:
+    assert len(links(page)) > 5
+    assert [link for link in links(page) if not link.startswith("https://")] == []
 
 
 def test_readme_is_two_screens() -> None:

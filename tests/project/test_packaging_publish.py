@@ -31,6 +31,11 @@ def project(tmp_path: Path) -> Project:
     for name in (".rpdk-config", SCHEMA_NAME, "LICENSE", "VERSION", "CHANGELOG.md"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "inputs", tmp_path / "inputs")
+    for name in ("python/pyproject.toml", "typescript/package.json", "typescript/package-lock.json"):
+        copy = tmp_path / "examples" / "cdk" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "examples" / "cdk" / name, copy)
+        shutil.copy(ROOT / "LICENSE", copy.parent)
     return Project(tmp_path)
 
 
@@ -110,6 +115,25 @@ def test_version_that_is_not_semantic(project: Project, text: str) -> None:
     (project.folder / "VERSION").write_text(text)
     [problem] = publish_check.version(project)
     assert "MAJOR.MINOR.PATCH" in problem
+
+
+def test_constructs_that_are_versioned_with_the_type_pass(project: Project) -> None:
+    assert list(publish_check.constructs(project)) == []
+
+
+@pytest.mark.parametrize("name", ["python/pyproject.toml", "typescript/package.json", "typescript/package-lock.json"])
+def test_construct_of_another_version(project: Project, name: str) -> None:
+    path = project.folder / "examples" / "cdk" / name
+    number = (project.folder / "VERSION").read_text().strip()
+    path.write_text(path.read_text().replace(f'"{number}"', '"0.9.0"', 1))
+    problem = f"examples/cdk/{name} has not the version of VERSION: write {number}."
+    assert list(publish_check.constructs(project)) == [problem]
+
+
+def test_construct_with_another_licence(project: Project) -> None:
+    (project.folder / "examples" / "cdk" / "python" / "LICENSE").write_text("Ask me.\n")
+    [problem] = publish_check.constructs(project)
+    assert problem.startswith("examples/cdk/python/LICENSE is not the one")
 
 
 NOTES = "### Added\n\n- A property.\n"

@@ -20,8 +20,9 @@ OURS = sorted(
     if name not in READ_ONLY
 )
 GUIDES = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "guides").glob("*.md")))
-PYTHON = (ROOT / "examples" / "cdk" / "python" / "auto_purge_repository.py").read_text(encoding="utf-8")
-TYPESCRIPT = (ROOT / "examples" / "cdk" / "typescript" / "auto-purge-repository.ts").read_text(encoding="utf-8")
+CDK = ROOT / "examples" / "cdk"
+PYTHON = (CDK / "python" / "src" / "auto_purge_repository" / "__init__.py").read_text(encoding="utf-8")
+TYPESCRIPT = (CDK / "typescript" / "auto-purge-repository.ts").read_text(encoding="utf-8")
 EVERYTHING = cfn_flip.load((ROOT / "examples" / "everything.yaml").read_text(encoding="utf-8"))[0]
 SET = {name for each in EVERYTHING["Resources"].values() for name in each.get("Properties", {})}
 

@@ -1,88 +1,117 @@
-"""The CDK examples, synthesised by the real aws-cdk-lib without the cdk CLI; their template is deployed and deleted."""
+"""The CDK constructs: their packages can be built and installed, and the cdk command makes what their pages say."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from sandbox.server import Sandbox
-from tests.stack.support import holds
+from tests.stack.cdk_support import (
+    CONSTRUCTS,
+    WITHOUT_CHECK,
+    App,
+    Tools,
+    build_wheel,
+    copy_construct,
+    install_tarball,
+    install_wheel,
+    pack,
+    readme,
+)
+from tests.stack.support import IMAGES, blocks, holds, read, type_in
 from tests.support.project_copy import ROOT, SCHEMA_NAME, TYPE_NAME
 from tests.support.stack import Stack
 
-EXAMPLES = ROOT / "examples" / "cdk"
-TOOLS = ROOT / ".venv" / "cdk"
 Json = dict[str, Any]
 
-# The app as it is, and before it what the construct has to refuse: each start of the CDK takes seconds.
-PYTHON_PROGRAM = """
-import runpy
+REFUSED = """
 from aws_cdk import App, RemovalPolicy, Stack
 from auto_purge_repository import AutoPurgeRepository
 try:
     AutoPurgeRepository(Stack(App(), "S"), "R", auto_delete_images=True, removal_policy=RemovalPolicy.DESTROY)
 except ValueError as error:
     print(error)
-runpy.run_path("app.py", run_name="__main__")
 """
 
 
 @pytest.fixture(scope="session")
-def tools() -> Path:
+def tools() -> Tools:
     """What `scripts/setup-cdk` installs: it takes half a minute where it is not there yet."""
     subprocess.run([str(ROOT / "scripts" / "setup-cdk")], check=True)
-    return TOOLS
+    return Tools(ROOT / ".venv" / "cdk")
 
 
-def run(command: list[str], folder: Path, tools: Path, output: Path) -> str:
-    environment = {
-        "PATH": f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tools),  # below which jsii keeps unpacked what it runs
-        "CDK_OUTDIR": str(output),
-        "PYTHONPYCACHEPREFIX": str(tools / "bytecode"),  # and nothing beside the examples
-    }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    return done.stdout
+@pytest.fixture(scope="session")
+def wheel(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tools, tmp_path_factory.mktemp("cdk-wheel"))
 
 
-def template_in(output: Path) -> Json:
-    template: Json = json.loads((output / "Pipeline.template.json").read_text())
+@pytest.fixture(scope="session")
+def python_app(tools: Tools, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> App:
+    return install_wheel(tools, wheel, tmp_path_factory.mktemp("cdk-python"))
+
+
+@pytest.fixture(scope="session")
+def typescript_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the folder, which `tarball` compiles."""
+    return copy_construct("typescript", tmp_path_factory.mktemp("cdk-typescript") / "source")
+
+
+@pytest.fixture(scope="session")
+def tarball(tools: Tools, typescript_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack(tools, typescript_source, tmp_path_factory.mktemp("cdk-tarball"))
+
+
+@pytest.fixture(scope="session")
+def typescript_app(tools: Tools, tarball: Path) -> Iterator[App]:
+    with tempfile.TemporaryDirectory(dir=tools.folder, prefix="app-") as folder:
+        yield install_tarball(tools, tarball, Path(folder))
+
+
+def template_in(folder: Path, name: str = "Pipeline") -> Json:
+    template: Json = json.loads((folder / "cdk.out" / f"{name}.template.json").read_text())
     return template
 
 
 @pytest.fixture(scope="session")
-def python_run(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Json]:
-    """What the program printed, and its template."""
-    output = tmp_path_factory.mktemp("cdk-python") / "out"
-    printed = run([str(tools / "bin" / "python"), "-c", PYTHON_PROGRAM], EXAMPLES / "python", tools, output)
-    return printed, template_in(output)
+def python_example(python_app: App, tmp_path_factory: pytest.TempPathFactory) -> App:
+    """The example app in a folder without the construct, so that it takes the installed one."""
+    folder = tmp_path_factory.mktemp("cdk-python-example")
+    shutil.copy(CONSTRUCTS / "python" / "app.py", folder)
+    return App(folder, python_app.environment)
 
 
 @pytest.fixture(scope="session")
-def python_template(python_run: tuple[str, Json]) -> Json:
-    return python_run[1]
+def python_template(python_example: App) -> Json:
+    """What `python app.py` writes. aws-cdk-lib checks this template, and would print what is wrong."""
+    assert python_example.run("python", "app.py") == ""
+    return template_in(python_example.folder)
 
 
 @pytest.fixture(scope="session")
-def typescript_template(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Json:
-    """Type-checked, compiled and run beside the node_modules of `tools`."""
-    folder = tmp_path_factory.mktemp("cdk-typescript")
-    for path in EXAMPLES.joinpath("typescript").glob("*"):
-        shutil.copy(path, folder)
-    (folder / "node_modules").symlink_to(tools / "typescript" / "node_modules")
-    node = str(tools / "bin" / "node")
-    run([node, "node_modules/typescript/bin/tsc"], folder, tools, folder / "out")
-    run([node, "--preserve-symlinks", "build/app.js"], folder, tools, folder / "out")
-    return template_in(folder / "out")
+def synthesised(typescript_app: App) -> Json:
+    """What `cdk synth` prints for the page's app. It compiles all files of the app, against the installed types."""
+    printed: Json = yaml.safe_load(typescript_app.cdk("synth"))
+    return printed
+
+
+@pytest.fixture(scope="session")
+def typescript_template(typescript_app: App, synthesised: Json) -> Json:
+    assert synthesised
+    folder = typescript_app.folder / "pipeline"
+    typescript_app.run("node", "pipeline.js", CDK_OUTDIR=str(folder / "cdk.out"), **WITHOUT_CHECK)
+    return template_in(folder)
 
 
 def our_resource(template: Json) -> Json:
@@ -115,8 +144,96 @@ def test_a_replaced_repository_is_kept(python_template: Json) -> None:
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Delete", "Retain")
 
 
-def test_auto_delete_images_is_refused(python_run: tuple[str, Json]) -> None:
-    assert python_run[0].startswith("Leave out auto_delete_images")
+def test_auto_delete_images_is_refused(python_app: App) -> None:
+    assert python_app.run("python", "-c", REFUSED).startswith("Leave out auto_delete_images")
+
+
+def test_python_example_writes_where_the_cdk_command_asks_it_to(python_example: App, python_template: Json) -> None:
+    python_example.run("python", "app.py", CDK_OUTDIR="elsewhere/cdk.out", **WITHOUT_CHECK)
+    assert template_in(python_example.folder / "elsewhere") == python_template
+
+
+@pytest.mark.usefixtures("tarball")  # compiles it
+def test_typescript_example_writes_its_template_to_cdk_out(
+    tools: Tools, typescript_source: Path, typescript_template: Json
+) -> None:
+    script = json.loads((typescript_source / "package.json").read_text())["scripts"]["synth"]
+    compiled, _, command = script.partition(" && ")
+    assert compiled == "tsc"
+    App(typescript_source, tools.environment()).run("sh", "-c", command, **WITHOUT_CHECK)
+    assert template_in(typescript_source) == typescript_template
+
+
+def test_wheel_holds_the_construct_and_says_that_it_is_typed(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+        [licence] = [name for name in archive.namelist() if name.endswith("/LICENSE")]
+        assert archive.read(licence) == (ROOT / "LICENSE").read_bytes()
+    assert sorted(names) == ["auto_purge_repository/__init__.py", "auto_purge_repository/py.typed"]
+
+
+def test_tarball_holds_the_compiled_construct_and_its_types(tarball: Path) -> None:
+    with tarfile.open(tarball) as archive:
+        names = sorted(name.removeprefix("package/") for name in archive.getnames())
+    compiled = ["build/auto-purge-repository.d.ts", "build/auto-purge-repository.js"]
+    assert names == ["LICENSE", "README.md", *compiled, "package.json"]
+
+
+def expected(**changed: Any) -> Json:
+    """The repository of both pages, without what the cdk command notes of itself."""
+    properties = {"RepositoryName": "shop/app", **changed.pop("Properties", {})}
+    kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    return {"Type": TYPE_NAME, "Properties": properties, **kept, **changed}
+
+
+USAGE = expected(DeletionPolicy="Delete", Properties={"PurgeProtection": {"TagPatterns": ["release-*"]}})
+
+
+def without_notes(template: Json) -> Json:
+    """The resources that CloudFormation makes."""
+    found = {name: each for name, each in template["Resources"].items() if name != "CDKMetadata"}
+    return {name: {key: it for key, it in each.items() if key != "Metadata"} for name, each in found.items()}
+
+
+def test_cdk_synth_prints_what_the_page_for_python_shows(python_app: App) -> None:
+    assert list(without_notes(yaml.safe_load(python_app.cdk("synth"))).values()) == [USAGE]
+
+
+def test_cdk_synth_prints_what_the_page_for_typescript_shows(synthesised: Json) -> None:
+    assert list(without_notes(synthesised).values()) == [USAGE]
+
+
+def test_both_pages_show_the_same_import(python_app: App) -> None:
+    python_app.run("python", "import.py", CDK_OUTDIR="import/cdk.out", **WITHOUT_CHECK)
+    assert list(template_in(python_app.folder / "import", "Shop")["Resources"].values()) == [expected()]
+    assert blocks(readme("python"), "sh") == [
+        each.replace("npx cdk", "cdk") for each in blocks(readme("typescript"), "sh")
+    ]
+
+
+def test_cdk_import_takes_over_a_repository_and_all_its_images(
+    box: Sandbox, stack: Stack, typescript_app: App, synthesised: Json
+) -> None:
+    """As the page shows it. The app that is there after the import is the one of its first example."""
+    box.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
+    made = box.client("ecr").create_repository(repositoryName="shop/app")["repository"]
+    box.control.seed("shop/app", *IMAGES)
+    mark, importing = blocks(readme("typescript"), "sh")
+    assert "npx cdk import Shop " in importing
+    type_in(box, mark, ARN=made["repositoryArn"])
+    command = importing.replace("npx cdk import", "cdk import --no-notices --app 'node import.js'")
+    type_in(box, command, typescript_app.folder, **typescript_app.environment, **WITHOUT_CHECK)
+    stack.name = "Shop"
+    stack.stack_id = box.client("cloudformation").describe_stacks(StackName="Shop")["Stacks"][0]["StackId"]
+    assert stack.status == "IMPORT_COMPLETE"
+    assert holds(box, "shop/app") == 264
+    assert read(box, "shop/app")["EmptyOnDelete"] is False
+
+    [(name, resource)] = without_notes(synthesised).items()
+    emptied = {**resource, "Properties": {**resource["Properties"], "EmptyOnDelete": True}}
+    assert stack.update({"Resources": {name: emptied}}) == "UPDATE_COMPLETE"
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert holds(box, "shop/app") is None
 
 
 @pytest.mark.usefixtures("generated_role")  # the other one allows reports to the bucket that it names only
@@ -130,6 +247,7 @@ def test_deployed_and_deleted_with_images(box: Sandbox, stack: Stack, python_tem
 
 
 def test_lock_file_names_no_download_addresses() -> None:
-    lock = json.loads((EXAMPLES / "typescript" / "package-lock.json").read_text())
+    """.npmrc sees to that."""
+    lock = json.loads((CONSTRUCTS / "typescript" / "package-lock.json").read_text())
     assert len(lock["packages"]) > 3
     assert [name for name, each in lock["packages"].items() if "resolved" in each] == []

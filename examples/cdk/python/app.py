@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from auto_purge_repository import AutoPurgeRepository, PurgeProtection, PurgeReport
 from aws_cdk import App, CfnOutput, DefaultStackSynthesizer, Duration, RemovalPolicy, Stack, aws_ecr, aws_iam, aws_s3
 from constructs import Construct
@@ -38,6 +40,6 @@ class Pipeline(Stack):
 
 
 if __name__ == "__main__":
-    app = App()
+    app = App(outdir=os.environ.get("CDK_OUTDIR", "cdk.out"))  # the cdk command sets CDK_OUTDIR
     Pipeline(app, "Pipeline")
     app.synth()

@@ -1,7 +1,7 @@
 // A pipeline's repository: `cdk deploy`, or `npm run synth` to write its template to cdk.out.
 import { App, CfnOutput, DefaultStackSynthesizer, Duration, RemovalPolicy, Stack, aws_ecr, aws_iam, aws_s3 } from "aws-cdk-lib";
 import { Construct } from "constructs";
-import { AutoPurgeRepository } from "./auto-purge-repository";
+import { AutoPurgeRepository } from "auto-purge-repository";
 
 class Pipeline extends Stack {
   constructor(scope: Construct, id: string) {
