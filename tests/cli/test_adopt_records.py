@@ -119,6 +119,16 @@ def test_the_journal_gives_back_what_was_written(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_step_after_the_end_of_an_adoption_begins_it_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with open_journal(path) as journal:
+        journal.plan(PLAN, {"App": BEFORE})
+        journal.end("stack-id", "adopted", "at")
+        journal.step("stack-id", "mark")
+        assert journal.entries["stack-id"].unfinished
+    assert read_journal(path)["stack-id"].unfinished
+
+
 def test_a_line_that_a_kill_cut_short_is_dropped_wherever_it_was_cut(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with open_journal(path) as journal:

@@ -75,6 +75,7 @@ class Journal:
             self.entries[stack] = Entry(_plan(line["plan"]), before, [])
         elif record == "step":
             self.entries[stack].steps.append(line["step"])
+            self.entries[stack].ended = None
         else:
             self.entries[stack].ended = line["outcome"]
             self.entries[stack].updated = line["updated"]
