@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autopurge.adopt.checks import unexpected, unretained
-from autopurge.adopt.journal import JournalError, open_journal, read_journal
+from autopurge.adopt.journal import Journal, JournalError, Reached, open_journal, read_journal
 from autopurge.adopt.planning import Plan, Repository
 from autopurge.adopt.snapshots import Repair, Snapshot, compare, is_on, mark_off, pack_images, repair
 from autopurge.adopt.templates import from_answer
@@ -103,15 +105,25 @@ PLAN = Plan(
     outputs={"Uri": "x"},
     notes=("a note",),
 )
+UPDATED = "CREATE_COMPLETE 2026-01-01"
 
 
 def test_the_journal_gives_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with open_journal(path) as journal:
-        journal.plan(PLAN, {"App": BEFORE})
+        journal.plan(PLAN, {"App": BEFORE}, UPDATED)
         journal.step("stack-id", "retain")
     [entry] = read_journal(path).values()
     assert (entry.plan, entry.before, entry.steps, entry.unfinished) == (PLAN, {"App": BEFORE}, ["retain"], True)
+    assert (entry.reached, entry.change_sets) == (Reached("before", UPDATED), {})
+    with open_journal(path) as journal:
+        journal.reach("stack-id", Reached("retained", "UPDATE_COMPLETE 2026-01-02"))
+        journal.name_change_set("stack-id", "released", "autopurge-1")
+    [entry] = read_journal(path).values()
+    assert (entry.reached, entry.change_sets) == (
+        Reached("retained", "UPDATE_COMPLETE 2026-01-02"),
+        {"released": "autopurge-1"},
+    )
     with open_journal(path) as journal:
         journal.end("stack-id", "adopted", "at")
     [entry] = read_journal(path).values()
@@ -119,10 +131,20 @@ def test_the_journal_gives_back_what_was_written(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_step_after_the_end_of_an_adoption_begins_it_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with open_journal(path) as journal:
+        journal.plan(PLAN, {"App": BEFORE}, UPDATED)
+        journal.end("stack-id", "adopted", "at")
+        journal.step("stack-id", "mark")
+        assert journal.entries["stack-id"].unfinished
+    assert read_journal(path)["stack-id"].unfinished
+
+
 def test_a_line_that_a_kill_cut_short_is_dropped_wherever_it_was_cut(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with open_journal(path) as journal:
-        journal.plan(PLAN, {"App": BEFORE})
+        journal.plan(PLAN, {"App": BEFORE}, UPDATED)
     whole = path.read_bytes()
     with open_journal(path) as journal:
         journal.step("stack-id", "retain")
@@ -147,7 +169,74 @@ def test_a_journal_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:
         assert journal.entries == {}
 
 
-@pytest.mark.parametrize("line", ["nonsense", "{}", '{"version": 2, "stack": "x", "record": "step", "step": "y"}'])
+# What AWS answered before there is a plan
+
+
+def answers(path: Path, updated: str = UPDATED) -> dict[str, Any]:
+    """What a run that begins now finds."""
+    with open_journal(path) as journal:
+        return dict(journal.answers("stack-id", updated))
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Path:
+    """The journal of a run that was killed while it planned."""
+    path = tmp_path / "journal"
+    with open_journal(path) as journal:
+        kept = journal.answers("stack-id", UPDATED)
+        kept["template"] = "Resources: {}"
+        kept["stack policy"] = None
+    return path
+
+
+def test_the_answers_of_a_killed_run_are_not_asked_again(asked: Path) -> None:
+    assert answers(asked) == {"template": "Resources: {}", "stack policy": None}
+    lines = asked.read_text()
+    with open_journal(asked) as journal:
+        journal.answers("stack-id", UPDATED)["template"] = "Resources: {}"
+    assert asked.read_text() == lines
+
+
+def test_an_answer_does_not_outlive_an_update_of_its_stack(asked: Path) -> None:
+    assert answers(asked, "UPDATE_COMPLETE 2026-01-02") == {}
+    with open_journal(asked) as journal:
+        assert dict(journal.answers("other-id", UPDATED)) == {}
+
+
+@pytest.mark.parametrize(("age", "holds"), [(timedelta(minutes=59), True), (timedelta(minutes=61), False)])
+def test_an_answer_holds_for_an_hour(asked: Path, age: timedelta, holds: bool) -> None:
+    lines = [json.loads(line) for line in asked.read_text().splitlines()]
+    for line in lines:
+        line["at"] = (datetime.fromisoformat(line["at"]) - age).isoformat()
+    asked.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert bool(answers(asked)) is holds
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda journal: journal.forget("stack-id"),
+        lambda journal: journal.plan(PLAN, {"App": BEFORE}, UPDATED),
+    ],
+    ids=["forgotten", "planned"],
+)
+def test_an_answer_serves_one_plan_alone(asked: Path, end: Callable[[Journal], None]) -> None:
+    """A user who was refused may have repaired what the answers showed."""
+    with open_journal(asked) as journal:
+        end(journal)
+        assert dict(journal.answers("stack-id", UPDATED)) == {}
+    assert answers(asked) == {}
+
+
+UNREADABLE = [
+    "nonsense",
+    "{}",
+    '{"version": 2, "stack": "x", "record": "step", "step": "y"}',
+    '{"version": 1, "stack": "x", "record": "leap"}',
+]
+
+
+@pytest.mark.parametrize("line", UNREADABLE)
 def test_a_journal_that_can_not_be_read_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "journal"
     path.write_text(line + "\n")

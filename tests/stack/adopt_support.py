@@ -28,6 +28,14 @@ CHANGING = frozenset(
         *("set_repository_policy", "put_lifecycle_policy"),
     }
 )
+# The calls of CloudFormation that adopt makes, without those that wait.
+COUNTED = frozenset(
+    {
+        *("get_template", "list_stack_resources", "get_stack_policy", "detect_stack_drift"),
+        *("update_stack", "create_change_set", "execute_change_set", "delete_change_set"),
+        *("describe_stack_events", "describe_stack_resource_drifts"),
+    }
+)
 
 
 class Killed(BaseException):
@@ -80,6 +88,7 @@ class Meddling:
                 outer.before(operation, parameters)
                 for page in paginator.paginate(**parameters):
                     outer.calls[operation, str(parameters.get("StackName", ""))] += 1
+                    outer.after(operation, parameters)
                     yield page
 
         return Counted()
@@ -121,17 +130,26 @@ class Adopt:
             raise result.exception
         return result
 
-    def until_killed(self, number: int, *arguments: str, calls: frozenset[str] = CHANGING) -> bool:
-        """Run it, and kill it after so many calls that change something, or of others. Whether it was killed."""
+    def until_killed(
+        self, number: int, *arguments: str, calls: frozenset[str] = CHANGING, at_next: bool = False
+    ) -> bool:
+        """Run it, and kill it after so many calls that change something, or of others. Whether it was killed.
+
+        It is killed when the last of them was answered, or, with `at_next`, when the call after that begins.
+        """
         left = [number]
 
-        def after(name: str, _: Json) -> None:
-            left[0] -= name in calls
+        def before(name: str, _: Json) -> None:
             if left[0] == 0:
                 raise Killed
 
+        def after(name: str, _: Json) -> None:
+            left[0] -= name in calls
+            if left[0] == 0 and not at_next:
+                raise Killed
+
         try:
-            result = self(*arguments, "--yes", after=after)
+            result = self(*arguments, "--yes", before=before, after=after)
         except Killed:
             return True
         assert result.exit_code == 0, result.output

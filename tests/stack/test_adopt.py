@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.server import Sandbox
 from tests.stack.adopt_support import (
+    COUNTED,
     NATIVE,
     Adopt,
     Killed,
@@ -219,6 +220,49 @@ def test_the_commands_of_the_guide(box: Sandbox, stack: Stack, adopt: Adopt) -> 
     assert mark_of(box, name) == "off"
 
 
+# At most 12 calls of CloudFormation for a stack, beyond waiting
+
+
+CALLS = 11  # of a stack whose adoption is not interrupted
+
+
+def test_an_adoption_without_interruption_takes_eleven_calls(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
+    name = unique_name("app")
+    stack.create(plain(name, EmptyOnDelete=True))
+    assert not adopt.until_killed(CALLS + 1, stack.name, calls=COUNTED)
+    assert calls_beyond_waiting(adopt.calls, stack.stack_id) == CALLS
+
+
+@pytest.mark.parametrize("number", range(1, CALLS + 1))
+def test_an_adoption_that_is_killed_after_any_call_takes_at_most_twelve(
+    box: Sandbox, stack: Stack, adopt: Adopt, number: int
+) -> None:
+    """Before the journal hears of that call: it is the worst moment."""
+    name = unique_name("app")
+    stack.create(plain(name, EmptyOnDelete=True))
+    before = dress(box, name, 20)
+    assert adopt.until_killed(number, stack.name, calls=COUNTED)
+    result = adopt(stack.name, "--yes")
+    assert (result.exit_code, f"{stack.name}: adopted\n" in result.output) == (0, True), result.output
+    assert calls_beyond_waiting(adopt.calls, stack.stack_id) <= 12
+    assert contents(box, name) == before
+    assert (mark_of(box, name), deleted(box, name)) == ("on", [])
+
+
+@pytest.mark.parametrize("at_next", [False, True], ids=["at once", "at the next call"])
+def test_a_kill_costs_at_most_one_call(box: Sandbox, stack: Stack, adopt: Adopt, at_next: bool) -> None:
+    name = unique_name("app")
+    stack.create(plain(name, EmptyOnDelete=True))
+    before = dress(box, name, 20)
+    kills = 0
+    while adopt.until_killed(2, stack.name, calls=COUNTED, at_next=at_next):
+        kills += 1
+        assert kills < CALLS, "it does not get on"
+    assert kills > 3
+    assert calls_beyond_waiting(adopt.calls, stack.stack_id) <= CALLS + kills
+    assert contents(box, name) == before
+
+
 # Rule 1: nothing is released before the processed template, read back, has a literal Retain
 
 
@@ -243,6 +287,36 @@ def test_a_deployment_in_between_releases_nothing(box: Sandbox, stack: Stack, ad
     assert template_of(stack) == old
     again = adopt(stack.name, "--yes")
     assert again.exit_code == 0, again.output
+    assert contents(box, name) == before
+
+
+@pytest.mark.parametrize("moment", ["between the runs", "get_template", "execute_change_set"])
+def test_a_change_set_that_a_killed_run_left_releases_nothing_after_a_deployment(
+    box: Sandbox, stack: Stack, adopt: Adopt, moment: str
+) -> None:
+    name = unique_name("app")
+    old = plain(name, EmptyOnDelete=True)
+    stack.create(old)
+    before = dress(box, name, 20)
+    assert adopt.until_killed(1, stack.name, calls=frozenset({"create_change_set"}))
+    done: list[str] = []
+
+    def pipeline(call: str, _: Json) -> None:
+        if call == moment and not done:
+            done.append(stack.update(old))
+
+    if moment == "between the runs":
+        pipeline(moment, {})
+        assert adopt.until_killed(1, stack.name, calls=frozenset({"update_stack"}), at_next=True)  # retained again
+        assert contents(box, name) == before
+        assert NATIVE in json.dumps(template_of(stack))
+    else:
+        result = adopt(stack.name, "--yes", before=pipeline)
+        assert result.exit_code == 1, result.output
+        assert ("Nothing was released" in result.output) or ("can't be executed" in result.output)
+        assert template_of(stack) == old
+    assert done == ["UPDATE_COMPLETE"]
+    assert adopt(stack.name, "--yes").exit_code == 0
     assert contents(box, name) == before
 
 
@@ -301,7 +375,8 @@ def test_the_policies_are_in_the_journal_before_the_first_step(box: Sandbox, sta
 
     with pytest.raises(Killed):
         adopt(stack.name, "--yes", before=kill)
-    [line] = [json.loads(line) for line in adopt.journal.read_text().splitlines()]
+    line = json.loads(adopt.journal.read_text().splitlines()[-1])
+    assert line["record"] == "plan"
     assert json.loads(line["before"]["App0"]["policy"]) == before["policy"]
     assert line["plan"]["templates"]["before"] == json.dumps(template_of(stack), indent=2)
 
@@ -362,6 +437,17 @@ def test_one_command_adopts_what_can_be_and_says_of_each_stack_how_it_went(
     adopt.calls.clear()
     [again] = adopt.json(good.name)
     assert (again["status"], calls_beyond_waiting(adopt.calls, good.stack_id)) == ("adopted", 0)
+
+
+def test_a_refusal_is_not_repeated_from_memory(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
+    name = unique_name("app")
+    stack.create(plain(name, ImageTagMutability="MUTABLE"))
+    client = box.client("ecr")
+    client.put_image_tag_mutability(repositoryName=name, imageTagMutability="IMMUTABLE")
+    assert adopt.until_killed(1, stack.name, calls=frozenset({"detect_stack_drift"}), at_next=True)
+    assert "drift: The live repository differs" in adopt(stack.name, "--yes").output
+    client.put_image_tag_mutability(repositoryName=name, imageTagMutability="MUTABLE")
+    assert f"{stack.name}: adopted\n" in adopt(stack.name, "--yes").output
 
 
 def test_a_stack_that_somebody_else_updated_meanwhile_is_left_alone(box: Sandbox, stack: Stack, adopt: Adopt) -> None:

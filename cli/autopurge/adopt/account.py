@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from awstut_ecr_autopurgerepository import ecr as calls
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 Json = dict[str, Any]
+Answers = MutableMapping[str, Any]  # JSON, by question
 _NAMES_A_CALL = 100  # DescribeRepositories
 _IDS_A_DETECTION = 200  # DetectStackDrift
 _LOOKED_UP = "AWS::SSM::Parameter::Value<"
@@ -55,10 +56,13 @@ def outputs_of(stack: Json) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
-def updated(stack: Json) -> str:
-    """When a stack was last updated: it tells whether anybody did something to it since."""
+def updated(stack: Json, status: str | None = None) -> str:
+    """When a stack was last updated: it tells whether anybody did something to it since.
+
+    `status` is the one that it is to have at the end of the operation that goes on.
+    """
     at = stack.get("LastUpdatedTime") or stack.get("CreationTime")
-    return f"{stack['StackStatus']} {at.isoformat() if at else ''}"
+    return f"{status or stack['StackStatus']} {at.isoformat() if at else ''}"
 
 
 def template_of(clients: Clients, stack_id: str, stage: Any = "Original") -> Template:
@@ -67,8 +71,11 @@ def template_of(clients: Clients, stack_id: str, stage: Any = "Original") -> Tem
     return from_answer(answer["TemplateBody"])
 
 
-def gather(clients: Clients, stack: Json, template: Template) -> StackFacts:
-    """All that a plan needs of a stack with repositories. Three calls, and a wait for the drift detection."""
+def gather(clients: Clients, stack: Json, template: Template, answers: Answers) -> StackFacts:
+    """All that a plan needs of a stack with repositories. Three calls, and a wait for the drift detection.
+
+    What is in `answers` is not asked again; what was asked is put there.
+    """
     names = repositories_in(template)
     stack_id = stack["StackId"]
     stable = str(stack["StackStatus"]).endswith("_COMPLETE")
@@ -78,7 +85,7 @@ def gather(clients: Clients, stack: Json, template: Template) -> StackFacts:
         name=stack["StackName"],
         status=stack["StackStatus"],
         template=template,
-        resources=_resources(clients, stack_id),
+        resources=_resources(clients, stack_id, answers),
         parameters=tuple(each["ParameterKey"] for each in stack.get("Parameters", [])),
         looked_up=tuple(
             key for key, each in parameters.items() if str((each or {}).get("Type", "")).startswith(_LOOKED_UP)
@@ -87,29 +94,47 @@ def gather(clients: Clients, stack: Json, template: Template) -> StackFacts:
         tags=tags_of(stack),
         outputs=outputs_of(stack),
         nested=bool(stack.get("ParentId")),
-        policy=clients.cloudformation.get_stack_policy(StackName=stack_id).get("StackPolicyBody"),
-        drift=_drift(clients, stack_id, stack["StackStatus"], names) if stable else (),
+        policy=_asked(answers, "stack policy", lambda: _stack_policy(clients, stack_id)),
+        drift=_drift(clients, stack, names, answers) if stable else (),
     )
 
 
-def _resources(clients: Clients, stack_id: str) -> dict[str, StackResource]:
-    pages = clients.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
-    return {
-        each["LogicalResourceId"]: StackResource(
-            each["ResourceType"], each.get("PhysicalResourceId", ""), each["ResourceStatus"]
-        )
-        for page in pages
-        for each in page["StackResourceSummaries"]
-    }
+def _asked(answers: Answers, question: str, ask: Callable[[], Any]) -> Any:
+    """The answer that there is, or a new one, which is kept."""
+    if question not in answers:
+        answers[question] = ask()
+    return answers[question]
 
 
-def _drift(clients: Clients, stack_id: str, status: str, names: list[str]) -> tuple[str, ...]:
+def _stack_policy(clients: Clients, stack_id: str) -> str | None:
+    return clients.cloudformation.get_stack_policy(StackName=stack_id).get("StackPolicyBody")
+
+
+def _resources(clients: Clients, stack_id: str, answers: Answers) -> dict[str, StackResource]:
+    def listed() -> Json:
+        pages = clients.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
+        found = [each for page in pages for each in page["StackResourceSummaries"]]
+        return {each["LogicalResourceId"]: asdict(_resource(each)) for each in found}
+
+    return {name: StackResource(**each) for name, each in _asked(answers, "resources", listed).items()}
+
+
+def _resource(summary: Any) -> StackResource:
+    return StackResource(summary["ResourceType"], summary.get("PhysicalResourceId", ""), summary["ResourceStatus"])
+
+
+def _drift(clients: Clients, stack: Json, names: list[str], answers: Answers) -> tuple[str, ...]:
     """What of the repositories differs from the template, in words."""
     cloudformation = clients.cloudformation
+    stack_id, status = stack["StackId"], stack["StackStatus"]
     if status.startswith("IMPORT_"):
         return (f"CloudFormation does not look for differences in {status}; update the stack once",)
     some: Any = {"LogicalResourceIds": names} if len(names) <= _IDS_A_DETECTION else {}
-    begun = cloudformation.detect_stack_drift(StackName=stack_id, **some)["StackDriftDetectionId"]
+
+    def begin() -> str:
+        return cloudformation.detect_stack_drift(StackName=stack_id, **some)["StackDriftDetectionId"]
+
+    begun = _asked(answers, "drift detection", begin)
     while True:
         answer = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=begun)
         if answer["DetectionStatus"] != "DETECTION_IN_PROGRESS":

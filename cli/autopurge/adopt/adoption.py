@@ -1,7 +1,8 @@
 """The adoption of one stack, step by step, and the way back.
 
 Where a stack is, is read from the live stack: each step leaves a template of its own. So a run that was killed at any
-point goes on from there, and a repeated step does no harm.
+point goes on from there, and a repeated step does no harm. The template need not be read where the live stack was last
+updated by a step that the journal has.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from awstut_ecr_autopurgerepository import ecr as calls
 from awstut_ecr_autopurgerepository.rules.reserved_tags import is_reserved
 
-from .account import Clients, snapshot, template_of, updated
+from .account import Clients, Json, snapshot, template_of, updated
 from .emptying import NATIVE
-from .journal import Entry, Journal
+from .journal import Entry, Journal, Reached
 from .planning import TYPE, Repository
 from .snapshots import Comparison, Snapshot, compare, is_on, mark_off, repair
 from .stack_steps import StackSteps, StepError
@@ -67,7 +68,7 @@ class Adoption:
         self._entry: Entry = journal.entries[stack_id]
         self._plan = self._entry.plan
         self._tell = tell
-        self._steps = StackSteps(clients, self._plan)
+        self._steps = StackSteps(clients, self._plan, journal)
 
     def run_from_start(self) -> Outcome:
         """Adopt it, with a plan that was just made. Raises StepError."""
@@ -76,8 +77,7 @@ class Adoption:
 
     def run(self) -> Outcome:
         """Adopt it, or go on with that. Raises StepError."""
-        self._steps.wait()
-        return self._run_from(self._state())
+        return self._run_from(self._state(self._steps.wait()))
 
     def _run_from(self, state: str) -> Outcome:
         if state == "returned":
@@ -100,8 +100,7 @@ class Adoption:
 
     def undo(self) -> Outcome:
         """Lead back to AWS::ECR::Repository and the template from before. Raises StepError."""
-        self._steps.wait()
-        state = self._state()
+        state = self._state(self._steps.wait())
         names = [each.logical_id for each in self._plan.repositories]
         if state in ("imported", "adopted"):
             self._step("mark", self._mark_off)
@@ -120,13 +119,17 @@ class Adoption:
         self._remove_reserved_tags()
         return self._end("undone", self._compare())
 
-    def _state(self) -> str:
+    def _state(self, stack: Json) -> str:
+        reached = self._entry.reached
+        if reached and reached.updated == updated(stack):
+            return reached.state
         live = template_of(self._clients, self._plan.stack_id)
         state = self._plan.state_of(live)
         if state is None:
             there = any(each.logical_id in live.resources for each in self._plan.repositories)
             where = "in the stack" if there else "in no stack"
             raise ForeignTemplateError(_CHANGED.format(where=where))
+        self._journal.reach(self._plan.stack_id, Reached(state, updated(stack)))
         return state
 
     def _step(self, name: str, act: Callable[[], object]) -> None:

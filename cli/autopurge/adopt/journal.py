@@ -2,6 +2,9 @@
 
 A stack's plan, with the policies of its repositories, is on disk before its first step. A line that a kill cut short
 is dropped: what it was to say has not begun.
+
+The journal also has what an interrupted run need not ask again: what AWS answered before the plan was made, the names
+of change sets, and when CloudFormation began which update.
 """
 
 from __future__ import annotations
@@ -9,10 +12,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections import UserDict
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,12 +24,21 @@ from .planning import Plan, Repository
 from .snapshots import Snapshot
 
 VERSION = 1
+_ANSWERS_HOLD = timedelta(hours=1)  # then a live repository may have changed behind the back of its stack
 
 Json = dict[str, Any]
 
 
 class JournalError(Exception):
     """The journal can't be used; the text says why."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A state of a stack. The stack is in it while `updated` is what CloudFormation says of its last update."""
+
+    state: str
+    updated: str
 
 
 @dataclass
@@ -37,10 +50,36 @@ class Entry:
     steps: list[str]
     ended: str | None = None
     updated: str = ""  # when the stack was last updated, as CloudFormation said at the end
+    reached: Reached | None = None
+    change_sets: dict[str, str] = field(default_factory=dict)  # the name of the last one, by the state it leads to
 
     @property
     def unfinished(self) -> bool:
         return self.ended is None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What AWS answered about a stack that was last updated then. `at` is when it was asked."""
+
+    question: str
+    answer: Any
+    updated: str
+    at: datetime
+
+
+class _Answers(UserDict[str, Any]):
+    """The answers about one stack, by question. A new one is written at once."""
+
+    def __init__(self, known: Json, write: Callable[[str, Any], None]) -> None:
+        super().__init__()
+        self.data = known
+        self._write = write
+
+    def __setitem__(self, question: str, answer: Any) -> None:
+        if question not in self.data:
+            self._write(question, answer)
+        self.data[question] = answer
 
 
 class Journal:
@@ -48,6 +87,7 @@ class Journal:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
+        self._answers: dict[str, list[_Answer]] = {}  # by stack
         self.entries: dict[str, Entry] = {}
 
     def read(self) -> None:
@@ -69,21 +109,70 @@ class Journal:
     def _take(self, line: Json) -> None:
         if line["version"] != VERSION:
             raise ValueError(f"it was written by another version, {line['version']}")
-        stack, record = line["stack"], line["record"]
-        if record == "plan":
-            before = {name: Snapshot.from_json(each) for name, each in line["before"].items()}
-            self.entries[stack] = Entry(_plan(line["plan"]), before, [])
-        elif record == "step":
-            self.entries[stack].steps.append(line["step"])
-        else:
-            self.entries[stack].ended = line["outcome"]
-            self.entries[stack].updated = line["updated"]
+        stack = line["stack"]
+        match line["record"]:
+            case "answer":
+                self._take_answer(line)
+            case "forgotten":
+                self._answers.pop(stack, None)
+            case "plan":
+                before = {name: Snapshot.from_json(each) for name, each in line["before"].items()}
+                self._take_plan(_plan(line["plan"]), before, line["updated"])
+            case "step":
+                self.entries[stack].steps.append(line["step"])
+                self.entries[stack].ended = None
+            case "change set":
+                self.entries[stack].change_sets[line["state"]] = line["name"]
+            case "reached":
+                self.entries[stack].reached = Reached(line["state"], line["updated"])
+            case "end":
+                self.entries[stack].ended, self.entries[stack].updated = line["outcome"], line["updated"]
+            case unknown:
+                raise ValueError(f"it has a record of an unknown kind, {unknown}")
 
-    def plan(self, plan: Plan, before: dict[str, Snapshot]) -> None:
-        """Before the first step of a stack."""
+    def _take_answer(self, line: Json) -> None:
+        at = datetime.fromisoformat(line["at"])
+        answer = _Answer(line["question"], line["answer"], line["updated"], at)
+        self._answers.setdefault(line["stack"], []).append(answer)
+
+    def _take_plan(self, plan: Plan, before: dict[str, Snapshot], updated: str) -> None:
+        self._answers.pop(plan.stack_id, None)
+        self.entries[plan.stack_id] = Entry(plan, before, [], reached=Reached("before", updated))
+
+    def answers(self, stack_id: str, updated: str) -> MutableMapping[str, Any]:
+        """What AWS answered about a stack that has no plan yet, to be added to. Answers are JSON.
+
+        They hold while nobody updates the stack, for an hour, and until `forget` or `plan`.
+        """
+
+        def write(question: str, answer: Any) -> None:
+            line = self._write(stack_id, "answer", updated=updated, question=question, answer=answer)
+            self._take_answer(line)
+
+        oldest = datetime.now(UTC) - _ANSWERS_HOLD
+        found = [each for each in self._answers.get(stack_id, []) if each.updated == updated and each.at > oldest]
+        return _Answers({each.question: each.answer for each in found}, write)
+
+    def forget(self, stack_id: str) -> None:
+        """Ask AWS again next time: the user may repair what the answers showed."""
+        if self._answers.pop(stack_id, []):
+            self._write(stack_id, "forgotten")
+
+    def plan(self, plan: Plan, before: dict[str, Snapshot], updated: str) -> None:
+        """Before the first step of a stack. `updated`: when it was last updated, as read before all else."""
         kept = {name: each.as_json() for name, each in before.items()}
-        self._write(plan.stack_id, "plan", plan=asdict(plan), before=kept)
-        self.entries[plan.stack_id] = Entry(plan, before, [])
+        self._write(plan.stack_id, "plan", plan=asdict(plan), before=kept, updated=updated)
+        self._take_plan(plan, before, updated)
+
+    def name_change_set(self, stack_id: str, state: str, name: str) -> None:
+        """Before a change set is made that leads to a state."""
+        self._write(stack_id, "change set", state=state, name=name)
+        self.entries[stack_id].change_sets[state] = name
+
+    def reach(self, stack_id: str, reached: Reached) -> None:
+        """As soon as CloudFormation has begun what leads to a state."""
+        self._write(stack_id, "reached", state=reached.state, updated=reached.updated)
+        self.entries[stack_id].reached = reached
 
     def step(self, stack_id: str, step: str) -> None:
         """After a step, or before one that undoes."""
@@ -96,11 +185,12 @@ class Journal:
         self._write(stack_id, "end", outcome=outcome, updated=updated)
         self.entries[stack_id].ended, self.entries[stack_id].updated = outcome, updated
 
-    def _write(self, stack_id: str, record: str, **more: Any) -> None:
+    def _write(self, stack_id: str, record: str, **more: Any) -> Json:
         line = {"version": VERSION, "at": datetime.now(UTC).isoformat(), "stack": stack_id, "record": record, **more}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+        return line
 
 
 @contextmanager

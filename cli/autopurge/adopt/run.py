@@ -111,7 +111,10 @@ class Run:
         name = stack["StackName"]
         if earlier and earlier.ended == "adopted" and earlier.updated == updated(stack):
             return Result(name, "adopted", earlier.plan, notes=("It was adopted before.",))
-        return self._told(name, lambda: self._adopt(stack, earlier))
+        result = self._told(name, lambda: self._adopt(stack, earlier))
+        if self._journal and result.status != "adopted":
+            self._journal.forget(stack["StackId"])
+        return result
 
     def _adopt(self, stack: Json, earlier: Entry | None) -> Result:
         journal = self._journal
@@ -128,17 +131,19 @@ class Run:
             return planned
         plan = planned.plan
         names = [(each.logical_id, each.name) for each in plan.repositories]
-        journal.plan(plan, snapshots(self._clients, names))
+        journal.plan(plan, snapshots(self._clients, names), updated(stack))
         return self._act(journal, plan, Adoption.run_from_start, planned)
 
     def _planned(self, stack: Json) -> Result:
-        name = stack["StackName"]
-        template = template_of(self._clients, stack["StackId"])
+        name, stack_id = stack["StackName"], stack["StackId"]
+        answers = self._journal.answers(stack_id, updated(stack)) if self._journal else {}
+        template = Template(answers["template"]) if "template" in answers else template_of(self._clients, stack_id)
         if not repositories_in(template):
             under = repositories_in(template, TYPE)
             note = f"Its {len(under)} repositories are under this type." if under else "It has no repository."
             return Result(name, "nothing", notes=(note,))
-        facts = gather(self._clients, stack, template)
+        answers["template"] = template.text
+        facts = gather(self._clients, stack, template, answers)
         reasons = reasons_against(facts, self._choices)
         plan = reasons or make_plan(facts, places(self._clients, facts), self._choices)
         if not isinstance(plan, Plan):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,12 +12,14 @@ from botocore.exceptions import ClientError
 
 from awstut_ecr_autopurgerepository.errors import service_message
 
-from .account import Clients, Json, described, outputs_of, template_of
+from .account import Clients, Json, described, outputs_of, template_of, updated
 from .checks import unexpected, unretained
+from .journal import Journal, Reached
 from .planning import LONGEST_BODY, Plan, Repository
 
 _NO_UPDATES = "No updates are to be performed"
 _LATE = 6  # looks at a stack that does not show yet that its operation began
+_BEING_MADE = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
 _PREFIX = "autopurge-adopt"
 
 
@@ -26,25 +28,35 @@ class StepError(Exception):
 
 
 class StackSteps:
-    """One stack whose plan is known."""
+    """One stack whose plan is known. With a journal, what a killed run began is found again."""
 
-    def __init__(self, clients: Clients, plan: Plan) -> None:
+    def __init__(self, clients: Clients, plan: Plan, journal: Journal | None = None) -> None:
         self._clients = clients
         self._plan = plan
-        self._seen = ""
+        self._journal = journal
+        self._seen: Json | None = None
 
-    def wait(self) -> Json:
-        """The stack when no operation runs. Just after one was started, its status may still be the one before."""
+    def wait(self, begun: Callable[[Json], None] | None = None) -> Json:
+        """The stack when no operation runs. Just after one was started, its status may still be the one before.
+
+        `begun` is called once, with the stack as it is when it first shows that it is being updated.
+        """
         looks = 0
         while True:
             stack = described(self._clients, self._plan.stack_id)
-            status = str(stack["StackStatus"])
-            at = f"{status} {stack.get('LastUpdatedTime')}"
             looks += 1
-            if not status.endswith("_IN_PROGRESS") and (at != self._seen or looks > _LATE):
-                self._seen = at
+            if begun and self._newer(stack):
+                begun(stack)
+                begun = None
+            shown = self._seen is None or updated(stack) != updated(self._seen)
+            if not str(stack["StackStatus"]).endswith("_IN_PROGRESS") and (shown or looks > _LATE):
+                self._seen = stack
                 return stack
             self._clients.sleep(self._clients.pause)
+
+    def _newer(self, stack: Json) -> bool:
+        """Whether it was updated since the last wait."""
+        return self._seen is not None and stack.get("LastUpdatedTime") != self._seen.get("LastUpdatedTime")
 
     def look(self) -> Json:
         """The stack as it is now."""
@@ -61,7 +73,7 @@ class StackSteps:
             if _NO_UPDATES in service_message(error):
                 return
             raise StepError(f"The update was refused: {service_message(error)}") from error
-        self._done("UPDATE_COMPLETE", new_outputs)
+        self._done(state, "UPDATE_COMPLETE", new_outputs)
 
     def release(self, state: str, leaving: Iterable[str]) -> None:
         """Remove what is retained. Raises StepError, before anything happened, where it is not.
@@ -76,7 +88,7 @@ class StackSteps:
             if why:
                 raise StepError(f"Nothing was released. {why}")
             self._execute(identifier)
-        self._done("UPDATE_COMPLETE")
+        self._done(state, "UPDATE_COMPLETE")
 
     def bring_in(self, state: str, kind: str, repositories: Iterable[Repository]) -> None:
         """Import repositories as resources of a type. Raises StepError."""
@@ -90,7 +102,7 @@ class StackSteps:
         ]
         with self._change_set(state, "IMPORT", ResourcesToImport=wanted) as (identifier, _):
             self._execute(identifier)
-        self._done("IMPORT_COMPLETE")
+        self._done(state, "IMPORT_COMPLETE")
 
     def _check_outputs(self, stack: Json) -> None:
         """Raises StepError where an output has another value than before."""
@@ -99,8 +111,12 @@ class StackSteps:
         if differing:
             raise StepError(f"Outputs have other values than before: {', '.join(differing)}.")
 
-    def _done(self, expected: str, new_outputs: bool = False) -> None:
-        stack = self.wait()
+    def _done(self, state: str, expected: str, new_outputs: bool = False) -> None:
+        def begun(stack: Json) -> None:
+            if self._journal:
+                self._journal.reach(self._plan.stack_id, Reached(state, updated(stack, expected)))
+
+        stack = self.wait(begun)
         if stack["StackStatus"] != expected:
             raise StepError(f"The stack is in {stack['StackStatus']}: {self._first_failure()}")
         if not new_outputs:
@@ -121,24 +137,46 @@ class StackSteps:
     @contextmanager
     def _change_set(self, state: str, kind: Any, **more: Any) -> Iterator[tuple[str, list[Any]]]:
         """A change set that can be executed, and its changes. It is deleted again where it was not."""
-        cloudformation = self._clients.cloudformation
-        name = f"{_PREFIX}-{uuid.uuid4().hex[:8]}"
+        identifier = self._change_set_left(state) or self._create_change_set(state, kind, **more)
         try:
-            made = cloudformation.create_change_set(
+            yield identifier, self._changes(identifier)
+        except StepError:
+            self._clients.cloudformation.delete_change_set(StackName=self._plan.stack_id, ChangeSetName=identifier)
+            raise
+
+    def _change_set_left(self, state: str) -> str | None:
+        """The id of a change set that a killed run created and did not execute; None if none can be executed.
+
+        CloudFormation makes it obsolete when anybody updates the stack.
+        """
+        cloudformation = self._clients.cloudformation
+        name = self._journal.entries[self._plan.stack_id].change_sets.get(state) if self._journal else None
+        if name is None:
+            return None
+        try:
+            left = cloudformation.describe_change_set(StackName=self._plan.name, ChangeSetName=name)
+        except cloudformation.exceptions.ChangeSetNotFoundException:
+            return None
+        usable = left["Status"] in _BEING_MADE or left["ExecutionStatus"] == "AVAILABLE"
+        return left["ChangeSetId"] if usable else None
+
+    def _create_change_set(self, state: str, kind: Any, **more: Any) -> str:
+        """The id of a new change set, whose name is in the journal before. Raises StepError."""
+        name = f"{_PREFIX}-{uuid.uuid4().hex[:8]}"
+        if self._journal:
+            self._journal.name_change_set(self._plan.stack_id, state, name)
+        try:
+            made = self._clients.cloudformation.create_change_set(
                 ChangeSetName=name, ChangeSetType=kind, **self._request(state), **more
             )
         except ClientError as error:
             raise StepError(f"The change set was refused: {service_message(error)}") from error
-        try:
-            yield made["Id"], self._changes(made["Id"])
-        except StepError:
-            cloudformation.delete_change_set(StackName=self._plan.stack_id, ChangeSetName=made["Id"])
-            raise
+        return made["Id"]
 
     def _changes(self, identifier: str) -> list[Any]:
         while True:
             answer = self._clients.cloudformation.describe_change_set(ChangeSetName=identifier)
-            if answer["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+            if answer["Status"] not in _BEING_MADE:
                 break
             self._clients.sleep(self._clients.pause)
         if answer["ExecutionStatus"] != "AVAILABLE":
