@@ -161,7 +161,7 @@ def test_a_call_that_gets_no_tags_remembers_which_repository_was_described(
     assert event.status is OperationStatus.IN_PROGRESS
     ecr.faults.clear()
     recreate(ecr, clock, MARKED | {"awstut:request": "other"})
-    events = list(delete.slices(context=event.callbackContext))
+    events = list(delete.slices(context=dict(event.callbackContext or {})))
     assert (events[-1].errorCode, ecr.holds("app")) == (HandlerErrorCode.NotStabilized, 7)
 
 
