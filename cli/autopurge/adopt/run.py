@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from awstut_ecr_autopurgerepository.errors import service_message
 
+from ..output import plural
 from .account import (
     Clients,
     Json,
@@ -135,9 +136,7 @@ class Run:
         name = stack["StackName"]
         template = template_of(self._clients, stack["StackId"])
         if not repositories_in(template):
-            under = repositories_in(template, TYPE)
-            note = f"Its {len(under)} repositories are under this type." if under else "It has no repository."
-            return Result(name, "nothing", notes=(note,))
+            return Result(name, "nothing", notes=(of_no_native_type(template),))
         facts = gather(self._clients, stack, template)
         reasons = reasons_against(facts, self._choices)
         plan = reasons or make_plan(facts, places(self._clients, facts), self._choices)
@@ -195,6 +194,12 @@ class Run:
         except ClientError as error:
             operation = error.operation_name
             return Result(name, "failed", reasons=(Reason("aws", f"{operation} failed: {service_message(error)}"),))
+
+
+def of_no_native_type(template: Template) -> str:
+    """What is said of a stack that has nothing to adopt."""
+    count = len(repositories_in(template, TYPE))
+    return f"It has {plural(count, 'repository', 'repositories')} of this type, and none of AWS::ECR::Repository."
 
 
 def _interrupted(earlier: Entry) -> Result:
