@@ -32,12 +32,12 @@ _SCHEMA = 60 * 1024  # bytes
 _UNPACKED = 250 * 1024 * 1024  # bytes; Lambda's limit for the code of a function
 _TAG_ACTIONS = {"create": "ecr:TagResource", "read": "ecr:ListTagsForResource", "update": "ecr:UntagResource"}
 
-BY_HAND = """\
-By hand, with an account, once:
+MANUAL_STEPS = """\
+Manually, with an account, once:
   - Become a publisher: connect a GitHub or Bitbucket account (or use AWS Marketplace), then
     aws cloudformation register-publisher --accept-terms-and-conditions --connection-arn <ARN>
   - See that sourceUrl and documentationUrl open for somebody who is not signed in.
-By hand, for each version and in each Region (a type is published per Region):
+Manually, for each version and in each Region (a type is published per Region):
   - Register it: examples/register.yaml, or cfn submit --set-default. The contract tests run with its execution role.
   - aws cloudformation test-type --type RESOURCE --type-name {name}
     until describe-type says TypeTestsStatus PASSED. It makes and deletes repositories, as inputs/ has them.
@@ -252,15 +252,15 @@ def run(project: Project, checks: dict[str, Callable[[Project], Problems]]) -> i
     return failed
 
 
-def by_hand(project: Project) -> str:
+def manual_steps(project: Project) -> str:
     """What nobody can do here."""
-    return BY_HAND.format(name=project.schema["typeName"], version=package.version(project.folder))
+    return MANUAL_STEPS.format(name=project.schema["typeName"], version=package.version(project.folder))
 
 
 def main() -> int:
     project = Project(ROOT)
     failed = run(project, CHECKS)
-    print(f"\n{by_hand(project)}\n")
+    print(f"\n{manual_steps(project)}\n")
     print(f"{failed} of {len(CHECKS)} checks failed." if failed else f"All {len(CHECKS)} checks passed.")
     return 1 if failed else 0
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import package  # noqa: E402
-from scripts.publish_check import CHECKS, Problems, Project, by_hand, run  # noqa: E402
+from scripts.publish_check import CHECKS, Problems, Project, manual_steps, run  # noqa: E402
 
 _SECTION = r"^## \[{}\] - \d{{4}}-\d{{2}}-\d{{2}}\n((?:(?!## ).*\n?)*)"
 _TEXT = "RELEASE.md"
@@ -90,7 +90,7 @@ def main() -> int:
     for path in sorted(folder.iterdir()):
         print(f"  {path.name}")
     print(f"\nNothing is published. What remains, by the one who releases (guides/release.md):\n{commands(number)}\n")
-    print(by_hand(project))
+    print(manual_steps(project))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 
 from autopurge.adopt.account import Clients
-from autopurge.adopt.run import Result, Selection
+from autopurge.adopt.run import Result, Selection, of_no_native_type
+from autopurge.adopt.templates import Template
 from tests.support.command_line import Autopurge
+from tests.support.project_copy import TYPE_NAME
 
 
 @pytest.mark.parametrize(
@@ -68,3 +71,12 @@ def test_all_stacks_with_these_tags_are_chosen_and_those_that_were_begun_come_fi
     found = Selection(tags={"team": "x"}).stacks(clients, ["id-c"])
     assert [None if isinstance(each, Result) else each["StackName"] for each in found] == ["c", "a"]
     assert stacks.calls == {"describe_stacks": 1}
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "It has 0 repositories of"), (1, "It has 1 repository of"), (2, "It has 2 repositories of")]
+)
+def test_a_stack_without_native_repositories_is_told_what_it_has(count: int, said: str) -> None:
+    resources = {"Topic": "AWS::SNS::Topic"} | {f"R{each}": TYPE_NAME for each in range(count)}
+    template = Template(json.dumps({"Resources": {name: {"Type": kind} for name, kind in resources.items()}}))
+    assert of_no_native_type(template) == f"{said} this type, and none of AWS::ECR::Repository."

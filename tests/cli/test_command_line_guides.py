@@ -1,10 +1,12 @@
-"""The commands of autopurge in the guides and in the help are what autopurge takes; they are parsed, not run."""
+"""The examples in the help of autopurge are what it takes: they are parsed, not run. The guide names all it has.
+
+The commands of the guides are parsed in tests/project/test_documentation_commands.py.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import click
 import pytest
@@ -22,14 +24,6 @@ def commands(text: str) -> list[str]:
     return [END.split(line, maxsplit=1)[0] for line in found]
 
 
-def of_guide(path: Path) -> list[str]:
-    blocks = re.findall(r"^ *```shell\n(.*?)^ *```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in commands(block)]
-
-
-TYPED = [
-    (path.name, line) for path in sorted((ROOT / "guides").iterdir()) if path.suffix == ".md" for line in of_guide(path)
-]
 EXAMPLES = [
     (name, line)
     for name, each in sorted(app.commands.items())
@@ -38,7 +32,7 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("where", "line"), [*TYPED, *EXAMPLES], ids=lambda value: value)
+@pytest.mark.parametrize(("where", "line"), EXAMPLES, ids=lambda value: value)
 def test_a_command_that_is_shown_can_be_typed(where: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     _, name, *arguments = shlex.split(line)
@@ -57,5 +51,4 @@ def test_the_guide_has_each_command_and_each_of_its_options() -> None:
 
 
 def test_commands_are_found() -> None:
-    assert len(TYPED) > 20
     assert len(EXAMPLES) > 10

@@ -62,13 +62,15 @@ def test_protection_patterns_do_what_the_table_says() -> None:
 
 def import_by_guide(box: Sandbox, new: Stack, repository_name: str) -> None:
     """Steps 3 to 5 of the guide."""
-    mark, importing = blocks("import.md", "sh")
+    set_variables, mark, importing = blocks("import.md", "sh")
     [written] = blocks("import.md", "yaml")
     described = box.client("ecr").describe_repositories(repositoryNames=[repository_name])["repositories"][0]
     (box.home / "template.yaml").write_text(
         written.replace("RepositoryName: app", f"RepositoryName: {repository_name}")
     )
     variables = {"ARN": described["repositoryArn"], "NAME": repository_name, "STACK": new.name}
+    named = set_variables.replace("NAME=app\n", f"NAME={repository_name}\n")
+    assert type_in(box, named + 'echo "$ARN"') == f"{described['repositoryArn']}\n"
     type_in(box, mark, **variables)
     importing, _, wait = importing.rstrip().rpartition("\n")
     type_in(box, importing, **variables)

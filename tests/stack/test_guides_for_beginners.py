@@ -64,8 +64,23 @@ def test_get_started(started: Sandbox, clone: Path) -> None:
     assert holds(started, "my-app") is None
 
 
-def test_get_started_watches_a_purge(started: Sandbox, clone: Path) -> None:
-    watch = blocks("get-started.md", "sh")[5]
+def test_get_started_watches_a_stack(started: Sandbox, clone: Path) -> None:
+    """With fewer images than the guide says, which ECR deletes more slowly."""
+    watch = blocks("get-started.md", "sh")[5].replace("40000", "600")
+    slow = {"operations": ["BatchDeleteImage"], "rate": 1.0, "burst": 1}
+    started.control.set_faults(("throttle", slow))
+    try:
+        create, _, rest = watch.partition("python -m")
+        type_in_and_wait(started, create, clone)
+        printed = type_in(started, f". .venv/bin/activate\npython -m{rest}", clone)
+        assert "\nmy-app\tdeleted\t" in printed
+    finally:
+        started.control.clear_faults()
+    assert holds(started, "my-app") is None
+
+
+def test_get_started_shows_the_tag_of_a_purge(started: Sandbox, clone: Path) -> None:
+    watch = blocks("get-started.md", "sh")[6]
     stack = Stack(started)
     stack.create(MINIMAL)
     value = "5/10 pass 1 at 2026-11-23T20:15:00Z"
@@ -81,7 +96,7 @@ def test_get_started_watches_a_purge(started: Sandbox, clone: Path) -> None:
 def test_get_started_deletes_by_cloud_control(started: Sandbox, clone: Path) -> None:
     started.control.seed("my-app", ("with_images", {"count": 10}))
     started.client("ecr").tag_resource(resourceArn=ARN, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
-    assert type_in(started, blocks("get-started.md", "sh")[6], clone).startswith(("IN_PROGRESS", "PENDING", "SUCCESS"))
+    assert type_in(started, blocks("get-started.md", "sh")[7], clone).startswith(("IN_PROGRESS", "PENDING", "SUCCESS"))
     until = time.monotonic() + 30
     while holds(started, "my-app") is not None:
         assert time.monotonic() < until
@@ -89,7 +104,7 @@ def test_get_started_deletes_by_cloud_control(started: Sandbox, clone: Path) -> 
 
 
 def test_get_started_has_no_other_commands() -> None:
-    assert len(blocks("get-started.md", "sh")) == 7
+    assert len(blocks("get-started.md", "sh")) == 8
     assert blocks("get-started.md", "terminal") == ["make sandbox\n"]
 
 

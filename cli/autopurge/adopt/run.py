@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from awstut_ecr_autopurgerepository.errors import service_message
 
+from ..output import plural
 from .account import (
     Clients,
     Json,
@@ -139,9 +140,7 @@ class Run:
         answers = self._journal.answers(stack_id, updated(stack)) if self._journal else {}
         template = Template(answers["template"]) if "template" in answers else template_of(self._clients, stack_id)
         if not repositories_in(template):
-            under = repositories_in(template, TYPE)
-            note = f"Its {len(under)} repositories are under this type." if under else "It has no repository."
-            return Result(name, "nothing", notes=(note,))
+            return Result(name, "nothing", notes=(of_no_native_type(template),))
         answers["template"] = template.text
         facts = gather(self._clients, stack, template, answers)
         reasons = reasons_against(facts, self._choices)
@@ -200,6 +199,12 @@ class Run:
         except ClientError as error:
             operation = error.operation_name
             return Result(name, "failed", reasons=(Reason("aws", f"{operation} failed: {service_message(error)}"),))
+
+
+def of_no_native_type(template: Template) -> str:
+    """What is said of a stack that has nothing to adopt."""
+    count = len(repositories_in(template, TYPE))
+    return f"It has {plural(count, 'repository', 'repositories')} of this type, and none of AWS::ECR::Repository."
 
 
 def _interrupted(earlier: Entry) -> Result:
