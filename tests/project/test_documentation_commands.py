@@ -30,19 +30,27 @@ PAGES += [path for path in EXAMPLES if path.name == "README.md"]
 TEMPLATES = [path for path in EXAMPLES if path.suffix == ".yaml"]
 
 SHELL = {"bash", "sh", "shell", "terminal", "stackset"}
-OTHER_LANGUAGES = {"", "athena", "hcl", "json", "mermaid", "sql", "yaml"}
+OTHER_LANGUAGES = {"", "athena", "hcl", "json", "mermaid", "python", "sql", "typescript", "yaml"}
 
 # Programs that cannot be asked here: what of them is used, and why no more than the name is checked.
 TRUSTED = {
     "cat": "a file of the clone",
-    "cdk deploy": "the cdk CLI is not installed: guides/adopt.md and examples/README.md say so",
-    "cdk import": "the same",
+    "cd": "a folder of the clone",
+    "cdk deploy": "needs an account",
+    "cdk import": "tests/stack/test_examples_cdk.py runs it",
+    "cdk synth": "the same",
     "cp": "files of the clone",
     "git push": "needs a remote repository",
     "git tag": "needs a key to sign with",
     "jq": "tests/stack runs its programs",
     "lint-imports": "has no options; tests/project/test_layers.py runs it",
     "mkdir": "a folder of the clone",
+    "npm ci": "tests/stack/test_examples_cdk.py runs it",
+    "npm install": "the same",
+    "npm pack": "the same",
+    "npm run": "the same, in the folder of the example",
+    "npx cdk": "the same, by cdk",
+    "pip wheel": "the same",
     "pip install": "needs the network: tests/project/test_packaging.py builds the package of the command line",
     "pipx install": "not installed; takes what pip takes",
     "pre-commit install": "not installed; the page installs it",
@@ -182,7 +190,10 @@ def of_cfn_lint(command: Command) -> str:
 
 
 def of_python(command: Command) -> str:
-    """A module that exists, and files of the clone."""
+    """A module that exists, and files of the clone; or a program of an example."""
+    if len(command.words) == 2:
+        [program] = command.words[1:]
+        return "" if program in {path.name for path in EXAMPLES} else f"there is no {program}"
     option, module, *rest = command.words[1:]
     if option != "-m" or importlib.util.find_spec(module) is None:
         return f"there is no module {module}"
@@ -313,6 +324,7 @@ WRONG = {
     "cfn-lint --schemas build": "unrecognized arguments: --schemas",
     "make purge": "the Makefile has no purge",
     "make soak SECONDS=5": "the Makefile has no SECONDS",
+    "python purge.py": "there is no purge.py",
     "python -m sandbox.empty": "there is no module sandbox.empty",
     "python -m pytest tests/unit/test_missing.py": "there is no tests/unit/test_missing.py",
     "git reset": "no program that this test knows",
