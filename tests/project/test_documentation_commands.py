@@ -19,6 +19,7 @@ import click
 import pytest
 
 from autopurge.app import app
+from scripts import release
 from scripts.publish_check import MANUAL_STEPS
 from tests.support import aws_parser
 from tests.support.project_copy import ROOT, TYPE_NAME
@@ -40,6 +41,7 @@ TRUSTED = {
     "cdk import": "tests/stack/test_examples_cdk.py runs it",
     "cdk synth": "the same",
     "cp": "files of the clone",
+    "gh release": "not installed: guides/release.md says that it was not run",
     "git push": "needs a remote repository",
     "git tag": "needs a key to sign with",
     "jq": "tests/stack runs its programs",
@@ -104,9 +106,10 @@ def in_comments(template: Path) -> Iterator[str]:
     yield from re.findall(r"^ *# *((?:aws|autopurge|cfn) [^`\n]+)$", text, re.MULTILINE)
 
 
-def printed_by_publish_check() -> list[str]:
+def printed() -> list[str]:
+    """By make publish-check and make release."""
     text = MANUAL_STEPS.format(name=TYPE_NAME, version="1.2.3")
-    return re.findall(r"^ *(?:- )?(aws .+)$", text, re.MULTILINE)
+    return [*re.findall(r"^ *(?:- )?(aws .+)$", text, re.MULTILINE), release.commands("1.2.3")]
 
 
 def mentions(page: Path) -> Iterator[str]:
@@ -275,9 +278,9 @@ def test_every_command_of_a_block_can_be_typed(folder: Path) -> None:
 def test_every_command_in_a_comment_or_a_message_can_be_typed(folder: Path) -> None:
     commands = [each for path in TEMPLATES for each in typed(path.name, in_comments(path), folder)]
     assert len(commands) > 3
-    printed = list(typed("make publish-check", printed_by_publish_check(), folder))
-    assert len(printed) == 3
-    assert problems([*commands, *printed], folder) == []
+    of_release = list(typed("make release", printed(), folder))
+    assert len(of_release) == 6
+    assert problems([*commands, *of_release], folder) == []
 
 
 def test_every_command_in_a_sentence_exists(folder: Path) -> None:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # Bash finds no program, and calls this function instead. A command "succeeds", so what follows && is seen; from the
-# first sleep on it fails, so that loops end. The second time all fail, so what follows || is seen.
+# first sleep on it fails, so that loops end. The second time all fail, so what follows || is seen. The record of a command
+# is one line, which bash writes at once, because the commands of a pipe run side by side.
 _RECORDER = """
 command_not_found_handle() {
-  printf '%s\\x1f' "$@" $'\\x1e' >>"$RECORD"
+  local words
+  printf -v words '%s\\x1f' "$@"
+  printf '%s\\n' "${words//$'\\n'/$'\\x1e'}" >>"$RECORD"
   echo answer
   return "$FAILS"
 }
@@ -42,5 +45,5 @@ def commands_of(script: str, folder: Path, variables: Mapping[str, str]) -> list
         )
         if "syntax error" in done.stderr:
             raise ValueError(f"{script}\n{done.stderr}")
-    found = record.read_text(encoding="utf-8").split("\x1e\x1f")[:-1]
-    return [each.split("\x1f")[:-1] for each in dict.fromkeys(found)]
+    found = dict.fromkeys(record.read_text(encoding="utf-8").split("\n")[:-1])
+    return [each.replace("\x1e", "\n").split("\x1f")[:-1] for each in found]
