@@ -24,6 +24,7 @@ from sandbox.ecr.http import serve
 from sandbox.server import start_sandbox
 from tests.faults.handler_process import HandlerProcess
 from tests.support.direct_client import direct_client
+from tests.support.page_numbers import figures
 from tests.support.project_copy import ROOT
 from tests.support.strict import MARKED, OWNED, Purge, Wire
 
@@ -87,6 +88,11 @@ def test_many_images_at_5_calls_a_second(ecr: StrictEcr, clock: VirtualClock, de
     assert max(contexts) < CONTEXT_LIMIT
     assert calls["DescribeImages"] <= pages(images) * slices
     assert calls["BatchDeleteImage"] <= 1.05 * math.ceil(images / 100)
+    column = list(CONTENTS).index(contents)
+    assert figures("at 5 requests")[column] == f"{seconds:,.0f} s, {slices} calls of the handler"
+    assert figures("longest call")[column] == f"{max(delete.slice_seconds):.1f} s"
+    assert figures("largest callback context")[column] == f"{max(contexts):,} bytes"
+    assert calls["DescribeImages"] == {0: 221, 1: 219}[column]  # the guide has the first
 
 
 @pytest.mark.parametrize(
