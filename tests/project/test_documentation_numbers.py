@@ -21,7 +21,6 @@ from awstut_ecr_autopurgerepository.deletion.report import earlier, records
 from awstut_ecr_autopurgerepository.errors import LONGEST_MESSAGE
 from awstut_ecr_autopurgerepository.repository import patience, requests, update_state
 from awstut_ecr_autopurgerepository.rules import account, existing, images, push_block, reserved_tags, settings
-from benchmarks.adoption import MOST_CALLS
 from benchmarks.contenders import OUR_DEFAULT
 from benchmarks.targets import pick
 from probes.beliefs import chosen
@@ -82,7 +81,10 @@ HELD: dict[str, dict[str, str]] = {
         "3.11": "test_badges_are_true",
         "3.12": "test_badges_are_true",
     },
-    "adopt.md": {count(MOST_CALLS, "call"): "benchmarks.adoption, and tests/stack/test_adopt.py"},
+    "adopt.md": {
+        count(constant("tests/stack/test_adopt.py", "CALLS"), "call"): "tests/stack/test_adopt.py",
+        "100": CONFIRMS + "the drifts of 100 resources, and 100 resources, are a page",
+    },
     "architecture.md": {
         count(constant("tests/unit/test_verdict.py", "REPOSITORIES")): "tests/unit/test_verdict.py",
         LOOKING: "call.MOST_LOOKING_SECONDS",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # Bash finds no program, and calls this function instead. A command "succeeds", so what follows && is seen; from the
-# first sleep on it fails, so that loops end. The second time all fail, so what follows || is seen. The record of a command
-# is one line, which bash writes at once, because the commands of a pipe run side by side.
+# first sleep on it fails, so that loops end. The second time all fail, so what follows || is seen.
+# The record of a command is one line, which bash writes at once, because the commands of a pipe run side by side.
 _RECORDER = """
 command_not_found_handle() {
   local words
