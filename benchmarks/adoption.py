@@ -137,6 +137,7 @@ class _Check:
         figures = Figures()
         _submit(self._box, self._folder)
         self._box.control.settings(callback_delay_cap_seconds=0.02, retry_delay_seconds=0.02)
+        self._box.control.settings(call_seconds=300, read_seconds=300)  # a slow machine must not fail an import
         identifiers = [self._make(number) for number in range(stacks)]
         names = self._box.control.repositories()
         before = {each: self._contents(each) for each in names}

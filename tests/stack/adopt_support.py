@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from click.testing import CliRunner, Result
 
@@ -19,6 +19,7 @@ from sandbox.server import Sandbox
 from tests.support.samples import LIFECYCLE, POLICY
 
 Json = dict[str, Any]
+Moment = Literal["lost", "answered", "next"]
 NATIVE = "AWS::ECR::Repository"
 WAITING = frozenset({"describe_stacks", "describe_change_set", "describe_stack_drift_detection_status"})
 # A change set that is not executed changes nothing.
@@ -131,21 +132,24 @@ class Adopt:
         return result
 
     def until_killed(
-        self, number: int, *arguments: str, calls: frozenset[str] = CHANGING, at_next: bool = False
+        self, number: int, *arguments: str, calls: frozenset[str] = CHANGING, moment: Moment = "answered"
     ) -> bool:
-        """Run it, and kill it after so many calls that change something, or of others. Whether it was killed.
+        """Run it, and kill it at the last of so many calls that change something, or of others. Whether it was killed.
 
-        It is killed when the last of them was answered, or, with `at_next`, when the call after that begins.
+        The moments: that call was made and did not arrive; it was answered; the call after it, of any kind, begins.
         """
         left = [number]
 
-        def before(name: str, _: Json) -> None:
+        def before(name: str, parameters: Json) -> None:
             if left[0] == 0:
+                raise Killed
+            if moment == "lost" and left[0] == 1 and name in calls:
+                self.calls[name, str(parameters.get("StackName", ""))] += 1
                 raise Killed
 
         def after(name: str, _: Json) -> None:
             left[0] -= name in calls
-            if left[0] == 0 and not at_next:
+            if left[0] == 0 and moment == "answered":
                 raise Killed
 
         try:

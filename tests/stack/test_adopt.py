@@ -17,6 +17,7 @@ from tests.stack.adopt_support import (
     NATIVE,
     Adopt,
     Killed,
+    Moment,
     calls_beyond_waiting,
     contents,
     dress,
@@ -95,6 +96,8 @@ Outputs:
 
 @pytest.fixture
 def adopt(box: Sandbox, tmp_path: Path) -> Adopt:
+    # An import or update must not fail because this machine is slow: that fails the command, too.
+    box.control.settings(call_seconds=300, read_seconds=300)
     return Adopt(box, tmp_path)
 
 
@@ -224,6 +227,7 @@ def test_the_commands_of_the_guide(box: Sandbox, stack: Stack, adopt: Adopt) -> 
 
 
 CALLS = 11  # of a stack whose adoption is not interrupted
+RELEASES = 8  # the one of them that executes the change set of the release
 
 
 def test_an_adoption_without_interruption_takes_eleven_calls(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
@@ -233,31 +237,34 @@ def test_an_adoption_without_interruption_takes_eleven_calls(box: Sandbox, stack
     assert calls_beyond_waiting(adopt.calls, stack.stack_id) == CALLS
 
 
+@pytest.mark.parametrize("moment", ["lost", "answered"])
 @pytest.mark.parametrize("number", range(1, CALLS + 1))
-def test_an_adoption_that_is_killed_after_any_call_takes_at_most_twelve(
-    box: Sandbox, stack: Stack, adopt: Adopt, number: int
+def test_an_adoption_that_is_killed_at_any_call_takes_at_most_twelve_or_once_thirteen(
+    box: Sandbox, stack: Stack, adopt: Adopt, number: int, moment: Moment
 ) -> None:
-    """Before the journal hears of that call: it is the worst moment."""
+    """Before the journal hears of the answer: these are the worst moments."""
     name = unique_name("app")
     stack.create(plain(name, EmptyOnDelete=True))
     before = dress(box, name, 20)
-    assert adopt.until_killed(number, stack.name, calls=COUNTED)
+    assert adopt.until_killed(number, stack.name, calls=COUNTED, moment=moment)
     result = adopt(stack.name, "--yes")
     assert (result.exit_code, f"{stack.name}: adopted\n" in result.output) == (0, True), result.output
-    assert calls_beyond_waiting(adopt.calls, stack.stack_id) <= 12
+    # A release that did not arrive is made again, and before it the processed template is read again.
+    most = CALLS + (2 if (moment, number) == ("lost", RELEASES) else 1)
+    assert calls_beyond_waiting(adopt.calls, stack.stack_id) <= most
     assert contents(box, name) == before
     assert (mark_of(box, name), deleted(box, name)) == ("on", [])
 
 
-@pytest.mark.parametrize("at_next", [False, True], ids=["at once", "at the next call"])
-def test_a_kill_costs_at_most_one_call(box: Sandbox, stack: Stack, adopt: Adopt, at_next: bool) -> None:
+@pytest.mark.parametrize("moment", ["answered", "next"])
+def test_a_kill_costs_at_most_one_call(box: Sandbox, stack: Stack, adopt: Adopt, moment: Moment) -> None:
     name = unique_name("app")
     stack.create(plain(name, EmptyOnDelete=True))
     before = dress(box, name, 20)
     kills = 0
-    while adopt.until_killed(2, stack.name, calls=COUNTED, at_next=at_next):
+    while adopt.until_killed(2, stack.name, calls=COUNTED, moment=moment):
         kills += 1
-        assert kills < CALLS, "it does not get on"
+        assert kills < CALLS, "it makes no progress"
     assert kills > 3
     assert calls_beyond_waiting(adopt.calls, stack.stack_id) <= CALLS + kills
     assert contents(box, name) == before
@@ -307,7 +314,7 @@ def test_a_change_set_that_a_killed_run_left_releases_nothing_after_a_deployment
 
     if moment == "between the runs":
         pipeline(moment, {})
-        assert adopt.until_killed(1, stack.name, calls=frozenset({"update_stack"}), at_next=True)  # retained again
+        assert adopt.until_killed(1, stack.name, calls=frozenset({"update_stack"}), moment="next")  # retained again
         assert contents(box, name) == before
         assert NATIVE in json.dumps(template_of(stack))
     else:
@@ -444,7 +451,7 @@ def test_a_refusal_is_not_repeated_from_memory(box: Sandbox, stack: Stack, adopt
     stack.create(plain(name, ImageTagMutability="MUTABLE"))
     client = box.client("ecr")
     client.put_image_tag_mutability(repositoryName=name, imageTagMutability="IMMUTABLE")
-    assert adopt.until_killed(1, stack.name, calls=frozenset({"detect_stack_drift"}), at_next=True)
+    assert adopt.until_killed(1, stack.name, calls=frozenset({"detect_stack_drift"}), moment="next")
     assert "drift: The live repository differs" in adopt(stack.name, "--yes").output
     client.put_image_tag_mutability(repositoryName=name, imageTagMutability="MUTABLE")
     assert f"{stack.name}: adopted\n" in adopt(stack.name, "--yes").output
