@@ -78,7 +78,7 @@ def _check(path: str, value: object, hint: Any, strictness: Strictness) -> None:
 
 @cache
 def _hints(cls: Any) -> dict[str, Any]:
-    """The types of a dataclass's fields. Working them out takes a third of the time of a whole read."""
+    """The types of a dataclass's fields. Working them out in each call took a quarter of our part of a warm read."""
     return get_type_hints(cls)
 
 

@@ -6,22 +6,14 @@ took 0.28 s of a core in each call of a warm handler; with shared data it is 0.0
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 from cloudformation_cli_python_lib import SessionProxy
 from cloudformation_cli_python_lib.utils import Credentials
-
-
-@dataclass(frozen=True)
-class _Clients:
-    """What SessionProxy takes of a session: how a client is made."""
-
-    client: Any
-    resource: None = None
 
 
 @cache
@@ -38,5 +30,5 @@ def session_of(credentials: Credentials | None) -> SessionProxy | None:
     session = Session()
     session.register_component("data_loader", _data())
     session.set_credentials(credentials.accessKeyId, credentials.secretAccessKey, credentials.sessionToken)
-    clients: Any = _Clients(session.create_client)
-    return SessionProxy(clients)
+    taken: Any = SimpleNamespace(client=session.create_client, resource=None)  # all that SessionProxy takes of boto3's
+    return SessionProxy(taken)
