@@ -17,13 +17,14 @@ from tests.support.project_copy import TYPE_NAME
 from tests.support.roles import GENERATED, HARDENED, REPORTS, make_role, policies_of, put_policy, remove_policy
 from tests.support.samples import LIFECYCLE, POLICY
 from tests.support.stack import Stack, one_resource, unique_name
+from tests.support.stub import register
 
 FAST = {"callback_delay_cap_seconds": 0.05, "retry_delay_seconds": 0.05}
 
 
 __all__ = ["package_command", "submitted_package", "versioned_package"]
 
-_UPLOADS, _LOG_GROUP = "uploads-of-cfn-submit", "awstut-ecr-autopurgerepository-logs"
+_LOG_GROUP = "awstut-ecr-autopurgerepository-logs"
 _LOGGING_TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -51,20 +52,12 @@ def submitted(submitted_package: Path) -> Iterator[Sandbox]:
 
 
 def _register(box: Sandbox, package: Path, role: str) -> None:
-    s3, iam, cloudformation = box.client("s3"), box.client("iam"), box.client("cloudformation")
-    s3.create_bucket(Bucket=_UPLOADS)
-    s3.upload_file(str(package), _UPLOADS, package.name)
+    iam = box.client("iam")
     logging_role = iam.create_role(RoleName="cfn-logs", AssumeRolePolicyDocument=json.dumps(_LOGGING_TRUST))["Role"]
-    token = cloudformation.register_type(
-        Type="RESOURCE",
-        TypeName=TYPE_NAME,
-        SchemaHandlerPackage=f"s3://{_UPLOADS}/{package.name}",
-        LoggingConfig={"LogRoleArn": logging_role["Arn"], "LogGroupName": _LOG_GROUP},
-        ExecutionRoleArn=role,
-    )["RegistrationToken"]
-    registered = cloudformation.describe_type_registration(RegistrationToken=token)
+    logging = {"LogRoleArn": logging_role["Arn"], "LogGroupName": _LOG_GROUP}
+    registered = register(box, package.read_bytes(), TYPE_NAME, LoggingConfig=logging, ExecutionRoleArn=role)
     assert registered["ProgressStatus"] == "COMPLETE", registered
-    cloudformation.set_type_default_version(Arn=registered["TypeVersionArn"])
+    box.client("cloudformation").set_type_default_version(Arn=registered["TypeVersionArn"])
 
 
 @pytest.fixture

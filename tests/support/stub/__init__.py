@@ -79,12 +79,14 @@ def _zip(files: dict[str, str | bytes]) -> bytes:
     return content.getvalue()
 
 
-def register(box: Sandbox, package: bytes | None = None, name: str = TYPE_NAME, account: str | None = None) -> Any:
-    """Upload and register a package; returns what DescribeTypeRegistration answers."""
+def register(
+    box: Sandbox, package: bytes | None = None, name: str = TYPE_NAME, account: str | None = None, **more: Any
+) -> Any:
+    """Upload and register a package, with more for RegisterType; returns what DescribeTypeRegistration answers."""
     s3, cloudformation = box.client("s3", account=account), box.client("cloudformation", account=account)
     bucket, key = f"uploads-{account or 'stub'}", str(uuid.uuid4())
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key=key, Body=package or make_package())
-    asked = {"Type": "RESOURCE", "TypeName": name, "SchemaHandlerPackage": f"s3://{bucket}/{key}"}
+    asked = {"Type": "RESOURCE", "TypeName": name, "SchemaHandlerPackage": f"s3://{bucket}/{key}"} | more
     token = cloudformation.register_type(**asked)["RegistrationToken"]
     return cloudformation.describe_type_registration(RegistrationToken=token)
