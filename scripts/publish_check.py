@@ -42,8 +42,7 @@ Manually, for each version and in each Region (a type is published per Region):
   - aws cloudformation test-type --type RESOURCE --type-name {name}
     until describe-type says TypeTestsStatus PASSED. It makes and deletes repositories, as inputs/ has them.
   - aws cloudformation publish-type --type RESOURCE --type-name {name} --public-version-number {version}
-    The first time without a number: the registry makes it 1.0.0.
-  - Tag the commit v{version}, and attach what make package builds to the release: guides/release.md."""
+    The first time without a number: the registry makes it 1.0.0."""
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ BELIEFS = (
     ),
     Belief(
         "stack-tags",
-        "The handler gets the stack's tags as stackTags, apart from the properties. It does not get tags whose keys "
-        "begin with aws:cloudformation:.",
+        "The handler receives the stack's tags as stackTags, apart from the properties. It does not receive tags whose "
+        "keys begin with aws:cloudformation:.",
         (type_guide("resource-type-schema"),),
         (f"{_SRC}/provider/events.py", f"{_SRC}/repository/requests.py"),
         {
