@@ -41,7 +41,7 @@ class CloudControl:
         return found
 
     def wait(self, event: Json) -> Json:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 120
         while event["OperationStatus"].endswith("IN_PROGRESS"):
             assert time.monotonic() < until
             time.sleep(0.01)

@@ -61,7 +61,7 @@ def test_register_type_satisfies_the_waiter_at_once(account: Account) -> None:
     token = cloudformation.register_type(TypeName=TYPE_NAME, SchemaHandlerPackage=address)["RegistrationToken"]
     started = time.monotonic()
     cloudformation.get_waiter("type_registration_complete").wait(RegistrationToken=token)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # the waiter asks again after 30 s
 
 
 def test_a_registration_is_in_progress_until_it_has_ended(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_ctrl_c_says_how_to_go_on(box: Sandbox, stack: Stack, template: Template
         assert watching.stdout is not None
         assert watching.stdout.readline() == f"{repository_name}: waiting\n"
         watching.send_signal(signal.SIGINT)
-        _, said = watching.communicate(timeout=60)
+        _, said = watching.communicate(timeout=240)
     assert watching.returncode == 1
     assert said == "Error: Stopped by Ctrl-C. The deletes go on without it: run it again to look at them.\n"
 

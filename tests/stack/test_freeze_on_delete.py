@@ -44,11 +44,11 @@ def policy_now(box: Sandbox, name: str) -> object:
 
 
 def delete_until_frozen(box: Sandbox, stack: Stack, name: str) -> None:
-    """Begin a delete that takes some seconds; return when it has begun to refuse pushes."""
+    """Begin a delete that takes a busy machine's time for the rest; return when it has begun to refuse pushes."""
     box.control.seed(name, *IMAGES)
-    box.control.set_faults(latency={"BatchDeleteImage": 2.0})
+    box.control.set_faults(latency={"BatchDeleteImage": 5.0})
     stack.delete(wait=False)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while push_block.SID not in json.dumps(policy_now(box, name)):
         assert time.monotonic() < until
         time.sleep(0.05)

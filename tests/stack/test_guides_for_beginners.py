@@ -97,7 +97,7 @@ def test_get_started_deletes_by_cloud_control(started: Sandbox, clone: Path) -> 
     started.control.seed("my-app", ("with_images", {"count": 10}))
     started.client("ecr").tag_resource(resourceArn=ARN, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
     assert type_in(started, blocks("get-started.md", "sh")[7], clone).startswith(("IN_PROGRESS", "PENDING", "SUCCESS"))
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while holds(started, "my-app") is not None:
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -33,12 +33,12 @@ class Deleted:
 
 def wait_for_slice(box: Sandbox, one: Deleted) -> str:
     """The tag that shows the progress, once the first slice has ended."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         if [call for call in one.calls() if call.get("status") == "IN_PROGRESS"]:
             return str((box.control.repository(one.name) or {}).get("tags", {}).get("awstut:purge-progress"))
         time.sleep(0.02)
-    raise AssertionError("no slice has ended after a minute")
+    raise AssertionError("no slice has ended after two minutes")
 
 
 def lock(box: Sandbox, one: Deleted) -> None:

@@ -40,7 +40,7 @@ def commands_of(script: str, folder: Path, variables: Mapping[str, str]) -> list
             env=environment,
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=120,
             check=False,
         )
         if "syntax error" in done.stderr:
