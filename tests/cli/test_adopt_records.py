@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from autopurge.adopt.checks import unexpected, unretained
-from autopurge.adopt.journal import Journal, JournalError, Reached, open_journal, read_journal
+from autopurge.adopt.journal import Checked, Journal, JournalError, Reached, open_journal, read_journal
 from autopurge.adopt.planning import Plan, Repository
 from autopurge.adopt.snapshots import Repair, Snapshot, compare, is_on, mark_off, pack_images, repair
 from autopurge.adopt.templates import from_answer
@@ -119,11 +119,13 @@ def test_the_journal_gives_back_what_was_written(tmp_path: Path) -> None:
     with open_journal(path) as journal:
         journal.reach("stack-id", Reached("retained", "UPDATE_COMPLETE 2026-01-02"))
         journal.name_change_set("stack-id", "released", "autopurge-1")
+        journal.check("stack-id", Checked("change-set-id", "UPDATE_COMPLETE 2026-01-02"))
     [entry] = read_journal(path).values()
     assert (entry.reached, entry.change_sets) == (
         Reached("retained", "UPDATE_COMPLETE 2026-01-02"),
         {"released": "autopurge-1"},
     )
+    assert entry.checked == Checked("change-set-id", "UPDATE_COMPLETE 2026-01-02")
     with open_journal(path) as journal:
         journal.end("stack-id", "adopted", "at")
     [entry] = read_journal(path).values()

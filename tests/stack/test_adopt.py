@@ -227,7 +227,6 @@ def test_the_commands_of_the_guide(box: Sandbox, stack: Stack, adopt: Adopt) -> 
 
 
 CALLS = 11  # of a stack whose adoption is not interrupted
-RELEASES = 8  # the one of them that executes the change set of the release
 
 
 def test_an_adoption_without_interruption_takes_eleven_calls(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
@@ -239,7 +238,7 @@ def test_an_adoption_without_interruption_takes_eleven_calls(box: Sandbox, stack
 
 @pytest.mark.parametrize("moment", ["lost", "answered"])
 @pytest.mark.parametrize("number", range(1, CALLS + 1))
-def test_an_adoption_that_is_killed_at_any_call_takes_at_most_twelve_or_once_thirteen(
+def test_an_adoption_that_is_killed_at_any_call_takes_at_most_twelve(
     box: Sandbox, stack: Stack, adopt: Adopt, number: int, moment: Moment
 ) -> None:
     """Before the journal hears of the answer: these are the worst moments."""
@@ -249,14 +248,12 @@ def test_an_adoption_that_is_killed_at_any_call_takes_at_most_twelve_or_once_thi
     assert adopt.until_killed(number, stack.name, calls=COUNTED, moment=moment)
     result = adopt(stack.name, "--yes")
     assert (result.exit_code, f"{stack.name}: adopted\n" in result.output) == (0, True), result.output
-    # A release that did not arrive is made again, and before it the processed template is read again.
-    most = CALLS + (2 if (moment, number) == ("lost", RELEASES) else 1)
-    assert calls_beyond_waiting(adopt.calls, stack.stack_id) <= most
+    assert calls_beyond_waiting(adopt.calls, stack.stack_id) <= CALLS + 1
     assert contents(box, name) == before
     assert (mark_of(box, name), deleted(box, name)) == ("on", [])
 
 
-@pytest.mark.parametrize("moment", ["answered", "next"])
+@pytest.mark.parametrize("moment", ["lost", "answered", "next"])
 def test_a_kill_costs_at_most_one_call(box: Sandbox, stack: Stack, adopt: Adopt, moment: Moment) -> None:
     name = unique_name("app")
     stack.create(plain(name, EmptyOnDelete=True))
@@ -297,15 +294,25 @@ def test_a_deployment_in_between_releases_nothing(box: Sandbox, stack: Stack, ad
     assert contents(box, name) == before
 
 
-@pytest.mark.parametrize("moment", ["between the runs", "get_template", "execute_change_set"])
+@pytest.mark.parametrize(
+    ("killed_at", "moment"),
+    [
+        ("create_change_set", "between the runs"),
+        ("create_change_set", "get_template"),
+        ("create_change_set", "execute_change_set"),
+        ("execute_change_set", "between the runs"),
+        ("execute_change_set", "execute_change_set"),
+    ],
+)
 def test_a_change_set_that_a_killed_run_left_releases_nothing_after_a_deployment(
-    box: Sandbox, stack: Stack, adopt: Adopt, moment: str
+    box: Sandbox, stack: Stack, adopt: Adopt, killed_at: str, moment: str
 ) -> None:
     name = unique_name("app")
     old = plain(name, EmptyOnDelete=True)
     stack.create(old)
     before = dress(box, name, 20)
-    assert adopt.until_killed(1, stack.name, calls=frozenset({"create_change_set"}))
+    lost: Moment = "lost" if killed_at == "execute_change_set" else "answered"
+    assert adopt.until_killed(1, stack.name, calls=frozenset({killed_at}), moment=lost)
     done: list[str] = []
 
     def pipeline(call: str, _: Json) -> None:

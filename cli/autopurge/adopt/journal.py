@@ -41,6 +41,17 @@ class Reached:
     updated: str
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A change set that may be executed while `updated` is what CloudFormation says of the stack's last update.
+
+    The processed template of the stack, read back after the change set was created, retains what it removes.
+    """
+
+    change_set: str
+    updated: str
+
+
 @dataclass
 class Entry:
     """What the journal knows of one stack. `ended` is how its adoption ended, None while it goes on."""
@@ -52,6 +63,7 @@ class Entry:
     updated: str = ""  # when the stack was last updated, as CloudFormation said at the end
     reached: Reached | None = None
     change_sets: dict[str, str] = field(default_factory=dict)  # the name of the last one, by the state it leads to
+    checked: Checked | None = None
 
     @property
     def unfinished(self) -> bool:
@@ -123,6 +135,8 @@ class Journal:
                 self.entries[stack].ended = None
             case "change set":
                 self.entries[stack].change_sets[line["state"]] = line["name"]
+            case "checked":
+                self.entries[stack].checked = Checked(line["change_set"], line["updated"])
             case "reached":
                 self.entries[stack].reached = Reached(line["state"], line["updated"])
             case "end":
@@ -168,6 +182,11 @@ class Journal:
         """Before a change set is made that leads to a state."""
         self._write(stack_id, "change set", state=state, name=name)
         self.entries[stack_id].change_sets[state] = name
+
+    def check(self, stack_id: str, checked: Checked) -> None:
+        """Before a change set is executed."""
+        self._write(stack_id, "checked", change_set=checked.change_set, updated=checked.updated)
+        self.entries[stack_id].checked = checked
 
     def reach(self, stack_id: str, reached: Reached) -> None:
         """As soon as CloudFormation has begun what leads to a state."""

@@ -14,7 +14,7 @@ from awstut_ecr_autopurgerepository.errors import service_message
 
 from .account import Clients, Json, described, outputs_of, template_of, updated
 from .checks import unexpected, unretained
-from .journal import Journal, Reached
+from .journal import Checked, Journal, Reached
 from .planning import LONGEST_BODY, Plan, Repository
 
 _NO_UPDATES = "No updates are to be performed"
@@ -78,17 +78,30 @@ class StackSteps:
     def release(self, state: str, leaving: Iterable[str]) -> None:
         """Remove what is retained. Raises StepError, before anything happened, where it is not.
 
-        The change set is made first: an update by somebody else makes it obsolete. Then the processed template is read
-        back, so what is checked is what the change set is applied to.
+        The change set is created first: an update by somebody else makes it obsolete. Then the processed template is
+        read back, so what is checked is what the change set is applied to.
         """
         names = tuple(leaving)
         with self._change_set(state, "UPDATE") as (identifier, changes):
-            processed = template_of(self._clients, self._plan.stack_id, "Processed")
-            why = unretained(processed, names) or unexpected(changes, names)
+            why = unexpected(changes, names) or self._unretained(identifier, names)
             if why:
                 raise StepError(f"Nothing was released. {why}")
             self._execute(identifier)
         self._done(state, "UPDATE_COMPLETE")
+
+    def _unretained(self, change_set: str, names: tuple[str, ...]) -> str | None:
+        """Why the processed template does not retain these resources; None if it does.
+
+        A killed run may have read it after the same change set was created. It is still the template of the stack:
+        nobody has updated the stack since, and CloudFormation would not execute the change set otherwise.
+        """
+        checked = Checked(change_set, updated(self._seen)) if self._seen else None
+        if checked and self._journal and self._journal.entries[self._plan.stack_id].checked == checked:
+            return None
+        why = unretained(template_of(self._clients, self._plan.stack_id, "Processed"), names)
+        if why is None and checked and self._journal:
+            self._journal.check(self._plan.stack_id, checked)
+        return why
 
     def bring_in(self, state: str, kind: str, repositories: Iterable[Repository]) -> None:
         """Import repositories as resources of a type. Raises StepError."""
