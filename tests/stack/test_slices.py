@@ -72,11 +72,13 @@ def deleted(submitted: Sandbox) -> dict[str, Deleted]:
     return both
 
 
-def test_a_throttled_delete_goes_on_in_a_second_slice(deleted: dict[str, Deleted]) -> None:
+def test_a_throttled_delete_goes_on_in_further_slices(deleted: dict[str, Deleted]) -> None:
     one = deleted["goes on"]
     assert one.status == "DELETE_COMPLETE"
     assert one.left is None
-    assert [call["status"] for call in one.calls()] == ["IN_PROGRESS", "SUCCESS"]
+    *earlier, last = [call["status"] for call in one.calls()]
+    assert set(earlier) == {"IN_PROGRESS"}  # how many depends on when the throttle ends
+    assert last == "SUCCESS"
 
 
 def test_no_call_lasts_longer_than_it_may(deleted: dict[str, Deleted]) -> None:
