@@ -64,9 +64,9 @@ def deleted(submitted: Sandbox) -> dict[str, Deleted]:
         each.stack.delete(wait=False)
     lock(box, both["is locked"])
     both["goes on"].progress = wait_for_slice(box, both["goes on"])
+    both["is locked"].stack.wait()  # throttled: images are left even if the second slice began before the lock
     box.control.clear_faults()
-    for each in both.values():
-        each.stack.wait()
+    both["goes on"].stack.wait()
     for each in both.values():
         each.status, each.left = each.stack.status, holds(box, each.name)
     return both
@@ -93,7 +93,8 @@ def test_the_progress_is_to_be_seen_in_a_tag(deleted: dict[str, Deleted]) -> Non
 def test_break_glass_between_two_slices_stops_the_delete(box: Sandbox, deleted: dict[str, Deleted]) -> None:
     one = deleted["is locked"]
     assert one.status == "DELETE_FAILED"
-    assert [call["status"] for call in one.calls()][:2] == ["IN_PROGRESS", "FAILED"]
+    statuses = [call["status"] for call in one.calls()]
+    assert set(statuses[: statuses.index("FAILED")]) == {"IN_PROGRESS"}
     message = one.stack.reason("DELETE_FAILED")
     assert "its deletion protection is on" in message
     assert one.left
