@@ -36,7 +36,10 @@ _SLOWEST = 0.5  # calls a second
 _SEARCH_GROWTH = 0.4  # for each request, until the second refusal
 _MOST_SEARCH_GROWTH = 0.5  # in the time of one answer, because a refusal becomes known only after that time
 _BELOW_BOUND = 0.95  # of the bound: where the rate begins after a refusal
+_GROWTH = 1 - _BELOW_BOUND  # of the bound, in the first of the times that it takes to get to the bound, after it
+_LEAST_GROWING = 2.0  # calls a second: a rate below this grows as this one would, so that it recovers as soon
 _TO_BOUND = 2.5, 20  # seconds and intervals, after both of which the rate is at the bound again
+_LONGEST_TO_BOUND = 5.0  # seconds
 _WINDOW = 5.0, 30  # seconds and intervals, over which a bound is looked for
 _LEAST_LOSS = 8  # answers, among which a refusal may have lost one permit, where the bucket saves up none
 _ON_TIME = 1.1  # intervals: a request that comes so soon after the last one was held back by the rate only
@@ -78,8 +81,8 @@ class Rate:
     call takes none. So at each refusal the bucket was empty, and between two refusals, at most one permit more
     flowed in than calls were answered. This is a bound for the rate. After a refusal the rate begins a little below the
     bound, is back at it some seconds later, and then grows slowly at first and ever faster, because the throttle may
-    have been lifted. After the first refusal there is no bound yet: the rate begins as if one call followed another,
-    and grows fast until the second refusal.
+    have been lifted, or others who had a part of it may have ended. After the first refusal there is no bound yet: the
+    rate begins as if one call followed another, and grows fast until the second refusal.
 
     ``calls_a_second`` is None while nothing was refused. Time in which fewer requests came than the rate allows is not
     counted, because permits may have been lost then.
@@ -96,13 +99,23 @@ class Rate:
     _answers: deque[Turn] = field(default_factory=deque)
 
     @classmethod
-    def as_learnt(cls, calls_a_second: float | None) -> Rate:
-        """The rate that an earlier call of the handler has learnt; it begins at its bound."""
+    def as_learnt(cls, calls_a_second: float | None, outgrown: float | None = None) -> Rate:
+        """The rate that an earlier call of the handler has learnt; ``outgrown`` is the bound that it has outgrown.
+
+        It goes on growing if there is one; otherwise it begins at its bound.
+        """
         if calls_a_second is None:
             return cls()
-        rate = cls(max(_SLOWEST, calls_a_second), _bound=max(_SLOWEST, calls_a_second))
-        rate._lowered_paced = -rate._at_least(_TO_BOUND)
+        learnt = max(_SLOWEST, calls_a_second)
+        rate = cls(learnt, _bound=min(learnt, max(_SLOWEST, outgrown or learnt)))
+        rate._lowered_paced = -(1 + rate._since_bound()) * rate._to_bound()
         return rate
+
+    @property
+    def outgrown(self) -> float | None:
+        """The bound, in calls a second, if the rate has grown beyond it."""
+        grown = self.calls_a_second is not None and self._bound is not None and self.calls_a_second > self._bound
+        return self._bound if grown else None
 
     @property
     def interval(self) -> float:
@@ -137,8 +150,19 @@ class Rate:
             a_round = max(1.0, calls_a_second * self._seconds_of_an_answer)  # requests in the time of an answer
             self.calls_a_second = calls_a_second * (1 + min(_SEARCH_GROWTH, _MOST_SEARCH_GROWTH / a_round))
             return
-        since = (self._paced - self._lowered_paced) / self._at_least(_TO_BOUND) - 1
-        self.calls_a_second = self._bound * (1 + (1 - _BELOW_BOUND) * since**3)
+        since = (self._paced - self._lowered_paced) / self._to_bound() - 1
+        growing = self._bound if since < 0 else max(_LEAST_GROWING, self._bound)
+        self.calls_a_second = self._bound + growing * _GROWTH * since**3
+
+    def _to_bound(self) -> float:
+        """Seconds from a refusal until the rate is at the bound again."""
+        return min(_LONGEST_TO_BOUND, self._at_least(_TO_BOUND))
+
+    def _since_bound(self) -> float:
+        """How long a rate that has outgrown its bound has grown, in times that it takes to get to the bound."""
+        if self.outgrown is None or self.calls_a_second is None:
+            return 0.0
+        return math.cbrt((self.calls_a_second - self.outgrown) / (max(_LEAST_GROWING, self.outgrown) * _GROWTH))
 
     def answer(self, turn: Turn) -> None:
         """Count an answer to a request."""
@@ -206,9 +230,17 @@ class Pacer:
     _failures: int = 0
 
     @classmethod
-    def as_learnt(cls, clock: Clock, ends: float, calls_a_second: float | None, in_flight: int | None) -> Pacer:
+    def as_learnt(
+        cls,
+        clock: Clock,
+        ends: float,
+        calls_a_second: float | None,
+        in_flight: int | None,
+        outgrown: float | None = None,
+    ) -> Pacer:
         """A pacer that begins with what an earlier call of the handler has learnt; None: it has learnt nothing."""
-        return cls(clock, ends, rate=Rate.as_learnt(calls_a_second), in_flight=in_flight or _FIRST_IN_FLIGHT)
+        rate = Rate.as_learnt(calls_a_second, outgrown)
+        return cls(clock, ends, rate=rate, in_flight=in_flight or _FIRST_IN_FLIGHT)
 
     def wait_for_turn(self) -> Turn:
         """Sleep until the next request may start. Raises OutOfTimeError if that is too late."""

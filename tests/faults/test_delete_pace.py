@@ -100,9 +100,26 @@ def test_the_next_call_begins_with_the_pace_that_a_call_has_learnt(
     ecr.call_log.clear()
     ecr.reset_calls()
     assert delete.one_slice(context).status is OperationStatus.IN_PROGRESS
-    # 42 s at 2 calls a second: it lists what it can delete in that time, and no more.
-    assert ecr.calls["DescribeImages"] < 10
+    # 42 s at 2 calls a second, or a fifth more: it lists what it can delete in that time, and no more.
+    assert ecr.calls["DescribeImages"] <= 10
     assert refused(ecr) < 15
+
+
+def test_a_purge_that_had_a_small_part_of_the_throttle_recovers_when_it_is_lifted(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge
+) -> None:
+    """Other purges had the rest of it. The third call of the handler is not as slow as the first one had to be."""
+    ecr.repository("app", tags=strict.MARKED).with_images(24_000)
+    ecr.faults.throttle(rate=0.4, burst=4)
+    event = delete.one_slice({})
+    ecr.faults.clear()
+    calls = 1
+    while event.status is OperationStatus.IN_PROGRESS:
+        clock.advance(1)
+        calls += 1
+        event = delete.one_slice(json.loads(json.dumps(event.callbackContext)))
+    assert ecr.holds("app") is None
+    assert calls <= 3
 
 
 def test_images_with_long_tags_are_deleted_with_fewer_in_flight(

@@ -43,7 +43,7 @@ def full_state() -> State:
         state.current_pass.count_failure(f"SomeLongFailureCodeOfECR{number}", "sha256:" + "f" * 64)
     state.current_pass.go_on_at("ACTIVATING", "t" * 1_900, 99_999_999)
     state.stalls.count_pass(3, 0, 1_800_000_000)
-    state.pace.learn(99_999.99, 40)
+    state.pace.learn(99_999.99, 99_999.98, 40)
     state.freeze.apply(alone=True)
     state.report.note_destinations(["ap-southeast-4 (account 123456789012)"] * 10)
     state.report.open_at(f"s3://{'b' * 63}/{'p' * 128} 123456789012", changed=True)

@@ -176,6 +176,28 @@ def test_a_throttle_that_is_lifted_is_noticed(clock: VirtualClock) -> None:
     assert clock.monotonic() - lifted < 25  # at 5 a second it would take 200 s
 
 
+@pytest.mark.parametrize("learnt", [0.5, 1, 2, 5])
+def test_a_slow_rate_recovers_as_soon_once_nothing_is_throttled(clock: VirtualClock, learnt: float) -> None:
+    """Others had their part of the throttle, and have ended: a hundred stacks that are deleted at once."""
+    began = clock.monotonic()
+    pacer = Pacer.as_learnt(clock, clock.monotonic() + 1_000, learnt, 40)
+    side_by_side(pacer, VirtualPool(40, clock), Service(clock), list(range(220)), lambda _: None)
+    assert clock.monotonic() - began < 25
+
+
+def test_a_rate_that_grows_goes_on_growing_in_the_next_call(clock: VirtualClock) -> None:
+    service, times = Service(clock), []
+    pacer = Pacer.as_learnt(clock, clock.monotonic() + 1_000, 1, 40)
+    for _ in range(12):  # requests in each call of the handler
+        began = clock.monotonic()
+        side_by_side(pacer, VirtualPool(40, clock), service, list(range(10)), lambda _: None)
+        times.append(clock.monotonic() - began)
+        rate = pacer.rate
+        pacer = Pacer.as_learnt(clock, clock.monotonic() + 1_000, rate.calls_a_second, 40, rate.outgrown)
+    assert times == sorted(times, reverse=True)
+    assert sum(times) < 20
+
+
 def test_a_rate_that_was_learnt_is_begun_with(clock: VirtualClock) -> None:
     began = clock.monotonic()
     pacer = Pacer.as_learnt(clock, clock.monotonic() + 1_000, 9.9, 40)

@@ -121,7 +121,8 @@ class Call:
         name, requester, began = required_name(request.desiredResourceState), owner_of(request), clock.monotonic()
         budget, state, figures = Budget.of_call(began), State.from_context(context), Figures()
         state.begin(clock.time())
-        pacer = Pacer.as_learnt(clock, budget.purge_until, state.pace.calls_a_second, state.pace.in_flight)
+        pace = state.pace
+        pacer = Pacer.as_learnt(clock, budget.purge_until, pace.calls_a_second, pace.in_flight, pace.outgrown)
         look = Look(ecr, str(request.awsAccountId), name, pacer, pool, state.identity)
         progress = Progress(
             ecr=ecr,
@@ -302,7 +303,8 @@ class Call:
         LOG.info(log_line(self.name, self.figures, status.name, message, self.clock.time(), **more))
 
     def _in_progress(self, message: str) -> ProgressEvent:
-        self.state.pace.learn(self.pacer.rate.calls_a_second, int(self.pacer.in_flight))
+        rate = self.pacer.rate
+        self.state.pace.learn(rate.calls_a_second, rate.outgrown, int(self.pacer.in_flight))
         return ProgressEvent(
             status=OperationStatus.IN_PROGRESS,
             message=message,

@@ -170,17 +170,31 @@ class Pace:
     """How fast ECR lets this purge work, as far as it is known. Owner: call.py."""
 
     calls_an_hour: int | None = None  # whole, so that it is the same in any JSON; None: nothing was throttled
+    outgrown_an_hour: int | None = None  # the bound that the rate has grown beyond, and goes on growing
     in_flight: int | None = None  # deletes side by side; None: nobody has tried
 
     @property
     def calls_a_second(self) -> float | None:
         """The rate; None if nothing was throttled."""
-        return None if self.calls_an_hour is None else self.calls_an_hour / 3_600
+        return _a_second(self.calls_an_hour)
 
-    def learn(self, calls_a_second: float | None, in_flight: int) -> None:
+    @property
+    def outgrown(self) -> float | None:
+        """The bound that the rate has grown beyond, in calls a second."""
+        return _a_second(self.outgrown_an_hour)
+
+    def learn(self, calls_a_second: float | None, outgrown: float | None, in_flight: int) -> None:
         """Keep what a call has learnt, for the next one to begin with."""
-        self.calls_an_hour = None if calls_a_second is None else int(calls_a_second * 3_600)
+        self.calls_an_hour, self.outgrown_an_hour = _an_hour(calls_a_second), _an_hour(outgrown)
         self.in_flight = in_flight
+
+
+def _an_hour(calls_a_second: float | None) -> int | None:
+    return None if calls_a_second is None else int(calls_a_second * 3_600)
+
+
+def _a_second(calls_an_hour: int | None) -> float | None:
+    return None if calls_an_hour is None else calls_an_hour / 3_600
 
 
 @dataclass
