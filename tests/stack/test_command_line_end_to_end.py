@@ -92,7 +92,7 @@ def test_the_account_is_locked_by_a_merge(box: Sandbox, stack: Stack, template: 
 
 def test_ctrl_c_says_how_to_go_on(box: Sandbox, stack: Stack, template: Template, repository_name: str) -> None:
     stack.create(template({"RepositoryName": repository_name}))
-    command = ["autopurge", "watch", repository_name]
+    command = ["env", "--default-signal=INT", "autopurge", "watch", repository_name]  # not ignored in the background
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=box.environment, stdout=pipe, stderr=pipe, text=True) as watching:
         assert watching.stdout is not None
