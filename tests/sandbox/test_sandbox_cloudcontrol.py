@@ -44,7 +44,7 @@ class CloudControl:
         until = time.monotonic() + 120
         while event["OperationStatus"].endswith("IN_PROGRESS"):
             assert time.monotonic() < until
-            time.sleep(0.01)
+            time.sleep(0.03)
             event = self.status(event)
         return event
 

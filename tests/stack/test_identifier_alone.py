@@ -43,7 +43,7 @@ class CloudControl:
         until = time.monotonic() + 120
         while event["OperationStatus"] in ("PENDING", "IN_PROGRESS"):
             assert time.monotonic() < until, event
-            time.sleep(0.02)
+            time.sleep(0.05)
             event = self.client.get_resource_request_status(RequestToken=event["RequestToken"])["ProgressEvent"]
         return event
 

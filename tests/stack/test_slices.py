@@ -37,7 +37,7 @@ def wait_for_slice(box: Sandbox, one: Deleted) -> str:
     while time.monotonic() < until:
         if [call for call in one.calls() if re.match("Purged [1-9]", str(call.get("message")))]:
             return str((box.control.repository(one.name) or {}).get("tags", {}).get("awstut:purge-progress"))
-        time.sleep(0.02)
+        time.sleep(0.1)
     raise AssertionError("no slice has deleted an image after two minutes")
 
 

@@ -12,7 +12,7 @@ from sandbox.environment import ACCOUNT
 from sandbox.server import Sandbox
 
 _PATIENCE = 240  # seconds: on a busy machine
-_POLL = 0.02  # seconds
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two looks; each look costs some milliseconds of a core
 
 ROLE_OF_FUNCTIONS = f"arn:aws:iam::{ACCOUNT}:role/function"  # ministack takes any
 
@@ -114,12 +114,13 @@ class Stack:
 
     def wait(self, patience: float = _PATIENCE) -> str:
         """The stack's status when it is done. Raises AssertionError after so many seconds."""
-        until = time.monotonic() + patience
+        until, pause = time.monotonic() + patience, _FIRST_PAUSE
         while time.monotonic() < until:
             status = self.status
             if not status.endswith("_IN_PROGRESS"):
                 return status
-            time.sleep(_POLL)
+            time.sleep(pause)
+            pause = min(1.3 * pause, _LONGEST_PAUSE)
         raise AssertionError(f"{self.name} is still {status} after {patience} seconds")
 
     @property
