@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from cloudformation_cli_python_lib import Action, ProgressEvent, SessionProxy
 
-from . import deletion
 from .models import ResourceHandlerRequest, ResourceModel
 from .pacing import ThreadPool
 from .provider.clients import client_of_users, ecr_client, kms_client, s3_client
@@ -58,6 +57,8 @@ def delete_handler(
     session: SessionProxy | None, request: ResourceHandlerRequest, callback_context: MutableMapping[str, Any]
 ) -> ProgressEvent:
     """Purge and delete a repository. The purge repeats requests itself, because it knows when the call must end."""
+    from . import deletion  # Only here: the others answer sooner in a new process, as Lambda compiles all it imports.
+
     account = cast("AccountRules | None", request.typeConfiguration) or AccountRules()
     client = ecr_client(session, attempts=1, connections=account.concurrency)
     make_s3 = partial(s3_client, cast("SessionProxy", session), account.concurrency)

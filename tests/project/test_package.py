@@ -178,3 +178,11 @@ def test_package_runs_on_another_python_than_the_one_that_built_it(package: Pack
         return
     for path in (package.code / PACKAGE).glob("*.py"):
         ast.parse(path.read_text(encoding="utf-8"), filename=path.name, feature_version=LAMBDA_PYTHON)
+
+
+def test_only_a_delete_imports_what_a_delete_needs() -> None:
+    """Lambda compiles in each new process all that is imported, so the other handlers answer sooner without it."""
+    script = f"import sys, {PACKAGE}.handlers; print(*[each for each in sys.modules if '.deletion' in each])"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
