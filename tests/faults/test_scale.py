@@ -110,8 +110,9 @@ def test_many_images_in_a_process_of_their_own(contents: str, indexes: int, othe
     assert answer
     assert answer["status"] == "SUCCESS", answer
     assert ecr.holds("app") is None
-    # On a slow machine the first call answers early, and each further one lists what is left.
-    assert calls <= 1.05 * least_calls(indexes, others) + further * (pages(indexes + others) + OTHER_CALLS)
+    # On a slow machine the first call answers early, each further one lists what is left, and what is answered too late
+    # is asked again. The exact calls are those of the virtual clock, above and in the bench.
+    assert calls <= 1.2 * least_calls(indexes, others) + further * (pages(indexes + others) + OTHER_CALLS)
     assert handler.peak_bytes < MEMORY_LIMIT
 
 
