@@ -129,6 +129,19 @@ def test_a_valid_event_deletes_only_what_its_tags_allow(send: Any, schema: Schem
     assert ecr.holds("app") is None or ecr.holds("app") == 5
 
 
+@pytest.mark.parametrize("action", ["READ", "UPDATE"])
+@pytest.mark.parametrize("tag", [("empty", ""), ("k" * 128, "v" * 256)], ids=["empty", "longest"])
+def test_the_tags_that_ecr_takes_fit_the_schema(send: Any, schema: Schema, action: str, tag: tuple[str, str]) -> None:
+    """Somebody may have set them without CloudFormation: a read must still be valid."""
+    key, value = tag
+    ecr, told = filled(OWNED | {key: value}), {"Key": key, "Value": value}
+    model = {"RepositoryName": "app", **({"Tags": [told]} if action == "UPDATE" else {})}
+    answer = send(ecr, Wire(ecr).event(action, model))
+    assert answer["status"] == "SUCCESS", answer
+    check_shape(schema, action, answer)
+    assert told in answer["resourceModel"]["Tags"]
+
+
 ODD: list[Any] = [None, 0, 1, True, "x", "", [], [1], {"a": 1}, -1.5]
 
 

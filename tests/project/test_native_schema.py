@@ -69,6 +69,14 @@ CHANGED = {
     },
     "tagging/cloudFormationSystemTags": (True, False, "CloudFormation gives aws:cloudformation:* to native types only"),
     "properties/Tags/uniqueItems": (True, False, "the library calls set() on the tags, which are dicts; we check"),
+    **{
+        f"properties/Tags/items/properties/{part}": (*values, "a read answers each tag that ECR takes, whoever set it")
+        for part, values in {
+            "Key/maxLength": (127, 128),
+            "Value/maxLength": (255, 256),
+            "Value/minLength": (1, ABSENT),
+        }.items()
+    },
     "properties/ImageTagMutabilityExclusionFilters/items/properties/ImageTagMutabilityExclusionFilterValue/pattern": (
         "^[0-9a-zA-Z._*-]{1,128}",
         "^[0-9a-zA-Z._*-]{1,128}$",
