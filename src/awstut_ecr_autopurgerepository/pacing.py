@@ -36,8 +36,8 @@ _SLOWEST = 0.5  # calls a second
 _SEARCH_GROWTH = 0.4  # for each request, until the second refusal
 _MOST_SEARCH_GROWTH = 0.5  # in the time of one answer, because a refusal becomes known only after that time
 _BELOW_BOUND = 0.95  # of the bound: where the rate begins after a refusal
-_GROWTH = 1 - _BELOW_BOUND  # of the bound, in the first of the times that it takes to get to the bound, after it
-_LEAST_GROWING = 2.0  # calls a second: a rate below this grows as this one would, so that it recovers as soon
+_GROWTH = 1 - _BELOW_BOUND  # of the bound: what the rate loses at a refusal, and gains in as much time after the bound
+_LEAST_GROWING = 2.0  # calls a second: a slower rate gains as much as this one
 _TO_BOUND = 2.5, 20  # seconds and intervals, after both of which the rate is at the bound again
 _LONGEST_TO_BOUND = 5.0  # seconds
 _WINDOW = 5.0, 30  # seconds and intervals, over which a bound is looked for
@@ -159,7 +159,7 @@ class Rate:
         return min(_LONGEST_TO_BOUND, self._at_least(_TO_BOUND))
 
     def _since_bound(self) -> float:
-        """How long a rate that has outgrown its bound has grown, in times that it takes to get to the bound."""
+        """How long ago a rate was at its bound, if it has outgrown that. The unit is `_to_bound`; 0 if it has not."""
         if self.outgrown is None or self.calls_a_second is None:
             return 0.0
         return math.cbrt((self.calls_a_second - self.outgrown) / (max(_LEAST_GROWING, self.outgrown) * _GROWTH))

@@ -44,7 +44,7 @@ def policy_now(box: Sandbox, name: str) -> object:
 
 
 def delete_until_frozen(box: Sandbox, stack: Stack, name: str) -> None:
-    """Begin a delete that takes a busy machine's time for the rest; return when it has begun to refuse pushes."""
+    """Begin a delete that is slow enough for the test, also on a busy machine; return when it refuses pushes."""
     box.control.seed(name, *IMAGES)
     box.control.set_faults(latency={"BatchDeleteImage": 5.0})
     stack.delete(wait=False)
