@@ -7,10 +7,11 @@ import pytest
 from awstut_ecr_autopurgerepository import ecr as calls
 from sandbox.ecr import StrictEcr
 from tests.faults.support import WAYS, Filled
+from tests.support.garbage import pytest_collection_finish
 from tests.support.strict import clock, delete, ecr, kms, s3, users, wire
 from tests.support.strict_s3 import StrictS3
 
-__all__ = ["clock", "delete", "ecr", "filled", "kms", "s3", "users", "wire"]
+__all__ = ["clock", "delete", "ecr", "filled", "kms", "pytest_collection_finish", "s3", "users", "wire"]
 
 
 @pytest.fixture
