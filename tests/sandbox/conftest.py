@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.server import Sandbox, start_sandbox
-from tests.support.packages import dry_run
 from tests.support.stack import Stack
 from tests.support.strict import clock, ecr, kms, s3, users, wire
 from tests.support.stub.script import Bench
 
-__all__ = ["clock", "dry_run", "ecr", "kms", "s3", "users", "wire"]
+__all__ = ["clock", "ecr", "kms", "s3", "users", "wire"]
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sandbox.build import build_package
 from tests.support.project_copy import ROOT, copy_project, run_cfn
 
 
@@ -25,11 +24,30 @@ def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def submitted_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The zip that `cfn submit --dry-run` builds, once for all processes: pip needs 15 seconds of a core for it."""
+def dry_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip that `cfn submit --dry-run` builds from a copy of the project, whose files are of another day.
+
+    It lies in the copy, and is built once for all processes: that takes 15 seconds of a core.
+    """
     folder = _shared_folder(tmp_path_factory) / "submitted"
+    project = folder / "project"
     with FileLock(f"{folder}.lock"):
-        return build_package(folder)
+        if not (folder / "built").exists():
+            _submit(copy_project(project))
+            (folder / "built").touch()
+    return project / "awstut-ecr-autopurgerepository.zip"
+
+
+def _submit(project: Path) -> None:
+    for path in project.rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    run_cfn(project, "submit", "--dry-run")
+
+
+@pytest.fixture(scope="session")
+def submitted_package(dry_run: Path) -> Path:
+    """The same zip, for those who register it."""
+    return dry_run
 
 
 def _make_package(folder: Path) -> tuple[Path, str]:
@@ -64,13 +82,3 @@ def package_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
 @pytest.fixture(scope="session")
 def versioned_package(package_command: tuple[Path, str]) -> Path:
     return package_command[0]
-
-
-@pytest.fixture(scope="session")
-def dry_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The zip that `cfn submit --dry-run` builds from a copy of the project, whose files are of another day."""
-    project = copy_project(tmp_path_factory.mktemp("package") / "project")
-    for path in project.rglob("*"):
-        os.utime(path, (1_000_000_000, 1_000_000_000))
-    run_cfn(project, "submit", "--dry-run")
-    return project / "awstut-ecr-autopurgerepository.zip"
