@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -39,8 +39,9 @@ class Cloud:
         self._runtime_client = link_runtime_client(folder / "runtime-client")
         self._type_changed = type_changed
         self._registries: dict[Place, Registry] = {}
-        self._numbers = itertools.count(1)
+        self._packages: dict[str, Package] = {}  # by the digest of the zip
         self._lock = threading.Lock()
+        self._unpacking = threading.Lock()
 
     def registry(self, account: str, region: str) -> Registry:
         with self._lock:
@@ -66,10 +67,12 @@ class Cloud:
         return self.unpack(content)
 
     def unpack(self, content: bytes) -> Package:
-        with self._lock:
-            target = self.folder / "packages" / str(next(self._numbers))
-        target.parent.mkdir(exist_ok=True)
-        return unpack(content, target)
+        """Unpack a zip, once for all that have its code. Raises PackageError."""
+        digest = hashlib.sha256(content).hexdigest()
+        with self._unpacking:
+            if digest not in self._packages:
+                self._packages[digest] = unpack(content, self.folder / "packages" / digest)
+            return self._packages[digest]
 
     def make_pool(self, package: Package, handler: str | None = None, name: str = "TypeFunction") -> WorkerPool:
         """Processes for one entry point of a package, the first of them already started."""

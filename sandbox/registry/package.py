@@ -30,7 +30,7 @@ class Package:
 
 
 def unpack(content: bytes, folder: Path) -> Package:
-    """Unpack the code to `folder`, which must not exist. Raises PackageError."""
+    """Unpack the code to `folder`, a new one. Raises PackageError."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as outer:
             schema, settings = _load(outer, _SCHEMA), _load(outer, _SETTINGS)
