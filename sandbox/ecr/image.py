@@ -49,18 +49,24 @@ class Image:
             "registryId": registry_id,
             "repositoryName": repository,
             "imageDigest": self.digest,
-            "imageTags": list(self.tags) or None,
             "imageSizeInBytes": self.size,
             "imagePushedAt": self.pushed_at,
             "imageManifestMediaType": self.media_type,
-            "artifactMediaType": self.artifact_type,
-            "subjectManifestDigest": self.subject,
             "imageStatus": self.status,
-            "lastRecordedPullTime": self.last_recorded_pull_time,
-            "lastArchivedAt": self.last_archived_at,
-            "lastActivatedAt": self.last_activated_at,
         }
-        return {key: value for key, value in detail.items() if value is not None}
+        if self.tags:
+            detail["imageTags"] = list(self.tags)
+        if self.artifact_type is not None:
+            detail["artifactMediaType"] = self.artifact_type
+        if self.subject is not None:
+            detail["subjectManifestDigest"] = self.subject
+        if self.last_recorded_pull_time is not None:
+            detail["lastRecordedPullTime"] = self.last_recorded_pull_time
+        if self.last_archived_at is not None:
+            detail["lastArchivedAt"] = self.last_archived_at
+        if self.last_activated_at is not None:
+            detail["lastActivatedAt"] = self.last_activated_at
+        return detail
 
 
 class Images:
@@ -105,7 +111,8 @@ class Images:
         self._next += 1
         self._by_sequence[image.sequence] = image
         self._by_digest[image.digest] = image
-        self._references.update(image.children)
+        if image.children:
+            self._references.update(image.children)
         for tag in image.tags:
             self._by_tag[tag] = image
 
@@ -127,6 +134,7 @@ class Images:
         """Forget an image with all its tags."""
         del self._by_sequence[image.sequence]
         del self._by_digest[image.digest]
-        self._references.subtract(image.children)
+        if image.children:
+            self._references.subtract(image.children)
         for tag in image.tags:
             del self._by_tag[tag]

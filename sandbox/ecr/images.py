@@ -116,7 +116,8 @@ def _look_up(repository: Repository, image_id: dict[str, str]) -> tuple[Image | 
     digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
     if digest is None and tag is None:
         return None, "MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null"
-    if digest is not None and not _DIGEST.fullmatch(digest):
+    known = repository.images.by_digest(digest) if digest else None
+    if digest is not None and known is None and not _DIGEST.fullmatch(digest):
         return (
             None,
             "InvalidImageDigest",
@@ -128,7 +129,7 @@ def _look_up(repository: Repository, image_id: dict[str, str]) -> tuple[Image | 
             "InvalidImageTag",
             _BAD_TAG,
         )
-    image = repository.images.by_digest(digest) if digest else repository.images.by_tag(str(tag))
+    image = known if digest else repository.images.by_tag(str(tag))
     if image is None:
         return None, "ImageNotFound", "Requested image not found"
     if digest and tag and tag not in image.tags:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 _TIMES = frozenset({"createdAt", "imagePushedAt", "lastRecordedPullTime", "lastArchivedAt", "lastActivatedAt"})
+_CONTAINERS = (dict, list)  # all that JSON has
 
 
 class _DirectClient:
@@ -66,12 +67,14 @@ def _client_error(operation: str, error: EcrError) -> ClientError:
     return ClientError(answer, operation)
 
 
-def _parsed(value: Any, name: str = "") -> Any:
+def _parsed(value: Any) -> Any:
     """A value as botocore's parser would leave it: times as datetimes, and all else anew, for the caller to keep."""
-    if name in _TIMES:
-        return datetime.fromtimestamp(value, UTC)
-    if isinstance(value, dict):
-        return {key: _parsed(each, key) for key, each in value.items()}
     if isinstance(value, list):
-        return [_parsed(each) for each in value]
-    return value
+        return [_parsed(each) if type(each) in _CONTAINERS else each for each in value]
+    parsed = {}
+    for key, each in value.items():
+        if key in _TIMES:
+            parsed[key] = datetime.fromtimestamp(each, UTC)
+        else:
+            parsed[key] = _parsed(each) if type(each) in _CONTAINERS else each
+    return parsed

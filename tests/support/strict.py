@@ -156,9 +156,15 @@ def kms(ecr: StrictEcr) -> StrictKms:
 def wire(
     ecr: StrictEcr, s3: StrictS3, kms: StrictKms, users: Users, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> Wire:
-    def client(service: str, config: Config | None = None) -> Any:
-        services: dict[str, StrictEcr | StrictS3 | StrictKms] = {"ecr": ecr, "s3": s3, "kms": kms}
-        return services[service].client(config=config) if service in services else users.client(service, config=config)
+    made: dict[tuple[str, str], Any] = {}  # to make a client takes longer than most calls of a handler
+
+    def client(service: str, config: Config) -> Any:
+        options = json.dumps([config.connect_timeout, config.read_timeout, config.max_pool_connections, config.retries])
+        services: dict[str, Any] = {"ecr": ecr.client, "s3": s3.client, "kms": kms.client}
+        make = services.get(service, functools.partial(users.client, service))
+        if (service, options) not in made:
+            made[service, options] = make(config=config)
+        return made[service, options]
 
     monkeypatch.setattr(
         "awstut_ecr_autopurgerepository.provider.resource.session_of",
