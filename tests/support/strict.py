@@ -158,7 +158,7 @@ def wire(
 ) -> Wire:
     made: dict[tuple[str, str], Any] = {}  # to make a client takes longer than most calls of a handler
 
-    def client(service: str, config: Config) -> Any:
+    def client(service: str, config: Any) -> Any:
         options = json.dumps([config.connect_timeout, config.read_timeout, config.max_pool_connections, config.retries])
         services: dict[str, Any] = {"ecr": ecr.client, "s3": s3.client, "kms": kms.client}
         make = services.get(service, functools.partial(users.client, service))
