@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 from botocore import loaders
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ParamValidationError
 from cloudformation_cli_python_lib.utils import Credentials
 
 from awstut_ecr_autopurgerepository.provider.sessions import session_of
+from sandbox.in_process import Raw
 
 SERVICES = ("ecr", "s3", "logs", "cloudwatch")
 
@@ -63,3 +66,28 @@ def test_each_session_signs_with_its_own_credentials() -> None:
     assert [token for _, token in signed] == [f"token-{key}" for key in keys]
     assert all(f"Credential={key}/" in header for key, (header, _) in zip(keys, signed, strict=True))
     assert [client.meta.region_name for client in both] == ["eu-west-1"] * 2
+
+
+@pytest.mark.parametrize("key", ["first", "second"])
+def test_a_session_has_botocore_s_own_event_handlers(key: str) -> None:
+    """One of them knows which names a bucket can have: the service's model does not."""
+    s3 = clients(key)[1]
+    with pytest.raises(ParamValidationError, match="Invalid bucket name"):
+        s3.list_objects_v2(Bucket="no bucket")
+
+
+def test_what_one_session_is_to_call_no_other_one_calls() -> None:
+    called = []
+
+    def sent(**_: Any) -> Any:
+        called.append("first")
+        raise ConnectionAbortedError
+
+    first, second = (clients(key)[0] for key in ("first", "second"))
+    first.meta.events.register("before-send.ecr.*", sent)
+    second.meta.events.register("before-send.ecr.*", lambda **_: AWSResponse("", 200, {}, Raw(b'{"repositories": []}')))
+    with pytest.raises(ConnectionAbortedError):
+        first.describe_repositories()
+    assert second.describe_repositories()["repositories"] == []
+    assert clients("third")[0].meta.events.emit("before-send.ecr.DescribeRepositories") == []
+    assert called == ["first"]

@@ -193,7 +193,9 @@ class ImagesFound:
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max((each for each in (one, other) if each is not None), default=None)
+    if one is None or other is None:
+        return one or other
+    return max(one, other)
 
 
 def sample(image: ImageDetailTypeDef) -> str:
