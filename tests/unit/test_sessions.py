@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore import loaders
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ParamValidationError
 from cloudformation_cli_python_lib.utils import Credentials
 
 from awstut_ecr_autopurgerepository.provider.sessions import session_of
-from sandbox.in_process import Raw
+from sandbox.in_process import response
 
 SERVICES = ("ecr", "s3", "logs", "cloudwatch")
 
@@ -30,6 +30,11 @@ def clients(key: str) -> list[Any]:
     assert session is not None
     make: Any = session.client
     return [make(service) for service in SERVICES]
+
+
+def answer(client: Any, body: bytes) -> None:
+    """Let a client of ECR get such an answer."""
+    client.meta.events.register("before-send.ecr.*", lambda request, **_: response(request, 200, {}, body))
 
 
 def test_without_credentials_there_is_no_session() -> None:
@@ -85,9 +90,17 @@ def test_what_one_session_is_to_call_no_other_one_calls() -> None:
 
     first, second = (clients(key)[0] for key in ("first", "second"))
     first.meta.events.register("before-send.ecr.*", sent)
-    second.meta.events.register("before-send.ecr.*", lambda **_: AWSResponse("", 200, {}, Raw(b'{"repositories": []}')))
+    answer(second, b'{"repositories": []}')
     with pytest.raises(ConnectionAbortedError):
         first.describe_repositories()
     assert second.describe_repositories()["repositories"] == []
     assert clients("third")[0].meta.events.emit("before-send.ecr.DescribeRepositories") == []
     assert called == ["first"]
+
+
+@pytest.mark.parametrize("created", ["1790000000", "1790000000.0", '"2026-09-21T14:13:20Z"'])
+def test_points_in_time_are_the_same_in_any_spelling(created: str) -> None:
+    ecr = clients("first")[0]
+    answer(ecr, b'{"repositories": [{"createdAt": %s}]}' % created.encode())
+    [found] = ecr.describe_repositories()["repositories"]
+    assert found["createdAt"] == datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
