@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from cloudformation_cli_python_lib import HandlerErrorCode
 
-from sandbox.ecr import StrictEcr, VirtualClock
+from sandbox.ecr import Stale, StrictEcr, VirtualClock
 from tests.support.direct_client import direct_client
 from tests.support.reports import (
     FAILED,
@@ -313,3 +315,74 @@ def test_results_and_summary_say_who_asked(ecr: StrictEcr, delete: Purge, bucket
     for each in (*records(bucket), found):
         assert (each["stackId"], each["logicalId"]) == (STACK, "Repository")
         assert each["operation"] == found["operation"]
+
+
+class AtSummary:
+    """A client of S3 that lets something happen before the first summary is put, or after the last one."""
+
+    def __init__(self, s3: Any, before: Callable[[], object], after: Callable[[], object] = lambda: None) -> None:
+        self._s3, self._before, self._after = s3, before, after
+        self.meta = s3.meta
+        self.puts = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def put_object(self, **parameters: Any) -> Any:
+        is_summary = parameters["Key"].endswith("/summary.json")
+        self.puts += is_summary
+        if is_summary and self.puts == 1:
+            self._before()
+        answer = self._s3.put_object(**parameters)
+        if is_summary:
+            self._after()
+        return answer
+
+
+@pytest.mark.parametrize("ends", ["ended", "killed"])
+def test_a_summary_counts_what_a_second_copy_deleted_while_it_was_written(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge, s3: StrictS3, bucket: Bucket, ends: str
+) -> None:
+    """The first copy saw an old listing without any image, and asked the bucket before the second one began."""
+    ecr.repository("app", tags=REPORTED).with_images(3_000)
+    digests = digests_of(ecr)
+    ecr.faults.latency = {"*": 0.05}
+    ecr.faults.throttle(rate=1, burst=1)
+    context = json.loads(json.dumps(delete.one_slice({}).callbackContext))
+    assert 0 < len(ecr.images("app")) < 3_000
+    ecr.faults.clear()
+
+    def second_copy() -> None:
+        copy = Purge(ecr, clock, s3=s3, token=delete.token)
+        if ends == "ended":
+            assert copy.one_slice(context).status is SUCCESS
+            return
+        killed_in(ecr, "DeleteRepository", 1)
+        with pytest.raises(Killed):
+            copy.one_slice(context)
+
+    ecr.lateness.stale_next("DescribeImages", Stale.NO_IMAGES)
+    delete.s3 = SimpleNamespace(client=lambda **options: AtSummary(s3.client(**options), second_copy))  # type: ignore[assignment]
+    event = list(delete.slices(context=context))[-1]
+    assert event.status is SUCCESS, event.message
+    assert_complete(ecr, bucket, digests)
+    assert summary(bucket)["images"]["deleted"] == 3_000
+
+
+def test_a_bucket_that_is_silent_after_the_summary_holds_up_no_delete_for_long(
+    ecr: StrictEcr, delete: Purge, s3: StrictS3, bucket: Bucket
+) -> None:
+    ecr.repository("app", tags=REPORTED).with_images(250)
+    digests = digests_of(ecr)
+    client = AtSummary(s3.client(config=Config(retries={"total_max_attempts": 1})), lambda: None, lambda: silence(s3))
+    delete.s3 = SimpleNamespace(client=lambda **_: client)  # type: ignore[assignment]
+    event = delete()
+    assert event.status is SUCCESS, event.message
+    assert "The purge report is s3://" in event.message
+    assert len(delete.events) <= 3
+    assert_complete(ecr, bucket, digests)
+
+
+def silence(s3: StrictS3) -> None:
+    """Let S3 answer nothing any more."""
+    s3.faults.drop_before("ListObjectsV2", times=999)

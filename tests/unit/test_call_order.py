@@ -409,12 +409,13 @@ ORDERS: dict[Callable[[World], ProgressEvent], str] = {
     ),
     # Beside the first intent an announcement is written, by which a later delete of the same repository finds this one;
     # at the end the announcements of earlier ones are listed. The summary is written before DeleteRepository: who is
-    # killed after that may have nobody to go on. Before an image without a result is reported as gone, the images are
+    # killed after that may have nobody to go on. Then the report is listed once more, because a second copy may have
+    # written to it after the summary was counted. Before an image without a result is reported as gone, the images are
     # listed once more.
     reported: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
         "ListTagsForResource s3:PutObject*2 BatchDeleteImage*2 s3:PutObject s3:ListObjectsV2*2 s3:PutObject "
-        "DeleteRepository DescribeRepositories"
+        "DeleteRepository DescribeRepositories s3:ListObjectsV2"
     ),
     report_impossible: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
@@ -426,7 +427,7 @@ ORDERS: dict[Callable[[World], ProgressEvent], str] = {
         "DescribeImages DescribeRegistry DescribeRepositories ListTagsForResource s3:PutObject*2 "
         "BatchDeleteImage s3:PutObject s3:ListObjectsV2*2 DescribeRepositories ListTagsForResource DescribeImages "
         "DescribeRepositories ListTagsForResource s3:ListObjectsV2*2 s3:GetObject*3 s3:PutObject*2 "
-        "DeleteRepository DescribeRepositories"
+        "DeleteRepository DescribeRepositories s3:ListObjectsV2"
     ),
 }
 

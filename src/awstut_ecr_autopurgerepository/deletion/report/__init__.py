@@ -212,16 +212,23 @@ class PurgeReport:
         return self._is_checked
 
     def close(self, ending: Ending) -> str:
-        """Write the summary of a purge after which the repository is gone, if that was not done before.
+        """Write the summary of a purge after which the repository is gone, unless the one of before counts everything.
 
         Returns a sentence for the user. Raises OutOfTimeError where there is no time left; but not for ever, because
         only the summary is missing.
         """
         if self.state.place is None:
             return ""
+        self._is_checked = False  # A second copy may have deleted images, and reported them, beside the summary.
         try:
             if self._is_as_told():
                 return self.state.told or ""
+        except OutOfTimeError:
+            self.state.try_summary()
+            if not self._is_last_of(MOST_SUMMARY_ATTEMPTS):
+                raise
+            return self.state.told or ""
+        try:
             self.state.try_summary()
             is_last = self._is_last_of(MOST_SUMMARY_ATTEMPTS)
             self._write_summary(ending, gone_since=self.reporter.now(), with_earlier=not is_last, is_gone=True)
