@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plots
 from benchmarks.cases import BURST_CASE, BURSTS, CALLS_OF_ANOTHER_PASS, CASES, FIXED_CALLS
 from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS, title
 from benchmarks.targets import Figures, all_targets, allowed_seconds, pick, purge
@@ -33,7 +32,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def render(figures: Figures) -> dict[str, str]:
-    """The files beside this one, by name."""
+    """The files beside this one, by name. Only the plots import matplotlib, which takes a second."""
     return {
         "RESULTS.md": results(figures),
         "left.svg": _left_plot(figures),
@@ -55,6 +54,8 @@ def with_block(guide: str, figures: Figures) -> str:
 
 
 def _left_plot(figures: Figures) -> str:
+    from benchmarks import plots
+
     columns = [*CONTENDERS, OUR_DEFAULT]
     rows = {case: [pick(figures, each, case)["left"] for each in columns] for case in CASES}
     return plots.matrix(
@@ -63,6 +64,8 @@ def _left_plot(figures: Figures) -> str:
 
 
 def _seconds_plot(figures: Figures) -> str:
+    from benchmarks import plots
+
     series: dict[str, dict[float, float]] = {
         _SHORT[each]: {size: pick(figures, each, case)["seconds"] for case, size in _SIZES.items()}
         for each in ("hundreds", "cdk", OUR_DEFAULT, "force")
@@ -72,6 +75,8 @@ def _seconds_plot(figures: Figures) -> str:
 
 
 def _memory_plot(figures: Figures) -> str:
+    from benchmarks import plots
+
     names = {"hundreds": "in hundreds", "ours": "this type", "cdk": "CDK"}
     sizes = sorted({each["images"] for each in figures["processes"]["purges"]})
     series = {words: {size: purge(figures, name, size)["peak_mb"] for size in sizes} for name, words in names.items()}

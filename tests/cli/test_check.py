@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.api import lint
-from cfnlint.config import ManualArgs
 
 from tests.support.command_line import Autopurge
 from tests.support.project_copy import ROOT, TYPE_NAME
@@ -155,6 +153,9 @@ def test_check_of_what_is_no_template_is_an_error(autopurge: Autopurge, tmp_path
 
 
 def test_cfn_lint_finds_the_same_at_the_same_lines(autopurge: Autopurge, tmp_path: Path) -> None:
+    from cfnlint.api import lint  # takes a second, which only this test has to wait for
+    from cfnlint.config import ManualArgs
+
     text = template({"RepositoryName": "My-App", "EmptyOnDelet": True, "Tags": TAGS}, DeletionPolicy="Retain")
     found = findings(autopurge, text, tmp_path)
     config = ManualArgs(regions=["eu-west-1"], append_rules=["autopurge.check.cfn_lint"])

@@ -10,15 +10,20 @@ from typing import Any
 
 import pytest
 
-from benchmarks import plots, report
+from benchmarks import report
 from benchmarks.cases import BURST_CASE, BURSTS, CASES
 from benchmarks.contenders import CONTENDERS, OUR_DEFAULT, OURS
 from benchmarks.targets import Target, all_targets, allowed_seconds, best_client_seconds, pick
 from benchmarks.use import ACCOUNTS
 
 FIGURES: dict[str, Any] = json.loads((report.HERE / "figures.json").read_text())
-RENDERED = report.render(FIGURES)
-PLOTS = sorted(name for name in RENDERED if name.endswith(".svg"))
+PLOTS = sorted(path.name for path in report.HERE.glob("*.svg"))
+
+
+@pytest.fixture(scope="module")
+def rendered() -> dict[str, str]:
+    """The files that the figures give, by name."""
+    return report.render(FIGURES)
 
 
 @pytest.fixture
@@ -27,8 +32,12 @@ def figures() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["RESULTS.md", *PLOTS])
-def test_file_is_what_the_figures_give(name: str) -> None:
-    assert (report.HERE / name).read_text() == RENDERED[name]
+def test_file_is_what_the_figures_give(rendered: dict[str, str], name: str) -> None:
+    assert (report.HERE / name).read_text() == rendered[name]
+
+
+def test_no_other_file_is_there(rendered: dict[str, str]) -> None:
+    assert rendered.keys() == {"RESULTS.md", *PLOTS}
 
 
 def test_comparison_holds_what_the_figures_give() -> None:
@@ -86,8 +95,10 @@ def test_throttle_allows_the_burst_at_once_and_then_the_rate(figures: dict[str, 
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_plot_has_another_colour_for_each_of_its_colours_on_a_dark_page(name: str) -> None:
-    content = RENDERED[name]
+def test_plot_has_another_colour_for_each_of_its_colours_on_a_dark_page(rendered: dict[str, str], name: str) -> None:
+    from benchmarks import plots
+
+    content = rendered[name]
     drawing = re.sub("<style>.*?</style>", "", content, flags=re.DOTALL)
     used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", drawing))
     assert len(used) > 3
@@ -96,11 +107,11 @@ def test_plot_has_another_colour_for_each_of_its_colours_on_a_dark_page(name: st
         assert f'[style*="stroke: {colour}"]{{stroke:{plots.DARK[colour]}!important}}' in content
 
 
-def test_contender_has_the_same_colour_in_all_plots() -> None:
+def test_contender_has_the_same_colour_in_all_plots(rendered: dict[str, str]) -> None:
     """A label at the end of a line has the colour of its line: `this type: 2.8`."""
     colours: dict[str, set[str]] = {}
     for name in ("seconds.svg", "memory.svg"):
-        root = ElementTree.fromstring(RENDERED[name])
+        root = ElementTree.fromstring(rendered[name])
         for element in root.iter("{http://www.w3.org/2000/svg}text"):
             contender, is_label, _ = (element.text or "").partition(": ")
             if is_label:
