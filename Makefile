@@ -11,9 +11,9 @@ help:  ## list the targets
 setup:  ## make .venv and .venv/sandbox with everything pinned, and install skopeo and jq where they are missing
 	@scripts/setup
 
-# Four processes, on two cores, too: many tests wait.
+# Six processes, on two cores, too: many tests wait.
 test: setup lint types  ## lint, types, and all tests
-	python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder
 
 check: setup lint types  ## before a commit: format, lint, types, and the unit tests of the product; under 2 minutes
 	python -m pytest tests/unit --numprocesses auto --dist worksteal
