@@ -11,7 +11,7 @@ help:  ## list the targets
 setup:  ## make .venv and .venv/sandbox with everything pinned, and install skopeo and jq where they are missing
 	@scripts/setup
 
-# Four processes, on two cores, too: many tests wait. With six, a stack test failed once in three runs.
+# Four processes, on two cores, too: many tests wait. With six, a stack test failed once in four runs.
 test: setup lint types  ## lint, types, and all tests
 	python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
