@@ -13,7 +13,7 @@ _ANY_CASE = string.ascii_letters + string.digits
 
 
 def _texts(alphabet: str, shortest: int, longest: int) -> strategies.SearchStrategy[str]:
-    """Quicker than `from_regex`, by which most of the time of some tests went."""
+    """Quicker than `from_regex`, which took most of the time of some tests."""
     return strategies.text(alphabet, min_size=shortest, max_size=longest)
 
 

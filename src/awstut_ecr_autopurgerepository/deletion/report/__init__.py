@@ -160,7 +160,7 @@ class PurgeReport:
 
     def _settle(self, ending: Ending) -> bool:
         state = self.state
-        if state.place is None or self._has_given_up or not self._may_try() or self._is_as_told():
+        if state.place is None or self._has_given_up or not self._count_attempt() or self._check_summary():
             return True
         if state.incomplete and self._walks < ENOUGH_WALKS:
             self._has_given_up = self._is_too_slow()
@@ -185,7 +185,7 @@ class PurgeReport:
         attempts, is_mute = self.state.summary_attempts, self.reporter.pacer.is_mute()
         return attempts >= most or (attempts >= MOST_MUTE_ATTEMPTS and is_mute)
 
-    def _may_try(self) -> bool:
+    def _count_attempt(self) -> bool:
         """Whether this call may try to write the summary before the repository is deleted. Counts the calls."""
         if not self._has_tried:
             if self.state.summary_attempts >= MOST_ATTEMPTS_BEFORE:
@@ -194,7 +194,7 @@ class PurgeReport:
             self._has_tried = True
         return True
 
-    def _is_as_told(self) -> bool:
+    def _check_summary(self) -> bool:
         """Whether the summary that was written still counts the whole report. Raises OutOfTimeError.
 
         The context of an earlier call says so, and later ones may have been killed since: S3 is asked once a call.
@@ -212,16 +212,16 @@ class PurgeReport:
         return self._is_checked
 
     def close(self, ending: Ending) -> str:
-        """Write the summary of a purge after which the repository is gone, unless the one of before counts everything.
+        """Write the summary of a purge after which the repository is gone, unless one is there that counts everything.
 
         Returns a sentence for the user. Raises OutOfTimeError where there is no time left; but not for ever, because
         only the summary is missing.
         """
         if self.state.place is None:
             return ""
-        self._is_checked = False  # A second copy may have deleted images, and reported them, beside the summary.
+        self._is_checked = False  # A second copy of the call may have reported more since it was counted.
         try:
-            if self._is_as_told():
+            if self._check_summary():
                 return self.state.told or ""
         except OutOfTimeError:
             self.state.try_summary()
