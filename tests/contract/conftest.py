@@ -22,13 +22,21 @@ def box() -> Iterator[Sandbox]:
         assert leaks(box) == []
 
 
-# What waits longest begins first, so that no process is left alone with it in the end. `make test` tells pytest-xdist
-# to keep this order. Within a folder the order is random.
-_ORDER = ("contract", "stack", "faults", "sandbox", "probes", "project", "cli", "unit")
+# What takes longest begins first, so that no process is left alone with it in the end; and what needs a core, beside
+# what waits for stacks. `make test` tells pytest-xdist to keep this order. Within a folder the order is random.
+_ORDER = (
+    *("contract", "faults/test_scale.py", "faults/test_model.py", "faults/test_processes.py"),
+    *("stack/test_guides_for_beginners.py", "stack", "faults", "sandbox", "probes", "project", "cli", "unit"),
+)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests by folders. Raises ValueError for a folder whose place in the order is not known."""
-    tests = Path(__file__).parents[1]
-    items.sort(key=lambda item: _ORDER.index(item.path.relative_to(tests).parts[0]))
+    """Sort the tests by folders, some files first. Raises KeyError for a folder whose place is not known."""
+    tests, places = Path(__file__).parents[1], {name: place for place, name in enumerate(_ORDER)}
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(tests)
+        return places.get(path.as_posix(), places[path.parts[0]])
+
+    items.sort(key=place)
