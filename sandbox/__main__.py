@@ -54,6 +54,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--verbose", action="store_true", help="show what the parts log")
     parser.add_argument("--json", action="store_true", help="print the variables as one line of JSON")
     parser.add_argument("--until-stdin-closes", action="store_true", help="stop, too, when stdin is closed")
+    parser.add_argument(
+        "--packages",
+        type=Path,
+        default=os.environ.get("SANDBOX_PACKAGES"),
+        help="where packages stay unpacked, for other sandboxes, too; default $SANDBOX_PACKAGES, or a temporary folder",
+    )
     arguments = parser.parse_args()
     if arguments.host != environment.HOST:
         parser.error(f"the sandbox has no authentication, so it listens on {environment.HOST} only")
@@ -76,6 +82,7 @@ def _listen(port: int) -> socket.socket:
 
 def _serve(listener: socket.socket, folder: Path, arguments: argparse.Namespace) -> None:
     from sandbox.gateway import app  # imports ministack, which reads the environment that was just set
+    from sandbox.gateway.cloud import Folders
 
     url = f"http://{environment.HOST}:{listener.getsockname()[1]}"
     stop = threading.Event()
@@ -83,7 +90,8 @@ def _serve(listener: socket.socket, folder: Path, arguments: argparse.Namespace)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if arguments.until_stdin_closes:
         threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
-    app.serve(url, listener, folder, stop, lambda: _announce(url, arguments.json))
+    folders = Folders(folder, (arguments.packages or folder / "packages").resolve())
+    app.serve(url, listener, folders, stop, lambda: _announce(url, arguments.json))
 
 
 def _watch_stdin(stop: threading.Event) -> None:

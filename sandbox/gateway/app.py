@@ -9,7 +9,6 @@ import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
@@ -29,7 +28,7 @@ from sandbox.gateway import (
     updates,
     workloads,
 )
-from sandbox.gateway.cloud import Cloud
+from sandbox.gateway.cloud import Cloud, Folders
 from sandbox.gateway.cloudcontrol import api
 from sandbox.gateway.commands import Commands, RefusedError
 from sandbox.gateway.types import StackType
@@ -127,13 +126,13 @@ async def _answer(send: Send, status: int, document: Any, *headers: tuple[bytes,
     await send({"type": "http.response.body", "body": body})
 
 
-def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], None]) -> tuple[Gateway, Cloud]:
+def build(url: str, folders: Folders, stop: threading.Event, announce: Callable[[], None]) -> tuple[Gateway, Cloud]:
     """Put our parts into ministack. Once a process, as ministack's tables are the module's."""
 
     def type_changed(name: str) -> None:
         StackType(cloud, name).install()
 
-    cloud = Cloud(url, folder, type_changed)
+    cloud = Cloud(url, folders, type_changed)
     ministack.install()
     updates.install()
     enforcement.install()
@@ -148,9 +147,11 @@ def build(url: str, folder: Path, stop: threading.Event, announce: Callable[[], 
     return Gateway(cloud, stop, announce), cloud
 
 
-def serve(url: str, listener: socket.socket, folder: Path, stop: threading.Event, announce: Callable[[], None]) -> None:
+def serve(
+    url: str, listener: socket.socket, folders: Folders, stop: threading.Event, announce: Callable[[], None]
+) -> None:
     """Answer requests at `listener` until `stop` is set; then end all processes. `announce` is called when it is up."""
-    gateway, cloud = build(url, folder, stop, announce)
+    gateway, cloud = build(url, folders, stop, announce)
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = logging.getLevelName(logging.getLogger("ministack").getEffectiveLevel())

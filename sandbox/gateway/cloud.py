@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,20 +24,28 @@ from sandbox.registry.types import Registry, TypeVersion
 Place = tuple[str, str]  # account and Region
 
 
-class Cloud:
-    """One sandbox. `url` is where its AWS is reached; `folder` is temporary."""
+@dataclass(frozen=True)
+class Folders:
+    """Where a sandbox has its files. Other sandboxes may use the same `packages`."""
 
-    def __init__(self, url: str, folder: Path, type_changed: Callable[[str], None]) -> None:
+    temporary: Path
+    packages: Path
+
+
+class Cloud:
+    """One sandbox. `url` is where its AWS is reached."""
+
+    def __init__(self, url: str, folders: Folders, type_changed: Callable[[str], None]) -> None:
         self.url = url
-        self.folder = folder
-        self.log = folder / "handlers.log"
+        self.folders = folders
+        self.log = folders.temporary / "handlers.log"
         self.settings = Settings()
         self.journal = Journal()
         self.images = Registries(url.removeprefix("http://"))
         self.users = Users(self.images)
         self.driver = Driver(self.settings, self.journal, enforcement.credentials, self._seed_before_delete)
         self.functions: dict[str, WorkerPool] = {}  # for Lambda's Invoke, by name
-        self._runtime_client = link_runtime_client(folder / "runtime-client")
+        self._runtime_client = link_runtime_client(folders.temporary / "runtime-client")
         self._type_changed = type_changed
         self._registries: dict[Place, Registry] = {}
         self._packages: dict[str, Package] = {}  # by the digest of the zip
@@ -71,7 +80,7 @@ class Cloud:
         digest = hashlib.sha256(content).hexdigest()
         with self._unpacking:
             if digest not in self._packages:
-                self._packages[digest] = unpack(content, self.folder / "packages" / digest)
+                self._packages[digest] = unpack(content, self.folders.packages / digest)
             return self._packages[digest]
 
     def make_pool(self, package: Package, handler: str | None = None, name: str = "TypeFunction") -> WorkerPool:
@@ -84,8 +93,8 @@ class Cloud:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "HOME": str(self.folder),
-            "TMPDIR": str(self.folder),
+            "HOME": str(self.folders.temporary),
+            "TMPDIR": str(self.folders.temporary),
         }
         function = Function(name, package.code, handler or package.entrypoint, variables, self.log)
         pool = WorkerPool(function, self._runtime_client)

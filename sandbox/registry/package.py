@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,12 @@ class Package:
 
 
 def unpack(content: bytes, folder: Path) -> Package:
-    """Unpack the code to `folder`, a new one. Raises PackageError."""
+    """Unpack the code to `folder`, unless it is there already. Raises PackageError."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as outer:
             schema, settings = _load(outer, _SCHEMA), _load(outer, _SETTINGS)
-            with zipfile.ZipFile(io.BytesIO(outer.read(_CODE))) as inner:
-                inner.extractall(folder)
+            if not folder.exists():
+                _extract(outer.read(_CODE), folder)
     except (zipfile.BadZipFile, KeyError) as error:
         raise PackageError(f"The package is not what `cfn submit` uploads: {error}") from error
     missing = [key for key in ("typeName", "properties", "primaryIdentifier") if key not in schema]
@@ -45,6 +46,21 @@ def unpack(content: bytes, folder: Path) -> Package:
     if not entrypoint:
         raise PackageError(f"{_SETTINGS} in the package has no entrypoint.")
     return Package(schema, entrypoint, settings.get("testEntrypoint", ""), folder)
+
+
+def _extract(code: bytes, folder: Path) -> None:
+    """Make `folder`, all at once: another sandbox may do the same at the same time."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as place:
+        whole = Path(place) / "code"
+        whole.mkdir()
+        with zipfile.ZipFile(io.BytesIO(code)) as archive:
+            archive.extractall(whole)
+        try:
+            whole.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
 
 
 def _load(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import pytest
 
 from sandbox.server import Sandbox, start_sandbox
 from tests.support.leaks import leaks
-from tests.support.packages import dry_run, submitted_package
+from tests.support.packages import dry_run, submitted_package, unpacked_packages
 
-__all__ = ["dry_run", "submitted_package"]
+__all__ = ["dry_run", "submitted_package", "unpacked_packages"]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,18 @@ def test_a_registration_is_in_progress_until_it_has_ended(tmp_path: Path) -> Non
     token = actions.register_type(asked)["RegistrationToken"]
     assert seen == [[token], [], []]
     assert (tokens(), tokens(RegistrationStatusFilter="COMPLETE")) == ([], [token])
+
+
+def test_a_package_that_two_unpack_at_once_is_whole_for_both(tmp_path: Path) -> None:
+    content = make_package()
+    with ThreadPoolExecutor() as pool:
+        found = [pool.submit(unpack, content, tmp_path / "packages" / "one") for _ in range(8)]
+    assert {each.result().code for each in found} == {tmp_path / "packages" / "one"}
+    alone = unpack(content, tmp_path / "alone").code
+    assert sorted(each.name for each in (tmp_path / "packages" / "one").iterdir()) == sorted(
+        each.name for each in alone.iterdir()
+    )
+    assert [each.name for each in (tmp_path / "packages").iterdir()] == ["one"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import pytest
 from sandbox.control import Control, ControlError
 from sandbox.server import Sandbox, start_sandbox
 from tests.support.project_copy import ROOT
-from tests.support.stub import TYPE_NAME, register
+from tests.support.stub import TYPE_NAME, make_package, register
 
 COMMAND = [sys.executable, "-m", "sandbox"]
 
@@ -75,6 +75,20 @@ def test_stopping_leaves_no_process_and_no_file(temporary: Path) -> None:
         assert list(temporary.iterdir())
     assert not [each for each in processes if runs(each)]
     assert list(temporary.iterdir()) == []
+
+
+def test_packages_are_unpacked_once_for_all_sandboxes_that_share_a_folder(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SANDBOX_PACKAGES", str(tmp_path / "packages"))
+    package, unpacked = make_package(), []
+    for _ in range(2):
+        with start_sandbox() as box:
+            register(box, package)
+            assert not list(temporary.rglob("packages"))
+        unpacked.append([(each, each.stat().st_ino) for each in (tmp_path / "packages").iterdir()])
+    assert len(unpacked[0]) == 1
+    assert unpacked[0] == unpacked[1]
 
 
 def test_it_stops_when_who_started_it_is_gone(temporary: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sandbox.server import Sandbox, start_sandbox
 from tests.stack.support import IMAGES, Template
 from tests.support.leaks import leaks
-from tests.support.packages import dry_run, package_command, submitted_package, versioned_package
+from tests.support.packages import dry_run, package_command, submitted_package, unpacked_packages, versioned_package
 from tests.support.project_copy import TYPE_NAME
 from tests.support.roles import GENERATED, HARDENED, REPORTS, make_role, policies_of, put_policy, remove_policy
 from tests.support.samples import LIFECYCLE, POLICY
@@ -22,7 +22,7 @@ from tests.support.stub import register
 FAST = {"callback_delay_cap_seconds": 0.05, "retry_delay_seconds": 0.05}
 
 
-__all__ = ["dry_run", "package_command", "submitted_package", "versioned_package"]
+__all__ = ["dry_run", "package_command", "submitted_package", "unpacked_packages", "versioned_package"]
 
 _LOG_GROUP = "awstut-ecr-autopurgerepository-logs"
 _LOGGING_TRUST = {
