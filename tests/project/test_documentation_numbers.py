@@ -129,7 +129,7 @@ HELD: dict[str, dict[str, str]] = {
     },
     "contributing.md": {
         "2 minute": f"{RUN}make check",
-        "11 minute": f"{RUN}make test",
+        "8 minute": f"{RUN}make test",
         "3.11": "scripts/setup",
         "3.12": ".rpdk-config",
     },
