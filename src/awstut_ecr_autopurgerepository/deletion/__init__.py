@@ -1,11 +1,14 @@
 """Delete: empty the repository, page by page and in the right order, however many images it has; then delete it.
 
-A *call* of the handler works for at most 55 s, and answers IN_PROGRESS if that isn't enough. A *pass* is one walk over
-all images, over as many calls as it takes; what one call deletes of a pass is a *part*. Each part begins with a look
-at the repository and its rules. Any call may be repeated, killed, or run twice at once: what counts is in
-the repository, and a callback context that is lost costs only a new check.
+A *call* of the handler works for at most 55 s. If that isn't enough, it answers IN_PROGRESS, and CloudFormation calls
+again with the callback context, until the schema's timeoutInMinutes for a delete are over. A *pass* is one walk over
+all images, over as many calls as it takes; what one call deletes of a pass is a *part*. Each part begins with a look at
+the repository and its rules. Any call may be repeated, killed, or run twice at once: what counts is in the repository,
+and a callback context that is lost costs only a new check.
 
-To *freeze* is to put the push block into the repository policy, which refuses pushes; to *lift* is to remove it.
+To *freeze* is to put the push block into the repository policy, which refuses pushes; to *lift* is to remove it. A
+delete that fails lifts first. If it can't, it tries again in up to MOST_LIFT_ATTEMPTS calls; after these it fails with
+its first reason, and with the command that removes the push block.
 """
 
 from __future__ import annotations
@@ -71,9 +74,9 @@ def _one_call(call: Call) -> ProgressEvent:
     try:
         call.resume_report()
         _until_gone(call)
-        return call.done()
+        return call.done()  # SUCCESS, once the report is complete.
     except OutOfTimeError:
-        return call.to_be_continued()
+        return call.to_be_continued()  # IN_PROGRESS, unless nobody has answered for ten minutes.
 
 
 def _until_gone(call: Call) -> None:
@@ -130,13 +133,14 @@ def _one_part(call: Call) -> Fate:
     if listing:
         call.ask_about_replicas(verdict)  # At the same time as the next look.
     if call.look.at_repository() != repository:  # It was deleted, replaced or changed meanwhile, or one look was old.
-        return Fate.STILL_THERE if call.look.seen else Fate.GONE
+        return Fate.STILL_THERE if call.look.seen else Fate.GONE  # Nothing is seen: it is gone. Else: a new part.
     if listing:
         call.hear_about_replicas(verdict)
         call.stop_if_refused(verdict)  # ECR would delete the images elsewhere, too.
         if call.block_pushes(verdict) is Freezing.JUST_APPLIED:
             return _check_again_now_frozen(call)
 
+    # An empty repository comes here with an empty listing: nothing is frozen, and no image is deleted.
     with call.report.of_deletes(verdict, listing.spool) as journal:  # Writes each intent first, then results.
         is_empty = call.purge.delete_images(listing, journal)  # Indexes first: ECR refuses what they reference.
 

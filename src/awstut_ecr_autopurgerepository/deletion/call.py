@@ -32,7 +32,7 @@ from .freeze import Freeze, Freezing, Lifted, Lifting
 from .inventory import Inventory
 from .look import Look, Repository
 from .metrics import Figures, log_line
-from .progress import Progress, silence
+from .progress import CallProgress, silence
 from .purge import Purge
 from .replication import Replication
 from .report import Ending, PurgeReport
@@ -101,7 +101,7 @@ class Call:
     replication: Replication
     report: PurgeReport
     questions: Questions
-    progress: Progress
+    progress: CallProgress
     deleted_before: int  # images, in earlier calls
     figures: Figures = field(default_factory=Figures)
 
@@ -124,7 +124,7 @@ class Call:
         pace = state.pace
         pacer = Pacer.as_learnt(clock, budget.purge_until, pace.calls_a_second, pace.in_flight, pace.outgrown)
         look = Look(ecr, str(request.awsAccountId), name, pacer, pool, state.identity)
-        progress = Progress(
+        progress = CallProgress(
             ecr=ecr,
             pacer=pacer,
             look=look,

@@ -35,7 +35,7 @@ _MOST_IMAGES = 100_000  # that ECR allows in a repository, if nobody has asked f
 
 
 @dataclass
-class Progress:
+class CallProgress:
     """Tells how far the purge is. All moments are on the clock's monotonic time.
 
     The first call of an operation ends at ``first_answer_at``, so that its answer is the first sign for who waits; but

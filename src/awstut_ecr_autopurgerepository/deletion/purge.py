@@ -17,7 +17,7 @@ from ..pacing import Pacer, Pool, side_by_side, until_answered
 from . import messages
 from .inventory import Listing
 from .metrics import Figures
-from .progress import Progress
+from .progress import CallProgress
 from .report.journal import Journal
 from .report.records import Outcomes
 from .state import Counts, CurrentPass, Stalls
@@ -71,7 +71,7 @@ class Purge:
     current_pass: CurrentPass
     stalls: Stalls
     figures: Figures
-    progress: Progress
+    progress: CallProgress
 
     def delete_images(self, listing: Listing, journal: Journal | None) -> bool:
         """Delete what was listed. True if the repository must be empty now.
