@@ -104,10 +104,10 @@ def test_a_rule_that_is_put_on_between_two_slices_counts_at_once(ecr: StrictEcr,
 
 
 @pytest.mark.parametrize("by", ["repository", "account"])
-def test_a_rule_that_is_put_on_between_two_slices_is_held_against_all_images_before_another_goes(
+def test_a_rule_that_is_put_on_between_two_slices_is_checked_against_all_images_before_another_delete(
     ecr: StrictEcr, delete: Purge, by: str
 ) -> None:
-    """The image that it protects stands on a page that this slice would not reach otherwise."""
+    """The image that it protects is on a page that this slice would not reach otherwise."""
     ecr.repository("app", tags=MARKED).with_images(18_000).with_tagged("release-1")
     ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=1.0, burst=1)
     slices = delete.slices()
@@ -121,6 +121,22 @@ def test_a_rule_that_is_put_on_between_two_slices_is_held_against_all_images_bef
     [event] = list(slices)
     assert "1 image is protected by tag pattern release-*" in event.message
     assert ecr.holds("app") == left
+
+
+def test_an_image_that_gets_a_protected_tag_between_two_slices_stops_the_purge(ecr: StrictEcr, delete: Purge) -> None:
+    """It was checked before the first delete, without that tag."""
+    ecr.repository("app", tags=MARKED | {"awstut:protect-tags": "release-@"}).with_images(20_000)
+    ecr.faults.throttle(operations={"BatchDeleteImage"}, rate=2.0, burst=1)
+    slices = delete.slices()
+    next(slices)
+    left = ecr.repositories["app"].images
+    assert 0 < len(left) < 20_000
+    image = list(left)[-1]
+    left.tag(image, "release-1")
+    [*_, event] = slices
+    assert event.errorCode is HandlerErrorCode.InvalidRequest
+    assert "1 image is protected by tag pattern release-*" in event.message
+    assert image in ecr.images("app")
 
 
 def test_a_check_that_takes_many_slices_refuses_before_the_first_delete(ecr: StrictEcr, delete: Purge) -> None:
@@ -340,7 +356,7 @@ def with_rules(rules: dict[str, Any]) -> dict[str, str]:
     repository=RULES,
     account=RULES,
 )
-def test_no_protected_image_is_ever_deleted_and_without_one_the_repository_always_goes(
+def test_no_protected_image_is_ever_deleted_and_without_one_the_repository_is_always_deleted(
     images: list[dict[str, Any]],
     arrivals: list[tuple[int, dict[str, Any]]],
     repository: dict[str, Any],
