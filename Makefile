@@ -86,7 +86,7 @@ publish-check: setup  ## check a release: version, changelog, package, all that 
 release: test  ## all tests and checks of a release, and its files in build/; stops before anything is published
 	@python scripts/release.py
 
-lock: setup  ## pin the requirements anew, from the .in files
+lock: setup  ## pin the requirements again, from the .in files
 	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --emit-build-options --no-header \
 		requirements.in --output-file requirements.txt
 	uv pip compile --quiet --python-version 3.11 --no-header \

@@ -14,8 +14,9 @@ NAME = "app"
 TAGS = {"awstut:auto-purge": "on", "aws-cdk:auto-delete-images": "true"}
 SHOWN_ABOVE = 10_000  # images: a purge of so many shows its progress in a tag
 PAGE, BATCH = 1_000, 100  # images that DescribeImages lists, and BatchDeleteImage deletes, at most
-# What the repository is, and its tags; both again before images go, because one old answer must not decide about them,
-# with the registry (does ECR carry deletions elsewhere?); the delete of the repository, and that it is gone.
+# What the repository is, and its tags; both again before images are deleted, because one old answer must not decide
+# about them, with the registry (does ECR carry deletions elsewhere?); the delete of the repository, and that it is
+# gone.
 FIXED_CALLS = 7
 # An image that arrives after the listing needs another pass: the refused delete of the repository, what it is and its
 # tags, twice, a page, a batch.

@@ -20,7 +20,7 @@ _LONGEST_ARGUMENT = 131_072  # bytes that Linux takes as one argument of a comma
 
 @dataclass(frozen=True)
 class Contender:
-    """``attempts`` is how often its SDK makes a request at most, ``force`` whether the repository goes by force."""
+    """``attempts`` is how often its SDK makes a request at most; ``force``, whether it deletes by force."""
 
     title: str
     what: str
@@ -72,7 +72,7 @@ def _command_line(client: ECRClient, name: str) -> None:
 
 
 def _nothing(_client: ECRClient, _name: str) -> None:
-    """The repository goes as it is."""
+    """The repository is deleted as it is."""
 
 
 CONTENDERS: dict[str, Contender] = {

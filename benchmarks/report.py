@@ -146,8 +146,9 @@ def _targets(figures: Figures) -> str:
 def _contenders() -> str:
     lines = [f"- **{each.title}**: {each.what} Source: {each.source}." for each in CONTENDERS.values()]
     lines.append(
-        "- **this type**: its delete, slice after slice as CloudFormation calls it, with up to "
-        f"{', '.join(map(str, OURS.values()))} (the default) deletes in flight. It begins with 8 at most."
+        "- **this type**: its delete, slice after slice as CloudFormation calls it (a slice is one call of the "
+        f"handler), with up to {', '.join(map(str, OURS.values()))} (the default) deletes in flight. It begins with 8 "
+        "at most."
     )
     return "## Who takes part\n\n" + "\n".join(lines)
 
@@ -167,11 +168,11 @@ def _races(figures: Figures, throttled: bool) -> str:
         tables += f"\n\n**{BURST_CASE}, other bursts**\n\n{_burst_table(figures)}"
     note = (
         f"The least calls are the pages of 1,000 there are, the hundreds there are, and {FIXED_CALLS}: what the "
-        "repository is, and its tags; both again before images go, because one old answer must not decide about them, "
-        "and the registry, because ECR may carry deletions elsewhere; the delete of the repository, and that it is "
-        "gone. Above 10,000 images one more shows the progress. Images that arrive after the listing need another "
-        f"pass, of {CALLS_OF_ANOTHER_PASS} calls. Who makes fewer leaves some out. What the throttle allows: the least "
-        "calls, at its rate after the burst, until the last of them is answered. Time to ours: to that of "
+        "repository is, and its tags; both again before images are deleted, because one old answer must not decide "
+        "about them, and the registry, because ECR may carry deletions elsewhere; the delete of the repository, and "
+        "that it is gone. Above 10,000 images one more shows the progress. Images that arrive after the listing need "
+        f"another pass, of {CALLS_OF_ANOTHER_PASS} calls. Who makes fewer leaves some out. What the throttle allows: "
+        "the least calls, at its rate after the burst, until the last of them is answered. Time to ours: to that of "
         f"{title(OUR_DEFAULT)}."
     )
     return f"## Calls and time, {words}\n\n{note}\n\n{plot}{tables}"
@@ -234,7 +235,7 @@ the same client:
 {table(["", "seconds", "CPU seconds"], rows)}
 
 A warm read takes {warm["whole"]:.0f} ms with its own session and client, as each call has other credentials. What
-botocore has read of its data stays for the next call; the support library's sessions would read it anew. With a client
+botocore has read of its data stays for the next call; the support library's sessions would read it again. With a client
 that is there already the read takes {warm["ours"]:.2f} ms, and the same calls without our handler
 {warm["straight"]:.2f} ms: our own part is {warm["ours"] - warm["straight"]:.2f} ms.
 

@@ -29,7 +29,7 @@ class ServedEcr:
     process: subprocess.Popen[str]
 
     def prepare(self, case: str) -> int:
-        """Fill the repository anew, and return how many images it holds."""
+        """Fill the repository again, and return how many images it holds."""
         count: int = self._ask(prepare=case)
         return count
 

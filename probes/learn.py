@@ -8,7 +8,7 @@ from probes import page, records
 
 
 def learn(path: Path, folder: Path = records.RECORDED) -> list[str]:
-    """Keep the answers of a verification as a fixture, and write the page anew. What differs, as sentences.
+    """Keep the answers of a verification as a fixture, and write the page again. What differs, as sentences.
 
     Raises records.VerificationError.
     """

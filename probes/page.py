@@ -92,7 +92,7 @@ def with_block(guide: str, block: str) -> str:
 
 
 def write() -> Path:
-    """Write the generated part anew, with the answers of AWS that are kept."""
+    """Write the generated part again, with the answers of AWS that are kept."""
     text = GUIDE.read_text(encoding="utf-8")
     GUIDE.write_text(with_block(text, render(all_recorded())), encoding="utf-8")
     return GUIDE

@@ -72,7 +72,7 @@ def load(path: Path) -> Json:
     except ValueError as error:
         raise VerificationError(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT or "answers" not in document:
-        raise VerificationError(f"{path} is not a verification of this version. Write it anew with make verify-aws.")
+        raise VerificationError(f"{path} is not a verification of this version. Write it again with make verify-aws.")
     return document
 
 

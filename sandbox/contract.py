@@ -3,7 +3,7 @@
 Run it in a folder that holds the project (.rpdk-config, schema, inputs/). The handlers run from the built package, as
 on Lambda, and work on the sandbox's AWS. Before the arguments of `cfn test` there may be:
 
---package ZIP   what `cfn submit --dry-run` built; it is built anew without it
+--package ZIP   what `cfn submit --dry-run` built; it is built again without it
 --sandbox URL   a sandbox that runs already; one is started without it
 """
 

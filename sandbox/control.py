@@ -58,7 +58,7 @@ class Control:
         return found
 
     def calls(self, reset: bool = False, **place: Any) -> dict[str, int]:
-        """How often each ECR operation was called; `reset` starts the count anew afterwards."""
+        """How often each ECR operation was called; `reset` sets the count to 0 afterwards."""
         counts: dict[str, int] = self.send("calls", reset=reset, **place)
         return counts
 

@@ -83,4 +83,4 @@ def isolate(port: int, folder: Path, verbose: bool) -> None:
 def _replace_environment(variables: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(variables)
-    tempfile.tempdir = None  # computed anew, from TMPDIR
+    tempfile.tempdir = None  # computed again, from TMPDIR

@@ -133,7 +133,7 @@ def rows_of_listings(place: Place) -> Mapping[str, Answer]:
     target = place.pushing(name)
     target.put_manifest(three, "a2")
     target.put_manifest(three, "a3")
-    ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageTag": "c"}])  # the last tag: the image goes, too
+    ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageTag": "c"}])  # the last tag: the image is deleted, too
     target.put_manifest(untagged)
     rows = [each["imageDigest"] for each in ecr.list_images(repositoryName=name)["imageIds"]]
     records = [each["imageDigest"] for each in ecr.describe_images(repositoryName=name)["imageDetails"]]

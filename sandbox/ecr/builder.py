@@ -66,7 +66,7 @@ class RepositoryBuilder:
         return self
 
     def with_tagged(self, *tags: str, **chosen: Any) -> RepositoryBuilder:
-        """One image that bears these tags; a tag that is there moves."""
+        """One image that has these tags; a tag that is there moves."""
         self.push(tags, **chosen)
         return self
 
@@ -126,7 +126,7 @@ class RepositoryBuilder:
         """Signatures, SBOMs and the like of a tagged image: images of their own, without a tag."""
         subject = self._repository.images.by_tag(subject_tag)
         if subject is None:
-            raise ValueError(f"No image bears the tag {subject_tag}.")
+            raise ValueError(f"No image has the tag {subject_tag}.")
         for _ in range(count):
             self.push(subject=subject.digest, size=2_000)
         return self

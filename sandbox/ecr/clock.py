@@ -1,4 +1,4 @@
-"""Clocks that are passed in: the machine's, and one for tests that stands still until it is told."""
+"""Clocks that are passed in: the machine's, and one for tests, which only moves when it is told to."""
 
 from __future__ import annotations
 

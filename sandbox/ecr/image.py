@@ -94,7 +94,7 @@ class Images:
         return self._by_digest.get(digest)
 
     def by_tag(self, tag: str) -> Image | None:
-        """The image that bears a tag."""
+        """The image that has a tag."""
         return self._by_tag.get(tag)
 
     def is_referenced(self, digest: str) -> bool:

@@ -109,8 +109,8 @@ pushes = st.one_of(
 changes = st.one_of(
     action("retag", tag=st.sampled_from(["latest", "v1", "v2", "release-1", "release-2"]), place=places),
     action("archive_or_restore", place=places, storage=st.sampled_from(["ARCHIVE", "STANDARD"])),
-    action("delete_images_by_hand", place=places, count=counts),
-    action("delete_repository_by_hand", count=counts, anew=st.booleans()),
+    action("somebody_deletes_images", place=places, count=counts),
+    action("somebody_deletes_the_repository", count=counts, is_recreated=st.booleans()),
     action("change_tag", pair=reserved_tags),
     action("change_tag", pair=reserved_tags),
     action("change_policy", actions=st.sampled_from([None, "ecr:GetAuthorizationToken", "ecr:BatchGetImage"])),
@@ -172,7 +172,7 @@ class Deletes(RuleBasedStateMachine):
         self.forgetful = False  # the next token that comes is not known any more
         self.calls = 0
         self.depth = 0
-        self.fresh: set[str] = set()  # images of repositories that were made anew during an operation
+        self.fresh: set[str] = set()  # images of repositories that were recreated during an operation
         self.retagged: set[str] = set()  # images, during an operation
         self.stale_waits = False  # one is to be given
         self.stale_since: float | None = None  # when the last stale answer was given
@@ -210,14 +210,14 @@ class Deletes(RuleBasedStateMachine):
 
     @rule()
     def all_is_well(self) -> None:
-        self.mend()
+        self.end_all_faults()
 
     @rule(slices=st.integers(1, 4))
     def delete(self, slices: int) -> None:
         if self.operation is None and not self.exists:
             while self.ecr.lateness.is_taken("app"):
                 self.clock.advance(1)
-            self.make_anew(20)
+            self.recreate(20)
         for _ in range(slices):
             if self.one_slice() is not None:
                 return
@@ -236,7 +236,7 @@ class Deletes(RuleBasedStateMachine):
         if not self.exists:
             if self.ecr.lateness.is_taken("app"):
                 return
-            self.make_anew(count)
+            self.recreate(count)
         builder = self.ecr.repository("app")
         PUSHES[chosen](builder, count)
         self.made = max(self.made, self.ecr.holds("app") or 0)
@@ -258,7 +258,7 @@ class Deletes(RuleBasedStateMachine):
             request = {"repositoryName": "app", "imageId": image_id, "targetStorageClass": storage}
             try_call(self.ecr, "UpdateImageStorageClass", request)
 
-    def delete_images_by_hand(self, place: float, count: int) -> None:
+    def somebody_deletes_images(self, place: float, count: int) -> None:
         images = self.ecr.images("app")
         first = int(place * len(images))
         ids = [{"imageDigest": each.digest} for each in images[first : first + count]]
@@ -285,12 +285,12 @@ class Deletes(RuleBasedStateMachine):
         text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         try_call(self.ecr, "SetRepositoryPolicy", {"repositoryName": "app", "policyText": text})
 
-    def delete_repository_by_hand(self, count: int, anew: bool) -> None:
+    def somebody_deletes_the_repository(self, count: int, is_recreated: bool) -> None:
         try_call(self.ecr, "DeleteRepository", {"repositoryName": "app", "force": True})
-        if anew and not self.ecr.lateness.is_taken("app"):
-            self.make_anew(count)
+        if is_recreated and not self.ecr.lateness.is_taken("app"):
+            self.recreate(count)
 
-    def make_anew(self, count: int) -> None:
+    def recreate(self, count: int) -> None:
         self.clock.advance(2)  # no repository is made within a second of another one of its name
         builder = self.ecr.repository("app", tags=OWNED | {"awstut:request": f"request-{next(self.requests)}"})
         repository = self.ecr.repositories["app"]
@@ -363,7 +363,7 @@ class Deletes(RuleBasedStateMachine):
     def kill(self) -> None:
         raise Killed
 
-    def mend(self) -> None:
+    def end_all_faults(self) -> None:
         self.ecr.faults.clear()
         self.bucket.faults.clear()
         self.ecr.lateness.clear()
@@ -498,7 +498,7 @@ class Deletes(RuleBasedStateMachine):
             promise(protected, f"a refusal without a reason: {message} {tags}")
 
     @invariant()
-    def a_repository_that_was_made_anew_keeps_its_images(self) -> None:
+    def a_repository_that_was_recreated_keeps_its_images(self) -> None:
         deleted = {each.digest for each in self.ecr.deletion_log if not each.by_force}
         if self.operation:
             promise(not (deleted & self.fresh & self.operation.deleted), "images of a new repository were deleted")
@@ -506,7 +506,7 @@ class Deletes(RuleBasedStateMachine):
     def teardown(self) -> None:
         """All is well again: the operation at hand ends, and a delete succeeds, once its refusals are answered."""
         try:
-            self.mend()
+            self.end_all_faults()
             self.soon = []
             for _ in range(12):
                 event = self.until_the_end()

@@ -37,21 +37,21 @@ def test_somebody_else_deletes_the_repository(ecr: StrictEcr, delete: Purge, fil
 
 @pytest.mark.parametrize("gap", GAPS[1:])
 def test_a_new_repository_of_the_same_name_survives(ecr: StrictEcr, delete: Purge, filled: Filled, gap: int) -> None:
-    made_anew = False
+    is_recreated = False
 
-    def make_anew() -> None:
-        nonlocal made_anew
-        made_anew = True
+    def recreate() -> None:
+        nonlocal is_recreated
+        is_recreated = True
         ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
         delete.clock.advance(5)
         ecr.repository("app", tags=filled.tags | {"awstut:request": "another"}).with_images(7)
 
-    in_gap(ecr, gap, make_anew)
+    in_gap(ecr, gap, recreate)
     event = delete()
     # Between the two calls of the first look: nobody can tell them apart, so nothing is deleted.
     in_doubt = gap == 2 and event.errorCode is HandlerErrorCode.NotStabilized
     assert event.status is SUCCESS or in_doubt, event.message
-    assert ecr.holds("app") == (7 if made_anew else None)
+    assert ecr.holds("app") == (7 if is_recreated else None)
 
 
 @pytest.mark.parametrize("change", TAGS)

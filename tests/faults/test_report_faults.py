@@ -65,8 +65,8 @@ def test_an_image_that_somebody_else_deletes_meanwhile_is_said_to_be_unconfirmed
 ) -> None:
     digest = ecr.repository("app", tags=REPORTED).with_images(10).push(("by-hand",))
     digests = digests_of(ecr)
-    by_hand = {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]}
-    ecr.before("BatchDeleteImage", lambda _: ecr.call("BatchDeleteImage", by_hand))
+    the_image = {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]}
+    ecr.before("BatchDeleteImage", lambda _: ecr.call("BatchDeleteImage", the_image))
     assert delete().status is SUCCESS
     assert_complete(ecr, bucket, digests)
     assert [key[0] for key, outcome in outcomes(bucket).items() if outcome == "gone-unconfirmed"] == [digest]

@@ -1,6 +1,6 @@
 """A client that looks over the handler's shoulder: each call is checked against what the handler has been told so far.
 
-It knows the promises, not the code: what it says of rules and images is written down anew here.
+It knows the promises, not the code: what it says of rules and images is written here a second time.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def rules(tags: dict[str, str] | None) -> dict[str, str]:
 
 
 def is_protected(tags: dict[str, str], image_tags: list[str]) -> bool:
-    """Whether the rules in these tags protect an image that bears those."""
+    """Whether the rules in these tags protect an image that has those."""
     rule = tags.get(PATTERNS, "off")
     patterns = [] if rule == "off" else rule.replace("@", "*").split()
     return any(fnmatch.fnmatchcase(tag, pattern) for tag in image_tags for pattern in patterns)
@@ -115,7 +115,7 @@ class Operation:
 
     @property
     def folder(self) -> str:
-        """Where its report stands."""
+        """Where its report is."""
         return f"purged/app/{hashlib.sha256(self.token.encode()).hexdigest()[:16]}/"
 
 
@@ -256,7 +256,7 @@ class Watch:
         promise(self.tags[MARK].startswith("on"), "a purge where EmptyOnDelete is off")
         protected = self.operation.protected.get(self.rule)
         promise(not protected, f"a delete though {protected} are protected")
-        promise(self.rule in self.operation.whole, "a delete before the whole inventory was held against the rules")
+        promise(self.rule in self.operation.whole, "a delete before all images were checked against the rules")
         if self.tags.get(FREEZE) == "on":
             promise(self.operation.frozen, "a delete before pushes were refused")
         if self.is_reported:

@@ -1,4 +1,4 @@
-"""What the benchmarks say is what their figures say, and nothing is written by hand."""
+"""What the benchmarks say is what their figures say, and nothing is written manually."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the two execution roles allow and refuse, as they are deployed from their templates.
 
-The calls are written down by hand, from what the handlers do and from what they must never be able to do.
+The calls are written down manually, from what the handlers do and from what they must never be able to do.
 """
 
 from __future__ import annotations

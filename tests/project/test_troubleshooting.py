@@ -78,7 +78,7 @@ NO_MESSAGES = {
 
 
 def resolved(placeholder: ast.FormattedValue, module: ModuleType) -> str:
-    """What stands in the place of `{placeholder}`: the value of a constant, or an ellipsis for what differs."""
+    """What takes the place of `{placeholder}`: the value of a constant, or an ellipsis for what differs."""
     names = {node.id for node in ast.walk(placeholder.value) if isinstance(node, ast.Name)}
     known = {name for name in names if name.isupper() or isinstance(getattr(module, name, None), ModuleType)}
     value: object = None

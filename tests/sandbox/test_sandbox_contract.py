@@ -1,4 +1,4 @@
-"""`python -m sandbox.contract` on a project with the stub type; and when a package is built anew."""
+"""`python -m sandbox.contract` on a project with the stub type; and when a package is built again."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def stack(make_stack: Callable[[], Stack]) -> Stack:
 
 
 @pytest.fixture
-def by_hand(box: Sandbox, repository_name: str) -> str:
+def made_by_somebody(box: Sandbox, repository_name: str) -> str:
     """A repository that somebody made, with images, policies and tags of its own; returns its ARN."""
     client = box.client("ecr")
     tags = [{"Key": "owner", "Value": "somebody"}]

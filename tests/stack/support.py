@@ -24,7 +24,7 @@ def holds(box: Sandbox, name: str) -> int | None:
 
 
 def run_command_in(box: Sandbox, message: str) -> None:
-    """Type the command in a message as it stands, with the AWS CLI."""
+    """Type the command in a message as it is, with the AWS CLI."""
     match = re.search(r"aws ecr tag-resource .*?(?=\" \(RequestToken|$)", message)
     assert match, message
     command = match[0].replace('\\"', '"')

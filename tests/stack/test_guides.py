@@ -1,4 +1,4 @@
-"""The commands of the guides, typed as they stand, and what they promise."""
+"""The commands of the guides, typed as they are, and what they promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guides get-started.md and roll-out.md, typed as they stand, in a sandbox in which nothing is registered yet."""
+"""The guides get-started.md and roll-out.md, typed as they are, in a sandbox in which nothing is registered yet."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_a_repository_without_the_mark_is_never_touched(
     assert holds(box, repository_name) == images
 
 
-@pytest.mark.usefixtures("by_hand", "generated_role")
+@pytest.mark.usefixtures("made_by_somebody", "generated_role")
 def test_an_update_that_patches_a_tag_marks_nothing(box: Sandbox, control: CloudControl, repository_name: str) -> None:
     patch = {"op": "replace", "path": "/Tags", "value": [{"Key": "owner", "Value": "me"}]}
     assert control.update(repository_name, patch)["OperationStatus"] == "SUCCESS"
@@ -121,7 +121,7 @@ def test_an_update_that_patches_a_tag_marks_nothing(box: Sandbox, control: Cloud
     assert control.delete(repository_name)["OperationStatus"] == "FAILED"
 
 
-@pytest.mark.usefixtures("by_hand", "generated_role")
+@pytest.mark.usefixtures("made_by_somebody", "generated_role")
 def test_an_update_that_sets_empty_on_delete_marks(box: Sandbox, control: CloudControl, repository_name: str) -> None:
     patch = {"op": "add", "path": "/EmptyOnDelete", "value": True}
     assert control.update(repository_name, patch)["OperationStatus"] == "SUCCESS"
@@ -202,7 +202,7 @@ def test_a_malformed_type_configuration_never_reaches_a_repository(
 def test_break_glass_stops_a_purge_that_is_running(
     box: Sandbox, stack: Stack, template: Template, repository_name: str
 ) -> None:
-    """The tag is put on while images go; the purge heeds it at its next pass, here after a push in the middle."""
+    """The tag is added during the deletes; the purge heeds it at its next pass, here after a push in the middle."""
     stack.create(template({"RepositoryName": repository_name}))
     arn = stack.outputs["Arn"]
     box.control.seed(repository_name, ("with_images", {"count": 3_000}))

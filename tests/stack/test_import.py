@@ -24,12 +24,12 @@ def to_import(name: str, policy: str = "Retain") -> Json:
 
 
 def test_import_loses_and_changes_nothing_and_the_delete_then_works(
-    box: Sandbox, stack: Stack, template: Template, repository_name: str, by_hand: str
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, made_by_somebody: str
 ) -> None:
     before = read(box, repository_name)
     images = holds(box, repository_name)
     client = box.client("ecr")
-    client.tag_resource(resourceArn=by_hand, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
+    client.tag_resource(resourceArn=made_by_somebody, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
     wanted = {"RepositoryName": repository_name}
     assert stack.import_resource(to_import(repository_name), TYPE_NAME, wanted) == "IMPORT_COMPLETE"
     marked = {"EmptyOnDelete": True, "DeletionProtection": False, "FreezeOnDelete": False}
@@ -47,10 +47,10 @@ def test_import_loses_and_changes_nothing_and_the_delete_then_works(
 
 
 def test_the_update_of_an_import_makes_the_stack_the_owner(
-    box: Sandbox, stack: Stack, repository_name: str, by_hand: str
+    box: Sandbox, stack: Stack, repository_name: str, made_by_somebody: str
 ) -> None:
     client = box.client("ecr")
-    client.tag_resource(resourceArn=by_hand, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
+    client.tag_resource(resourceArn=made_by_somebody, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
     wanted = {"RepositoryName": repository_name}
     stack.import_resource(to_import(repository_name, "Delete"), TYPE_NAME, wanted)
     assert holds(box, repository_name) == 264
@@ -81,11 +81,11 @@ def test_import_from_the_native_type_keeps_every_image(
 
 
 def test_stack_tags_are_added_by_an_import(
-    box: Sandbox, stack: Stack, template: Template, repository_name: str, by_hand: str
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, made_by_somebody: str
 ) -> None:
     assert user_tags(box, repository_name) == {"owner": "somebody"}
     client = box.client("ecr")
-    client.tag_resource(resourceArn=by_hand, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
+    client.tag_resource(resourceArn=made_by_somebody, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
     wanted = {"RepositoryName": repository_name}
     stack.import_resource(to_import(repository_name), TYPE_NAME, wanted)
     assert stack.update(template(wanted), tags={"cost": "42"}) == "UPDATE_COMPLETE"
@@ -95,10 +95,10 @@ def test_stack_tags_are_added_by_an_import(
 
 @pytest.mark.parametrize("previous", ["template", "read", "nothing"])
 def test_import_loses_nothing_whatever_is_sent_as_previous_state(
-    box: Sandbox, stack: Stack, repository_name: str, by_hand: str, previous: str
+    box: Sandbox, stack: Stack, repository_name: str, made_by_somebody: str, previous: str
 ) -> None:
     client = box.client("ecr")
-    client.tag_resource(resourceArn=by_hand, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
+    client.tag_resource(resourceArn=made_by_somebody, tags=[{"Key": "awstut:auto-purge", "Value": "on"}])
     client.set_repository_policy(repositoryName=repository_name, policyText=json.dumps(POLICY))
     before = read(box, repository_name)
     box.control.settings(import_previous=previous)

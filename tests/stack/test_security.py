@@ -25,7 +25,7 @@ def imported(name: str) -> Json:
 
 
 def test_a_repository_that_no_operator_has_marked_is_imported_but_never_deleted(
-    box: Sandbox, stack: Stack, template: Template, repository_name: str, by_hand: str
+    box: Sandbox, stack: Stack, template: Template, repository_name: str, made_by_somebody: str
 ) -> None:
     """Import and rollback succeed, as nothing but the mark is denied: else the stack would be stuck."""
     before = box.control.repository(repository_name)
@@ -42,10 +42,10 @@ def test_a_repository_that_no_operator_has_marked_is_imported_but_never_deleted(
 
 
 def test_a_repository_that_an_operator_has_marked_is_taken_over(
-    box: Sandbox, stack: Stack, repository_name: str, by_hand: str
+    box: Sandbox, stack: Stack, repository_name: str, made_by_somebody: str
 ) -> None:
     mark = [{"Key": "awstut:auto-purge", "Value": "on"}]
-    box.client("ecr").tag_resource(resourceArn=by_hand, tags=mark)
+    box.client("ecr").tag_resource(resourceArn=made_by_somebody, tags=mark)
     wanted = {"RepositoryName": repository_name}
     assert stack.import_resource(imported(repository_name), TYPE_NAME, wanted) == "IMPORT_COMPLETE"
     assert stack.delete() == "DELETE_COMPLETE"

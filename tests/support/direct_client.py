@@ -68,7 +68,7 @@ def _client_error(operation: str, error: EcrError) -> ClientError:
 
 
 def _parsed(value: Any) -> Any:
-    """A value as botocore's parser would leave it: times as datetimes, and all else anew, for the caller to keep."""
+    """A value as botocore's parser would leave it: times as datetimes, all else as a copy that the caller may keep."""
     if isinstance(value, list):
         return [_parsed(each) if type(each) in _CONTAINERS else each for each in value]
     parsed = {}

@@ -58,7 +58,7 @@ class Stack:
     ) -> str:
         """Returns the stack's status when it is done, or the one at once where `wait` is false.
 
-        A template may be text, too, and is sent as it stands.
+        A template may be a string, too, and is sent as it is.
         """
         options.setdefault("Capabilities", ["CAPABILITY_IAM"])
         made = self.client.create_stack(**self._request(template, tags), **options)

@@ -177,7 +177,7 @@ def wire(
 
 @dataclass
 class Purge:
-    """Deletes a repository as CloudFormation does, slice after slice, in virtual time."""
+    """Deletes a repository as CloudFormation does, in virtual time. A *slice* is one call of the handler."""
 
     ecr: StrictEcr
     clock: VirtualClock

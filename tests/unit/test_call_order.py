@@ -1,7 +1,7 @@
 """The calls that a delete makes, in their order: the order is the safety.
 
 A list changes only with a reason beside it. ``*3`` stands for three calls of the same operation in a row, ``|`` for the
-end of a call of the handler that answered IN_PROGRESS. Calls of S3 stand among those of ECR.
+end of a call of the handler that answered IN_PROGRESS. Calls of S3 are listed among those of ECR.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def replicated(world: World) -> ProgressEvent:
 
 
 def rule_changed_meanwhile(world: World) -> ProgressEvent:
-    """A new rule between two calls of the handler: everything is checked again before another image goes."""
+    """A new rule between two calls of the handler: everything is checked again before another image is deleted."""
     world.ecr.repository("app", tags=MARKED).with_images(5_000)
     world.ecr.faults.latency = {"BatchDeleteImage": 9.0}
     events = world.delete.slices()

@@ -22,8 +22,8 @@ def create_and_retain(wire: Wire, ecr: StrictEcr, **properties: Any) -> dict[str
     return tags_of(ecr)
 
 
-def purge_in_the_rollback(wire: Wire, ecr: StrictEcr) -> str:
-    """CloudFormation deletes what the failed create names. Returns why that is refused."""
+def rollback_deletes_no_image(wire: Wire, ecr: StrictEcr) -> str:
+    """CloudFormation deletes what the failed create names, and is refused. Returns why."""
     code, message = wire.fail("DELETE", NAME, token="rollback")
     assert code == "InvalidRequest"
     assert ecr.holds("app") == 3
@@ -37,7 +37,7 @@ def test_a_resource_that_is_added_again_is_refused_released_and_kept(wire: Wire,
     assert "this resource created it earlier, and it was retained" in message
     assert "by an import, for example by a change set with ImportExistingResources" in message
     assert tags_of(ecr) == before | {"awstut:stack-id": RELEASED}
-    purge_in_the_rollback(wire, ecr)
+    rollback_deletes_no_image(wire, ecr)
 
 
 def test_a_repeated_create_says_the_same_and_writes_nothing_more(wire: Wire, ecr: StrictEcr) -> None:
@@ -46,7 +46,7 @@ def test_a_repeated_create_says_the_same_and_writes_nothing_more(wire: Wire, ecr
     ecr.reset_calls()
     assert wire.fail("CREATE", NAME, token="second")[0] == "AlreadyExists"
     assert not ecr.calls["TagResource"]
-    purge_in_the_rollback(wire, ecr)
+    rollback_deletes_no_image(wire, ecr)
 
 
 def test_an_import_takes_a_released_repository_over_and_its_stack_may_delete_it(wire: Wire, ecr: StrictEcr) -> None:
@@ -62,7 +62,7 @@ def test_a_replacement_with_a_fixed_name_releases_and_the_next_update_owns_it_ag
     create_and_retain(wire, ecr)
     kms = {"EncryptionConfiguration": {"EncryptionType": "KMS"}}
     assert wire.fail("CREATE", NAME | kms, token="replacement")[0] == "AlreadyExists"
-    purge_in_the_rollback(wire, ecr)
+    rollback_deletes_no_image(wire, ecr)
     wire.succeed("UPDATE", NAME | {"ImageTagMutability": "IMMUTABLE"}, previous=NAME, token="next")
     assert tags_of(ecr)["awstut:stack-id"] == STACK
 
@@ -73,7 +73,7 @@ def test_a_name_that_is_renamed_and_back_under_retain_is_released(wire: Wire, ec
     assert wire.fail("CREATE", NAME, token="back")[0] == "AlreadyExists"
     assert tags_of(ecr, "app")["awstut:stack-id"] == RELEASED
     assert tags_of(ecr, "other")["awstut:stack-id"] == STACK
-    purge_in_the_rollback(wire, ecr)
+    rollback_deletes_no_image(wire, ecr)
 
 
 def test_a_name_that_is_renamed_and_back_under_delete_is_created_again(wire: Wire, ecr: StrictEcr) -> None:
@@ -108,7 +108,7 @@ def test_a_repository_of_another_owner_is_left_as_it_is(wire: Wire, ecr: StrictE
     assert "was left as it is" in message
     assert "ImportExistingResources" in message
     assert tags_of(ecr) == before
-    purge_in_the_rollback(wire, ecr)
+    rollback_deletes_no_image(wire, ecr)
 
 
 def test_a_stackset_instance_that_is_made_again_releases(wire: Wire, ecr: StrictEcr) -> None:
@@ -116,7 +116,7 @@ def test_a_stackset_instance_that_is_made_again_releases(wire: Wire, ecr: Strict
     wire.logical_id = "Registry"
     create_and_retain(wire, ecr)
     assert wire.fail("CREATE", NAME, token="instance")[0] == "AlreadyExists"
-    purge_in_the_rollback(wire, ecr)
+    rollback_deletes_no_image(wire, ecr)
 
 
 def test_a_create_without_a_stack_writes_nothing(wire: Wire, ecr: StrictEcr) -> None:

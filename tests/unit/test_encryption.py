@@ -37,7 +37,7 @@ def encrypted(key: str | None = None, kind: str = "KMS") -> dict[str, Any]:
     return {"RepositoryName": "app", "EncryptionConfiguration": configuration}
 
 
-def made_by_hand(ecr: StrictEcr, kind: str = "KMS", key: str | None = KEY) -> None:
+def made_by_somebody(ecr: StrictEcr, kind: str = "KMS", key: str | None = KEY) -> None:
     configuration = {"encryptionType": kind, **({"kmsKey": key} if key else {})}
     ecr.call("CreateRepository", {"repositoryName": "app", "encryptionConfiguration": configuration})
 
@@ -74,13 +74,13 @@ def test_aes256_may_be_spelled_out_and_left_out_again(wire: Wire, kms: StrictKms
 def test_an_import_may_name_the_key_in_any_spelling(
     wire: Wire, ecr: StrictEcr, spelling: str, previous: dict[str, Any] | None
 ) -> None:
-    made_by_hand(ecr)
+    made_by_somebody(ecr)
     updated = wire.succeed("UPDATE", encrypted(SPELLINGS[spelling]), previous=previous)
     assert updated["EncryptionConfiguration"] == {"EncryptionType": "KMS", "KmsKey": KEY}
 
 
 def test_an_import_without_encryption_in_the_template_keeps_it(wire: Wire, ecr: StrictEcr, kms: StrictKms) -> None:
-    made_by_hand(ecr)
+    made_by_somebody(ecr)
     for previous in (NAME, encrypted(KEY), None):
         wire.succeed("UPDATE", NAME, previous=previous)
     assert kms.calls["DescribeKey"] == 0

@@ -142,7 +142,7 @@ def test_one_look_at_the_policy_for_each_pass_and_one_change(ecr: StrictEcr, del
     assert ecr.calls["DeleteRepositoryPolicy"] == 0
 
 
-# Refused before the first image goes
+# Refused before the first image is deleted
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ OPERATIONS = (
 
 
 def kill_at(ecr: StrictEcr, clock: VirtualClock, number: int) -> None:
-    """Run a delete that is killed before its call of that number; before the first image goes, or in between."""
+    """Run a delete that is killed before its call of that number; before the first image is deleted, or in between."""
     seen = 0
 
     def count(_: Any) -> None:
@@ -492,17 +492,17 @@ def test_the_policy_of_a_repository_that_is_not_ours_is_never_touched(
 @pytest.mark.parametrize(
     ("operation", "before"), [("GetRepositoryPolicy", OTHER_POLICY), ("SetRepositoryPolicy", None)]
 )
-def test_a_repository_that_was_made_anew_in_this_very_moment_is_left_without_the_statement(
+def test_a_repository_that_is_recreated_in_this_very_moment_is_left_without_the_statement(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge, operation: str, before: object
 ) -> None:
     fill(ecr)
 
-    def make_anew(_: Any) -> None:
+    def recreate(_: Any) -> None:
         ecr.call("DeleteRepository", {"repositoryName": "app", "force": True})
         clock.advance(60)
         fill(ecr, before, tags=FREEZE | {"awstut:request": "another"})
 
-    ecr.before(operation, make_anew)
+    ecr.before(operation, recreate)
     assert delete().status is SUCCESS
     assert ecr.holds("app") == 250
     assert policy_now(ecr) == before

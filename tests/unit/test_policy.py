@@ -93,7 +93,7 @@ def test_what_somebody_adds_to_a_frozen_policy_stays(text: str, added: dict[str,
     assert left == others
 
 
-def test_a_policy_that_holds_nothing_else_goes() -> None:
+def test_a_policy_that_holds_nothing_else_is_removed() -> None:
     frozen = push_block.add_to(None)
     assert json.loads(frozen) == {"Version": "2012-10-17", "Statement": [OURS]}
     assert push_block.is_in(frozen)

@@ -222,7 +222,7 @@ CLOSED: dict[str, tuple[Callable[[StrictS3], None], HandlerErrorCode, str]] = {
 
 
 @pytest.mark.parametrize("case", CLOSED)
-def test_a_bucket_that_takes_nothing_is_found_out_before_the_first_image_goes(
+def test_a_bucket_that_takes_nothing_is_found_out_before_the_first_delete(
     ecr: StrictEcr, s3: StrictS3, delete: Purge, bucket: Bucket, case: str
 ) -> None:
     close, code, words = CLOSED[case]

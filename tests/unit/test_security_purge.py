@@ -1,4 +1,4 @@
-"""Deletes under the hardened role: to it a repository that is gone, or bears no mark, is one that it may not change."""
+"""Deletes under the hardened role: to it a repository that is gone, or has no mark, is one that it may not change."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_new_repository_of_the_same_name_and_without_the_mark_survives(
 
 @pytest.mark.parametrize("operation", ["BatchDeleteImage", "DeleteRepository"])
 def test_an_answer_that_was_lost(ecr: StrictEcr, delete: Purge, operation: str) -> None:
-    """The second try finds nothing that bears the mark."""
+    """The second try finds nothing that has the mark."""
     fill(ecr)
     ecr.faults.drop_after(operation, times=1)
     assert delete().status is OperationStatus.SUCCESS

@@ -24,7 +24,7 @@ WRITES = {
 ANY_PREVIOUS = pytest.mark.parametrize("sent", ["the template", "what READ answered", "nothing"])
 
 
-def by_hand(ecr: StrictEcr, **tags: str) -> None:
+def made_by_somebody(ecr: StrictEcr, **tags: str) -> None:
     """A repository that somebody made, with policies, tags and settings of their own."""
     ecr.repository("app", tags={"owner": "somebody", "team": "old"} | tags).with_images(3)
     ecr.call("SetRepositoryPolicy", {"repositoryName": "app", "policyText": json.dumps(POLICY)})
@@ -40,7 +40,7 @@ def previous_state(wire: Wire, sent: str, template: dict[str, Any]) -> dict[str,
 
 @ANY_PREVIOUS
 def test_an_import_removes_and_resets_nothing(wire: Wire, ecr: StrictEcr, sent: str) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     before = wire.succeed("READ", NAME)
     after = wire.succeed("UPDATE", NAME, previous=previous_state(wire, sent, NAME))
     ours = {
@@ -56,7 +56,7 @@ def test_an_import_removes_and_resets_nothing(wire: Wire, ecr: StrictEcr, sent: 
 
 @ANY_PREVIOUS
 def test_an_import_puts_what_the_template_names_and_adds_the_rest(wire: Wire, ecr: StrictEcr, sent: str) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     wire.succeed("UPDATE", TEMPLATE, previous=previous_state(wire, sent, TEMPLATE))
     tags = tags_of(ecr)
     assert policies_of(ecr) == (OTHER_POLICY, json.loads(LIFECYCLE))
@@ -67,7 +67,7 @@ def test_an_import_puts_what_the_template_names_and_adds_the_rest(wire: Wire, ec
 
 @ANY_PREVIOUS
 def test_an_import_that_repeats_encryption_changes_nothing_of_it(wire: Wire, ecr: StrictEcr, sent: str) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     template = NAME | {"EncryptionConfiguration": {"EncryptionType": "AES256"}}
     before = ecr.repositories["app"].encryption
     model = wire.succeed("UPDATE", template, previous=previous_state(wire, sent, template))
@@ -78,7 +78,7 @@ def test_an_import_that_repeats_encryption_changes_nothing_of_it(wire: Wire, ecr
 def test_the_text_of_a_policy_that_is_replaced_is_logged_first(
     wire: Wire, ecr: StrictEcr, caplog: pytest.LogCaptureFixture
 ) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     logged: list[str] = []
     ecr.before("SetRepositoryPolicy", lambda _: logged.extend(caplog.messages))
     with caplog.at_level(logging.INFO):
@@ -90,13 +90,13 @@ def test_the_text_of_a_policy_that_is_replaced_is_logged_first(
 def test_an_unmarked_repository_is_purged_only_if_the_template_says_so(
     wire: Wire, ecr: StrictEcr, said: bool | None
 ) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     template = NAME if said is None else NAME | {"EmptyOnDelete": said}
     assert wire.succeed("UPDATE", template, previous=template)["EmptyOnDelete"] is (said is True)
 
 
 def test_empty_on_delete_that_is_said_later_counts(wire: Wire, ecr: StrictEcr) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     wire.succeed("UPDATE", NAME, previous=NAME, token="import")
     _, message = wire.fail("DELETE", NAME, token="delete")
     assert "EmptyOnDelete is false" in message
@@ -106,12 +106,12 @@ def test_empty_on_delete_that_is_said_later_counts(wire: Wire, ecr: StrictEcr) -
 
 
 def test_a_mark_that_an_operator_put_counts(wire: Wire, ecr: StrictEcr) -> None:
-    by_hand(ecr, **{"awstut:auto-purge": "on"})
+    made_by_somebody(ecr, **{"awstut:auto-purge": "on"})
     assert wire.succeed("UPDATE", NAME, previous=NAME)["EmptyOnDelete"] is True
 
 
 def test_protection_that_an_operator_put_is_kept(wire: Wire, ecr: StrictEcr) -> None:
-    by_hand(ecr, **{"awstut:deletion-protection": "on", "awstut:protect-tags": "v@"})
+    made_by_somebody(ecr, **{"awstut:deletion-protection": "on", "awstut:protect-tags": "v@"})
     template = NAME | {"PurgeProtection": {"TagPatterns": ["release-*"]}}
     model = wire.succeed("UPDATE", template, previous=template)
     assert model["DeletionProtection"] is True
@@ -119,7 +119,7 @@ def test_protection_that_an_operator_put_is_kept(wire: Wire, ecr: StrictEcr) -> 
 
 
 def test_owner_and_token_are_written_in_one_call(wire: Wire, ecr: StrictEcr) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     wire.succeed("UPDATE", TEMPLATE, previous=TEMPLATE)
     [written] = [each.parameters["tags"] for each in ecr.call_log if each.operation == "TagResource"]
     assert {"awstut:stack-id", "awstut:logical-id", "awstut:taken-over"} <= {each["Key"] for each in written}
@@ -131,7 +131,7 @@ def test_owner_and_token_are_written_in_one_call(wire: Wire, ecr: StrictEcr) -> 
 def test_an_import_that_is_interrupted_and_repeated_ends_the_same(
     wire: Wire, ecr: StrictEcr, sent: str, operation: str, how: str
 ) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     previous = previous_state(wire, sent, TEMPLATE)
     if how == "throttled":
         ecr.faults.fail_next(
@@ -152,7 +152,7 @@ def test_an_import_that_is_interrupted_and_repeated_ends_the_same(
 
 def test_an_import_that_is_repeated_after_its_end_still_removes_nothing(wire: Wire, ecr: StrictEcr) -> None:
     """What READ answered names policies, tags and mutability that the template lacks."""
-    by_hand(ecr)
+    made_by_somebody(ecr)
     read = wire.succeed("READ", NAME)
     for _ in range(2):
         wire.succeed("UPDATE", NAME, previous=read, token="import")
@@ -163,7 +163,7 @@ def test_an_import_that_is_repeated_after_its_end_still_removes_nothing(wire: Wi
 
 @ANY_PREVIOUS
 def test_an_import_with_tags_of_the_stack_only(wire: Wire, ecr: StrictEcr, sent: str) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     previous = previous_state(wire, sent, NAME)
     wire.succeed("UPDATE", NAME, previous=previous, stack_tags={"cost": "42"}, previous_stack_tags={"owner": "x"})
     tags = tags_of(ecr)
@@ -185,7 +185,7 @@ def test_a_move_between_stacks_loses_nothing(wire: Wire, ecr: StrictEcr, sent: s
 
 
 def test_the_rollback_of_an_update_after_an_import(wire: Wire, ecr: StrictEcr) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     wire.succeed("UPDATE", NAME, previous=NAME, token="import")
     before = wire.succeed("READ", NAME)
     changed = NAME | {"RepositoryPolicyText": OTHER_POLICY, "Tags": [{"Key": "new", "Value": "1"}]}
@@ -197,7 +197,7 @@ def test_the_rollback_of_an_update_after_an_import(wire: Wire, ecr: StrictEcr) -
 
 
 def test_the_next_update_may_remove_what_the_import_put(wire: Wire, ecr: StrictEcr) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     wire.succeed("UPDATE", TEMPLATE, previous=TEMPLATE, token="import")
     wire.succeed("UPDATE", NAME, previous=TEMPLATE, token="next")
     assert policies_of(ecr)[0] is None
@@ -209,7 +209,7 @@ def test_the_next_update_may_remove_what_the_import_put(wire: Wire, ecr: StrictE
 def test_under_a_role_limited_to_marked_repositories_update_and_rollback_pass(
     wire: Wire, ecr: StrictEcr, sent: str
 ) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     before = tags_of(ecr)
     ecr.authorize = authorizer(Policies([_cannot_mark()]), "role")
     model = wire.succeed("UPDATE", NAME, previous=previous_state(wire, sent, NAME), token="import")
@@ -239,7 +239,7 @@ def _cannot_mark() -> dict[str, Any]:
 
 
 def test_under_that_role_a_tag_of_a_user_is_not_silently_left_out(wire: Wire, ecr: StrictEcr) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     ecr.authorize = authorizer(Policies([_cannot_mark()]), "role")
     code, message = wire.fail("UPDATE", TEMPLATE | {"RepositoryPolicyText": POLICY}, previous=None, token="import")
     assert code == "AccessDenied"
@@ -247,7 +247,7 @@ def test_under_that_role_a_tag_of_a_user_is_not_silently_left_out(wire: Wire, ec
 
 
 def test_a_denied_tag_of_a_marked_repository_fails_the_update(wire: Wire, ecr: StrictEcr) -> None:
-    by_hand(ecr, **{"awstut:auto-purge": "on"})
+    made_by_somebody(ecr, **{"awstut:auto-purge": "on"})
     ecr.faults.deny.add("ecr:TagResource")
     assert wire.fail("UPDATE", NAME, previous=NAME)[0] == "AccessDenied"
 
@@ -269,7 +269,7 @@ def test_an_import_with_fifty_tags_says_how_many_are_too_many(wire: Wire, ecr: S
 
 
 def test_an_update_in_the_quiet_case_makes_no_call_more(wire: Wire, ecr: StrictEcr) -> None:
-    by_hand(ecr)
+    made_by_somebody(ecr)
     wire.succeed("UPDATE", NAME, previous=NAME, token="import")
     put_tag(ecr, "watched", "1")
     ecr.reset_calls()

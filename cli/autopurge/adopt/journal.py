@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 
 class JournalError(Exception):
-    """The journal can't be used; the text says why."""
+    """The journal can't be used; the message says why."""
 
 
 @dataclass(frozen=True)

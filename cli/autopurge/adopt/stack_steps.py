@@ -24,7 +24,7 @@ _PREFIX = "autopurge-adopt"
 
 
 class StepError(Exception):
-    """A step did not happen, or failed; the text says which and why. The stack is in a stable state."""
+    """A step did not happen, or failed; the message says which and why. The stack is in a stable state."""
 
 
 class StackSteps:

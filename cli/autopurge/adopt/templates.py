@@ -30,7 +30,7 @@ _CHARACTERS = 51_200  # of a template in a request: CreateChangeSet's TemplateBo
 
 
 class TemplateError(Exception):
-    """A template can't be read or edited; the text says why."""
+    """A template can't be read or edited; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Template:
-    """One template, as text. `model` has the long forms of all functions."""
+    """One template, as a string. `model` has the long forms of all functions."""
 
     text: str
 
@@ -109,7 +109,7 @@ class Template:
 
 
 def from_answer(body: Any) -> Template:
-    """What GetTemplate answered: boto3 parses JSON, and returns YAML as text."""
+    """What GetTemplate answered: boto3 parses JSON, and returns YAML as a string."""
     return Template(body) if isinstance(body, str) else Template(render(body))
 
 
@@ -265,7 +265,7 @@ def _short_tag(node: Node) -> str | None:
 
 
 def _to_model(node: Node) -> Model:
-    """Scalars stay text, except that nothing is None."""
+    """Scalars stay strings, except that nothing is None."""
     tag = _short_tag(node)
     if isinstance(node, MappingNode):
         value: Model = {}

@@ -47,7 +47,7 @@ def problems_of(properties: Any, path: Path) -> Iterator[Problem]:
 
 
 def _problems(rules: Mapping[str, Any], value: Any, path: Path, name: str, words: str) -> Iterator[Problem]:
-    """Of one value, and of what it holds. ``words`` explain what may stand there."""
+    """Of one value, and of what it holds. ``words`` explain what is allowed there."""
     while "$ref" in rules:
         rules = schema()["definitions"][rules["$ref"].rpartition("/")[2]]
     for each, where in alternatives(value, path):
@@ -133,7 +133,7 @@ def _text(rules: Mapping[str, Any], value: str, path: Path, name: str, words: st
 
 
 def _explanation(key: str, rules: Mapping[str, Any]) -> str:
-    """What may stand there: our words, or the first sentence of the schema's description."""
+    """What is allowed there: our words, or the first sentence of the schema's description."""
     return _EXPLAINED.get(key) or _SENTENCE.split(str(rules.get("description", "")))[0]
 
 

@@ -26,7 +26,7 @@ def same_access_policy(one: str | None, other: str | None) -> bool:
     """Whether two repository policies, as JSON, allow and deny the same.
 
     The order of statements, actions, principals and values of conditions does not matter, nor whether a list of one is
-    written as a list. None is no policy. What is not a JSON object is compared as text.
+    written as a list. None is no policy. What is not a JSON object is compared as a string.
     """
     return _same(one, other, _access_meaning)
 

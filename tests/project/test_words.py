@@ -1,0 +1,44 @@
+"""Words that readers stop at are nowhere: not in names, messages, docstrings, comments and guides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.project_copy import PACKAGE, ROOT
+
+# What to write instead: fix, have, again or recreated, manually, checked against.
+UNCLEAR = re.compile(r"\b(mend(s|ed|ing)?|bears?|bearing|anew|by hand|held against)\b", re.IGNORECASE)
+FOLDERS = ("src", "cli", "sandbox", "tests", "probes", "demo", "benchmarks", "scripts", "examples", "guides", ".github")
+SUFFIXES = {".py", ".md", ".json", ".yaml", ".yml", ".toml", ".sh", ".ts", ".html"}
+NOT_OURS = {ROOT / "src" / PACKAGE / "models.py", Path(__file__)}  # the first is generated
+
+
+def files() -> Iterator[Path]:
+    yield from (path for path in ROOT.iterdir() if path.suffix in SUFFIXES or path.name == "Makefile")
+    for folder in FOLDERS:
+        yield from (path for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES)
+
+
+def unclear(text: str) -> list[str]:
+    """The unclear words, also those in names."""
+    return [match[0] for match in UNCLEAR.finditer(text.replace("_", " "))]
+
+
+def test_no_unclear_word_is_left() -> None:
+    found = {str(each.relative_to(ROOT)): unclear(each.read_text(encoding="utf-8")) for each in {*files()} - NOT_OURS}
+    assert len(found) > 400
+    assert {path: words for path, words in found.items() if words} == {}
+
+
+@pytest.mark.parametrize("text", ["def made_by_hand()", "Mended.", "an image that bears a tag", "it is read anew"])
+def test_an_unclear_word_is_found(text: str) -> None:
+    assert unclear(text)
+
+
+@pytest.mark.parametrize("text", ["an amendment", "bearer", "a handler", "at hand"])
+def test_other_words_are_not(text: str) -> None:
+    assert not unclear(text)
