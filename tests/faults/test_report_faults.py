@@ -48,7 +48,7 @@ def test_connections_to_s3_that_fail_lose_nothing(
 
 
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "slow"])
-def test_an_answer_of_ecr_that_is_lost_is_said_to_be_unconfirmed(
+def test_images_whose_delete_was_not_answered_are_reported_once_as_unconfirmed(
     ecr: StrictEcr, delete: Purge, bucket: Bucket, fault: str
 ) -> None:
     ecr.repository("app", tags=REPORTED).with_images(250)
@@ -60,10 +60,10 @@ def test_an_answer_of_ecr_that_is_lost_is_said_to_be_unconfirmed(
     assert len(unsure) == (0 if fault == "drop_before" else 100)
 
 
-def test_an_image_that_somebody_else_deletes_meanwhile_is_said_to_be_unconfirmed(
+def test_an_image_that_somebody_else_deletes_meanwhile_is_reported_as_unconfirmed(
     ecr: StrictEcr, delete: Purge, bucket: Bucket
 ) -> None:
-    digest = ecr.repository("app", tags=REPORTED).with_images(10).push(("by-hand",))
+    digest = ecr.repository("app", tags=REPORTED).with_images(10).push(("deleted-by-somebody",))
     digests = digests_of(ecr)
     the_image = {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]}
     ecr.before("BatchDeleteImage", lambda _: ecr.call("BatchDeleteImage", the_image))

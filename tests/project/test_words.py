@@ -25,7 +25,7 @@ def files() -> Iterator[Path]:
 
 def unclear(text: str) -> list[str]:
     """The unclear words, also those in names."""
-    return [match[0] for match in UNCLEAR.finditer(text.replace("_", " "))]
+    return [match[0] for match in UNCLEAR.finditer(re.sub("[_-]", " ", text))]
 
 
 def test_no_unclear_word_is_left() -> None:
@@ -34,7 +34,9 @@ def test_no_unclear_word_is_left() -> None:
     assert {path: words for path, words in found.items() if words} == {}
 
 
-@pytest.mark.parametrize("text", ["def made_by_hand()", "Mended.", "an image that bears a tag", "it is read anew"])
+@pytest.mark.parametrize(
+    "text", ["def made_by_hand()", "Mended.", "an image that bears a tag", "made-by-hand", "it is read anew"]
+)
 def test_an_unclear_word_is_found(text: str) -> None:
     assert unclear(text)
 
