@@ -1,14 +1,16 @@
 """Delete: empty the repository, page by page and in the right order, however many images it has; then delete it.
 
-A *call* of the handler works for at most 55 s. If that isn't enough, it answers IN_PROGRESS, and CloudFormation calls
-again with the callback context, until the schema's timeoutInMinutes for a delete are over. A *pass* is one walk over
-all images, over as many calls as it takes; what one call deletes of a pass is a *part*. Each part begins with a look at
-the repository and its rules. Any call may be repeated, killed, or run twice at once: what counts is in the repository,
-and a callback context that is lost costs only a new check.
+An *operation* is one delete, from CloudFormation's request to its end. A *call* of the handler (the tests name it a
+slice) works for at most 55 s. If that isn't enough, it answers IN_PROGRESS, and CloudFormation calls again with the
+callback context, until the schema's timeoutInMinutes for a delete are over. Then CloudFormation calls no more: the
+stack fails, the push block stays, and the next delete goes on. A *pass* is one walk over all images, over as many
+calls as it takes. It is done in *parts*: what is listed and deleted between two looks at the repository and its rules.
+Any call may be repeated, killed, or run twice at once: what counts is in the repository, and a callback context that
+is lost costs only a new check.
 
-To *freeze* is to put the push block into the repository policy, which refuses pushes; to *lift* is to remove it. A
-delete that fails lifts first. If it can't, it tries again in up to MOST_LIFT_ATTEMPTS calls; after these it fails with
-its first reason, and with the command that removes the push block.
+To *freeze* is to put the *push block* into the repository policy: a statement that refuses pushes. To *lift* is to
+remove it. An operation that fails lifts first. If it can't, it answers IN_PROGRESS, and up to MOST_LIFT_ATTEMPTS calls
+try to lift and do nothing else; then it fails with its reason, and with the command that removes the push block.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class Fate(Enum):
     """What became of the repository that the operation began with."""
 
     GONE = auto()
-    STILL_THERE = auto()
+    STILL_THERE = auto()  # the next part begins
 
 
 def delete(
@@ -63,7 +65,7 @@ def delete(
     try:
         event = _one_call(call)
     except HandlerError as error:
-        event = call.fail(error)  # Lifts first. If that fails: IN_PROGRESS; the next call only tries to lift.
+        event = call.fail(error)  # FAILED, or IN_PROGRESS if it still has to lift.
     call.log(event.status, event.message)
     return event
 
@@ -76,7 +78,7 @@ def _one_call(call: Call) -> ProgressEvent:
         _until_gone(call)
         return call.done()  # SUCCESS, once the report is complete.
     except OutOfTimeError:
-        return call.to_be_continued()  # IN_PROGRESS, unless nobody has answered for ten minutes.
+        return call.to_be_continued()  # IN_PROGRESS; FAILED if AWS has not answered for ten minutes.
 
 
 def _until_gone(call: Call) -> None:
@@ -89,7 +91,7 @@ def _until_gone(call: Call) -> None:
         if fate is Fate.GONE:
             break
     if call.look.is_replaced and call.state.freeze.unconfirmed:
-        call.freeze.lift_from_another()  # The push block may have been written to the repository that has the name now.
+        call.freeze.lift_from_replacement()  # The push block may have been written to the one that has the name now.
 
 
 def _after(call: Call, error: Exception) -> Fate:
@@ -101,13 +103,13 @@ def _after(call: Call, error: Exception) -> Fate:
         return Fate.GONE
     if not says_not_found(error):
         raise failure(error) from error
-    call.purge.start_again()  # That answer was old: the repository is there.
+    call.purge.restart_pass_after_old_answer()  # The answer that it is not found was old.
     return Fate.STILL_THERE
 
 
 def _one_part(call: Call) -> Fate:
-    """The rows of the README's table, from top to bottom, for as many images as this call can delete."""
-    call.freeze.wait_until_it_holds()  # Before the look: what is set meanwhile counts.
+    """The rows of the README's "What happens on delete", from top to bottom, for as many images as time allows."""
+    call.freeze.wait_until_it_holds()  # Before the look, so that it sees rules that are set meanwhile.
     repository = call.look.at_repository()  # Raises NotFound if it was not there when the operation began.
     if repository is None:  # It is gone: deleted by an earlier call, or by somebody else, or replaced by another one.
         return Fate.GONE
@@ -120,48 +122,49 @@ def _one_part(call: Call) -> Fate:
     call.state.follow(verdict.fingerprint, may_purge=verdict.may_purge)  # If the rules are new, check everything again.
 
     if not call.state.is_purging:
-        listing = _check_everything(call, verdict)  # Stops if an image is protected, or must be kept: EmptyOnDelete.
+        listing = _check_everything(call, verdict)  # Fails if a single image has to be kept.
         if not listing.is_complete:
-            return Fate.STILL_THERE  # An earlier call checked the first pages: list them again, to delete them.
+            return Fate.STILL_THERE  # It lacks the pages that an earlier call checked: list all, to delete.
     else:
-        if call.freeze.is_missing(repository) and call.block_pushes(verdict) is Freezing.JUST_APPLIED:
-            return _check_again_now_frozen(call)  # The call that finished the check had no time left to freeze.
+        if call.freeze.is_pending(repository) and call.apply_freeze(verdict) is Freezing.JUST_APPLIED:
+            return _check_again_after_freeze(call)  # The call that finished the check had no time left to freeze.
         call.ask_about_use(verdict)  # Only if the check had no time for it, or if the answer is ten minutes old.
         listing = call.inventory.next_part(verdict, call.report.spool())  # Folds each image into the verdict.
-        call.stop_if_refused(verdict)  # An image that arrived during the purge is protected, or one is in use.
+        call.stop_if_refused(verdict)  # An image arrived, or got a tag, and is protected; or one is in use.
 
     if listing:
-        call.ask_about_replicas(verdict)  # At the same time as the next look.
+        call.start_replica_check(verdict)  # At the same time as the next look.
     if call.look.at_repository() != repository:  # It was deleted, replaced or changed meanwhile, or one look was old.
         return Fate.STILL_THERE if call.look.seen else Fate.GONE  # Nothing is seen: it is gone. Else: a new part.
     if listing:
-        call.hear_about_replicas(verdict)
+        call.finish_replica_check(verdict)
         call.stop_if_refused(verdict)  # ECR would delete the images elsewhere, too.
-        if call.block_pushes(verdict) is Freezing.JUST_APPLIED:
-            return _check_again_now_frozen(call)
+        if call.apply_freeze(verdict) is Freezing.JUST_APPLIED:
+            return _check_again_after_freeze(call)
 
     # An empty repository comes here with an empty listing: nothing is frozen, and no image is deleted.
     with call.report.of_deletes(verdict, listing.spool) as journal:  # Writes each intent first, then results.
         is_empty = call.purge.delete_images(listing, journal)  # Indexes first: ECR refuses what they reference.
 
-    return _delete_repository(call, listing) if is_empty else _go_on(call, listing, more_than_listed=False)
+    return _delete_repository(call, listing) if is_empty else _begin_next_part(call, listing, more_than_listed=False)
 
 
 def _delete_repository(call: Call, listing: Listing) -> Fate:
     """Delete the repository once the report is complete. All images that were listed are deleted."""
-    if not call.settle_report(len(listing)):  # The report needs a second listing that shows no image.
-        call.purge.walk_again()
+    if not call.complete_report(images_listed=len(listing)):  # The report needs a second listing that shows no image.
+        call.purge.restart_pass_for_report()
         return Fate.STILL_THERE
     if call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
         call.look.wait_until_gone()
         return Fate.GONE
-    return _go_on(call, listing, more_than_listed=True)
+    return _begin_next_part(call, listing, more_than_listed=True)
 
 
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
     """Check all images, over as many calls as that takes, before the first one is deleted."""
     listing = call.inventory.everything(verdict, call.report.spool())
-    call.stop_if_refused(verdict)  # A rule protects an image, EmptyOnDelete is false, or the bucket is not allowed.
+    # If there are images: EmptyOnDelete is false, one of them is protected, or the report's bucket is not allowed.
+    call.stop_if_refused(verdict)
     call.state.everything_is_checked()
     if verdict.images_found:
         call.ask_about_use(verdict)
@@ -169,15 +172,15 @@ def _check_everything(call: Call, verdict: Verdict) -> Listing:
     return listing
 
 
-def _check_again_now_frozen(call: Call) -> Fate:
+def _check_again_after_freeze(call: Call) -> Fate:
     """Go on with a new check now that pushes are refused: an image may have arrived since the last one."""
-    call.state.check_again_after_freeze()
+    call.state.check_everything_and_use_again()
     return Fate.STILL_THERE
 
 
-def _go_on(call: Call, listing: Listing, *, more_than_listed: bool) -> Fate:
-    """Go on with the next part, or pass. ``more_than_listed``: ECR says that it has an image that it did not list."""
-    call.purge.give_up_or_go_on(listing, frozen=call.state.freeze.applied)  # Fails if no pass gets further.
+def _begin_next_part(call: Call, listing: Listing, *, more_than_listed: bool) -> Fate:
+    """Begin the next part, or pass. ``more_than_listed``: ECR says that it has an image that it did not list."""
+    call.purge.end_part(listing, frozen=call.state.freeze.applied)  # Fails if no pass gets further.
     if more_than_listed:  # An image arrived, or the listing was old: then not every image was checked.
-        call.state.check_again()
+        call.state.check_everything_again()
     return Fate.STILL_THERE

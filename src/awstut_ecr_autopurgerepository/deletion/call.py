@@ -171,12 +171,12 @@ class Call:
         """Tell the verdict whether an image is in use. Raises OutOfTimeError if another call has to go on asking."""
         self.questions.ask(Question.USE, verdict)
 
-    def ask_about_replicas(self, verdict: Verdict) -> None:
+    def start_replica_check(self, verdict: Verdict) -> None:
         """Start to ask whether ECR carries deletions elsewhere, if the decision or the report needs it."""
         if self._needs_destinations(verdict):
             self.replication.ask()
 
-    def hear_about_replicas(self, verdict: Verdict) -> None:
+    def finish_replica_check(self, verdict: Verdict) -> None:
         """Tell the verdict, and the report, where ECR carries deletions, if that was asked."""
         if self._needs_destinations(verdict):
             self.questions.ask(Question.REPLICAS, verdict)
@@ -186,7 +186,7 @@ class Call:
         """Whether the decision or the report needs to know where else ECR deletes the images."""
         return not verdict.may_delete_replicas or self.report.current is not None
 
-    def block_pushes(self, verdict: Verdict) -> Freezing:
+    def apply_freeze(self, verdict: Verdict) -> Freezing:
         """Apply the freeze, if the repository wants that. Raises RefusalError if it cannot be applied."""
         freezing = self.freeze.apply(verdict)
         self.stop_if_refused(verdict)
@@ -213,15 +213,15 @@ class Call:
         if self.state.identity.deleted is None:
             self.report.resume(self._ending("SUCCESS", ""))
 
-    def settle_report(self, found: int) -> bool:
+    def complete_report(self, images_listed: int) -> bool:
         """Complete the report before the empty repository is deleted. False if it has to be looked at again before.
 
-        False if the images have to be listed once more for the report (``found`` were listed last), or if the report
-        took so long that the last look is old. Raises OutOfTimeError.
+        False if the images have to be listed once more for the report, or if the report took so long that the last look
+        is old. ``images_listed`` are those of the last part. Raises OutOfTimeError.
         """
         self.progress.note_movement()  # No image is left.
         began = self.clock.monotonic()
-        is_settled = self.report.settle(self._ending("SUCCESS", ""), found)
+        is_settled = self.report.settle(self._ending("SUCCESS", ""), images_listed)
         return is_settled and self.clock.monotonic() - began <= OLD_LOOK_SECONDS
 
     def done(self) -> ProgressEvent:

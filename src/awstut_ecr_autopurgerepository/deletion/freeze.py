@@ -71,7 +71,7 @@ class Freeze:
     began: float
     state: FreezeState
 
-    def is_missing(self, repository: Repository) -> bool:
+    def is_pending(self, repository: Repository) -> bool:
         """True if the repository wants a freeze and no look at its policy has found the push block yet.
 
         Where images may be deleted already, an earlier call ran out of time before it could apply the freeze.
@@ -162,7 +162,7 @@ class Freeze:
                 break
         self.state.lift()
 
-    def lift_from_another(self) -> None:
+    def lift_from_replacement(self) -> None:
         """Remove the push block from the policy of the repository that has the name now, if it was written there.
 
         Raises HandlerError where it can't be removed, and OutOfTimeError.

@@ -144,7 +144,7 @@ class Purge:
             raise
         return True
 
-    def give_up_or_go_on(self, listing: Listing, *, frozen: bool) -> None:
+    def end_part(self, listing: Listing, *, frozen: bool) -> None:
         """Go on after what was listed; at the end of a pass, judge it, and begin the next.
 
         ``frozen`` is True if pushes are refused. Raises HandlerError (NotStabilized) if another pass makes no sense.
@@ -158,12 +158,12 @@ class Purge:
             self._pause(at_least=1 if ended.missing > ended.deleted else 0)  # ECR still lists what it has deleted.
             self.current_pass.begin_next()
 
-    def walk_again(self) -> None:
+    def restart_pass_for_report(self) -> None:
         """Begin the pass again after a pause, to see once more that no image is left."""
         self.pacer.pause(_PAUSE_BETWEEN_WALKS_SECONDS)
         self.current_pass.restart()
 
-    def start_again(self) -> None:
+    def restart_pass_after_old_answer(self) -> None:
         """Begin the pass again after a pause, because ECR said that the repository is gone, and it is not.
 
         Raises HandlerError (NotStabilized) if that does not end.

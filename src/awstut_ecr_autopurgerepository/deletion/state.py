@@ -408,17 +408,17 @@ class State:
         """Check everything again if the rules have changed, or if a purge is no longer allowed."""
         if rules != self.rules or (self.is_purging and not may_purge):
             self.rules = rules
-            self.check_again()
+            self.check_everything_again()
             self.use.begin_again()
 
-    def check_again(self) -> None:
+    def check_everything_again(self) -> None:
         """Check everything again before another image is deleted."""
         self.phase = Phase.CHECK
         self.current_pass.restart()
 
-    def check_again_after_freeze(self) -> None:
+    def check_everything_and_use_again(self) -> None:
         """Check everything again, and use too, now that nobody can push: an image may have arrived meanwhile."""
-        self.check_again()
+        self.check_everything_again()
         self.use.begin_again()
 
     def everything_is_checked(self) -> None:
