@@ -1,4 +1,4 @@
-"""The purge report has each image once: what ECR lists twice or late, and what was killed and never called again."""
+"""The purge report has each image once: if ECR lists it twice or late, or is silent; after kills; with two copies."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from tests.support.reports import (
     FAILED,
     REPORTED,
     SUCCESS,
+    THROTTLED,
     assert_complete,
     bucket,
     digests_of,
+    outcomes,
     records,
     summary,
     what_is_written_is_as_documented,
@@ -78,6 +80,31 @@ def results_of(bucket: Bucket, operation: str) -> list[str]:
     return [each["digest"] for each in records(bucket) if each["operation"] == operation]
 
 
+@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "slow"])
+def test_images_whose_delete_was_not_answered_are_reported_once_as_unconfirmed(
+    ecr: StrictEcr, delete: Purge, bucket: Bucket, fault: str
+) -> None:
+    ecr.repository("app", tags=REPORTED).with_images(250)
+    digests = digests_of(ecr)
+    getattr(ecr.faults, fault)("BatchDeleteImage", times=1)
+    assert delete().status is SUCCESS
+    assert_complete(ecr, bucket, digests)
+    unsure = [outcome for outcome in outcomes(bucket).values() if outcome != "confirmed"]
+    assert len(unsure) == (0 if fault == "drop_before" else 100)
+
+
+def test_an_image_that_somebody_else_deletes_meanwhile_is_reported_as_unconfirmed(
+    ecr: StrictEcr, delete: Purge, bucket: Bucket
+) -> None:
+    digest = ecr.repository("app", tags=REPORTED).with_images(10).push(("deleted-by-somebody",))
+    digests = digests_of(ecr)
+    the_image = {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]}
+    ecr.before("BatchDeleteImage", lambda _: ecr.call("BatchDeleteImage", the_image))
+    assert delete().status is SUCCESS
+    assert_complete(ecr, bucket, digests)
+    assert [key[0] for key, outcome in outcomes(bucket).items() if outcome == "gone-unconfirmed"] == [digest]
+
+
 @pytest.mark.parametrize("seconds", [2, 12, 30])
 def test_images_that_are_listed_late_are_counted_once(
     ecr: StrictEcr, delete: Purge, bucket: Bucket, seconds: float
@@ -109,6 +136,38 @@ def test_a_digest_on_two_pages_is_counted_once(ecr: StrictEcr, delete: Purge, bu
     assert delete().status is SUCCESS
     assert_complete(ecr, bucket, digests)
     assert len(records(bucket)) == 3_175
+
+
+def test_a_later_call_that_is_killed_is_counted_once(
+    ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
+) -> None:
+    ecr.repository("app", tags=REPORTED).with_images(10_000)
+    digests = digests_of(ecr)
+    ecr.faults.latency = {"*": 0.1}
+    ecr.faults.throttle(**THROTTLED)
+    slices = Purge(ecr, clock, s3=s3).slices()
+    context = next(slices).callbackContext
+    killed_in(ecr, "BatchDeleteImage", nth=10)
+    with pytest.raises(Killed):
+        next(slices)
+    again = Purge(ecr, clock, s3=s3)
+    assert list(again.slices(context=json.loads(json.dumps(context))))[-1].status is SUCCESS
+    assert_complete(ecr, bucket, digests)
+
+
+@pytest.mark.parametrize("call", [2, 5, 9])
+def test_two_copies_at_once_are_counted_once(
+    ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket, call: int
+) -> None:
+    """The second copy runs as a whole in a gap of the first."""
+    ecr.repository("app", tags=REPORTED).with_images(1_050).with_multi_arch(5)
+    digests = digests_of(ecr)
+    second = Purge(ecr, clock, s3=s3)
+    ecr.before("BatchDeleteImage", lambda _: second(), nth=call)
+    first = Purge(ecr, clock, s3=s3)
+    assert first().status is SUCCESS
+    assert second.events[-1].status is SUCCESS
+    assert_complete(ecr, bucket, digests)
 
 
 @pytest.mark.parametrize("what", ["all", "some"])

@@ -136,7 +136,7 @@ def test_an_empty_repository_leaves_no_report(ecr: StrictEcr, delete: Purge, buc
     assert bucket.objects == {}
 
 
-def test_an_empty_repository_goes_though_the_bucket_is_missing(ecr: StrictEcr, delete: Purge) -> None:
+def test_an_empty_repository_is_deleted_though_the_bucket_is_missing(ecr: StrictEcr, delete: Purge) -> None:
     ecr.repository("app", tags=REPORTED)
     event = delete()
     assert event.status is SUCCESS
