@@ -31,7 +31,7 @@ from sandbox.server import Sandbox, start_sandbox
 MOST_CALLS = 12  # of CloudFormation for one stack, beyond waiting
 _WAITING = frozenset({"DescribeStacks", "DescribeChangeSet", "DescribeStackDriftDetectionStatus"})
 _CHANGING = frozenset({"UpdateStack", "CreateChangeSet", "ExecuteChangeSet"})
-_STACKS, _EACH, _KILLS = 40, 5, 3
+_STACKS, _REPOSITORIES_EACH, _KILLS = 40, 5, 3
 _TAG = {"Key": "adopt", "Value": "yes"}
 _NATIVE = "AWS::ECR::Repository"
 _QUICK = 100  # the command waits so many times less than against AWS
@@ -146,10 +146,10 @@ class _Check:
         figures.images = sum(len(each["images"]) for each in before.values())
         print(f"made {len(names)} repositories", flush=True)
         began = time.monotonic()
-        # Each stack has five changing calls: three of them are the last of a run.
-        places = sorted(self._source.sample(range(1, 5 * stacks), _KILLS))
-        for place in [*places, None]:
-            figures.runs.append(self._adopt(place))
+        # Each stack takes five changing calls. The command is killed after some of all these calls.
+        kills = sorted(self._source.sample(range(1, 5 * stacks), _KILLS))
+        for kill_at in [*kills, None]:
+            figures.runs.append(self._adopt(kill_at))
             print(f"run ended with {figures.runs[-1]}", flush=True)
         figures.seconds = time.monotonic() - began
         figures.calls = self._calls(identifiers)
@@ -185,7 +185,7 @@ class _Check:
 
     def _make(self, number: int) -> str:
         name = f"stack-{number}"
-        names = [f"team{number}/app{each}" for each in range(_EACH)]
+        names = [f"team{number}/app{each}" for each in range(_REPOSITORIES_EACH)]
         kind = ("plain", "references", "yaml", "custom")[number % 4]
         body = json.dumps(_json(names, kind == "references")) if number % 4 < 2 else _yaml(names, kind == "custom")
         made = self._cloudformation.create_stack(
@@ -221,7 +221,7 @@ class _Check:
     def _is_under_the_type(self, identifier: str) -> bool:
         listed = self._cloudformation.list_stack_resources(StackName=identifier)["StackResourceSummaries"]
         kinds = Counter(each["ResourceType"] for each in listed)
-        return kinds["Awstut::ECR::AutoPurgeRepository"] == _EACH and kinds[_NATIVE] == 0
+        return kinds["Awstut::ECR::AutoPurgeRepository"] == _REPOSITORIES_EACH and kinds[_NATIVE] == 0
 
 
 def _submit(box: Sandbox, folder: Path) -> None:

@@ -17,5 +17,5 @@ class Assumptions:
     burst: int = 10
 
     def latency(self) -> dict[str, float]:
-        """As the strict ECR takes it: every call takes as long as every other."""
+        """The seconds of each call, in the form that the strict ECR reads. All calls take the same time."""
         return {"*": self.seconds_a_call}

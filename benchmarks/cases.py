@@ -1,4 +1,4 @@
-"""What the repositories hold that are emptied, and the least number of calls with which that can be done."""
+"""The repositories that are emptied, and the fewest calls that empty them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sandbox.ecr.builder import RepositoryBuilder
 NAME = "app"
 # What lets each contender do its work: our mark, and CDK's.
 TAGS = {"awstut:auto-purge": "on", "aws-cdk:auto-delete-images": "true"}
-SHOWN_ABOVE = 10_000  # images: a purge of so many shows its progress in a tag
+SHOWN_ABOVE = 10_000  # images: a purge of more than these shows its progress in a tag
 PAGE, BATCH = 1_000, 100  # images that DescribeImages lists, and BatchDeleteImage deletes, at most
-# What the repository is, and its tags; both again before images are deleted, because one old answer must not decide
-# about them, with the registry (does ECR carry deletions elsewhere?); the delete of the repository, and that it is
-# gone.
+# Read the repository and its tags (2 calls). Before images are deleted, read both again, because one old answer must
+# not decide, and read the registry, because ECR may replicate deletes (3). Delete the repository, and see that it is
+# gone (2).
 FIXED_CALLS = 7
-# An image that arrives after the listing needs another pass: the refused delete of the repository, what it is and its
-# tags, twice, a page, a batch.
+# An image that arrives after the listing needs another pass: the refused delete of the repository (1 call), two
+# reads of the repository and its tags (4), a page (1), a batch (1).
 CALLS_OF_ANOTHER_PASS = 7
-# Steps that follow one another, while other calls are side by side: what the repository is; its tags; all that is asked
-# again; one round of deletes; the delete of the repository; that it is gone. The pages come one after the other, too.
+# Steps that follow one another; the calls of one step run side by side: read the repository; read its tags; read all
+# again; one round of deletes; delete the repository; see that it is gone. Pages follow one another, too.
 FIXED_STEPS = 6
 BURSTS = (1, 3)  # beside the one that is assumed
 BURST_CASE = "10,000 images"

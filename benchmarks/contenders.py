@@ -41,9 +41,9 @@ def _cdk(client: ECRClient, name: str) -> None:
     tags = client.list_tags_for_resource(resourceArn=arn)["tags"]
     if {"Key": "aws-cdk:auto-delete-images", "Value": "true"} not in tags:
         return
-    place: dict[str, Any] = {}
+    token: dict[str, Any] = {}
     while True:
-        page = client.list_images(repositoryName=name, **place)
+        page = client.list_images(repositoryName=name, **token)
         tagged = [each for each in page["imageIds"] if "imageTag" in each]
         untagged = [each for each in page["imageIds"] if "imageTag" not in each]
         for images in (tagged, untagged):
@@ -51,7 +51,7 @@ def _cdk(client: ECRClient, name: str) -> None:
                 client.batch_delete_image(repositoryName=name, imageIds=images)
         if "nextToken" not in page or not page["imageIds"]:
             return
-        place = {"nextToken": page["nextToken"]}
+        token = {"nextToken": page["nextToken"]}
 
 
 def _list_all(client: ECRClient, name: str) -> list[Any]:
@@ -129,7 +129,7 @@ def title(contender: str) -> str:
 
 
 def run(contender: Contender, client: ECRClient, name: str) -> str | None:
-    """Empty and delete a repository as a contender does it; ECR's name of the error with which that ended, if any."""
+    """Empty and delete a repository as a contender does it; the code of the first error, if any."""
     error = None
     try:
         contender.empty(client, name)

@@ -1,4 +1,4 @@
-"""What would be gained by what this type does not do: figures for decisions, on the same strict ECR."""
+"""Experiments: what this type would gain by things that it does not do, measured on the same strict ECR."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _overlapping(assumptions: Assumptions, case: str, throttled: bool) -> dict[s
 
 
 class _OverlappingPass:
-    """One walk over the images: the next page is a task among the deletes of those before."""
+    """One walk over the images. The next page is requested while images on the pages before are being deleted."""
 
     def __init__(self, client: Any, clock: VirtualClock, pacer: Pacer) -> None:
         self._client, self._pacer = client, pacer
@@ -107,7 +107,7 @@ class _OverlappingPass:
         self._in_flight: dict[Future[Any], tuple[Any, Turn]] = {}
 
     def run(self) -> bool:
-        """Whether the repository is gone afterwards."""
+        """Run the pass, then delete the repository. Returns False if ECR refuses that delete."""
         while self._in_flight or self._deletes or self._page is not None:
             may_start = (self._deletes or self._page is not None) and len(self._in_flight) < min(
                 self._pool.size, int(self._pacer.in_flight)
@@ -176,18 +176,18 @@ def _throttled_words(race: Race) -> str:
 
 
 class _Bucket:
-    """The throttle as it is: who asks it knows when the next call gets through."""
+    """A copy of the throttle's own bucket, which tells when the next call gets through."""
 
-    _ROUNDED = 1e-4  # calls: to be that much late, because times are not exact
+    _MARGIN = 1e-4  # calls: each is made later by this much, because times are not exact
 
     def __init__(self, rate: float, burst: int) -> None:
         self.rate, self._burst = rate, burst
-        self._permits, self._filled = burst + self._ROUNDED, 0.0
+        self._permits, self._filled = burst + self._MARGIN, 0.0
 
     def seconds_to_permit(self, now: float) -> float:
         """How long it is until a call gets through."""
         self._fill(now)
-        return max(0.0, 1 + self._ROUNDED - self._permits) / self.rate
+        return max(0.0, 1 + self._MARGIN - self._permits) / self.rate
 
     def take(self, now: float) -> None:
         """Count a call."""
@@ -195,7 +195,7 @@ class _Bucket:
         self._permits = min(self._burst, self._permits) - 1
 
     def _fill(self, now: float) -> None:
-        self._permits = min(self._burst + self._ROUNDED, self._permits + (now - self._filled) * self.rate)
+        self._permits = min(self._burst + self._MARGIN, self._permits + (now - self._filled) * self.rate)
         self._filled = now
 
 

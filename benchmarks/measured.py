@@ -24,7 +24,7 @@ ACCOUNT, REGION, NAME = "123456789012", "eu-west-1", "app"
 def usage() -> dict[str, float]:
     """Peak memory in MB and CPU time in seconds of this process.
 
-    Linux's VmHWM, as getrusage's ru_maxrss begins with the memory of the process that started this one.
+    The peak is VmHWM on Linux, because ru_maxrss begins with the memory of the process that started this one.
     """
     times = resource.getrusage(resource.RUSAGE_SELF)
     peak = times.ru_maxrss
@@ -89,10 +89,10 @@ def read_once(which: str) -> dict[str, Any]:
 
 
 def read_often(times: int = 300) -> dict[str, Any]:
-    """The milliseconds of a read by ours, and by the same calls without it, turn and turn about: medians.
+    """The median milliseconds of a read: ``ours`` by our handler, ``straight`` by the same calls without it, in turn.
 
-    Both get the same client, as making one takes ten times as long as all else, and varies by more than what is sought.
-    ``whole`` is that of ours with a client of its own, as it is on Lambda.
+    Both use the same client. To make a client takes ten times as long as everything else, and its time varies by more
+    than the difference that is measured. ``whole`` is our handler with a client of its own, as on Lambda.
     """
     import boto3
     from cloudformation_cli_python_lib import resource as library

@@ -47,7 +47,7 @@ def cold_medians(starts: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def first_answers(codes: list[Path], times: int = 5) -> list[dict[str, float]]:
-    """Medians of new processes of ours that run other folders of code, in turn."""
+    """The medians of new processes of our handler, for each folder of code. The folders take turns."""
     with served_ecr() as ecr:
         ecr.prepare("100 images")
         rounds = [[_run(code, ecr, "read-once", "ours") for code in codes] for _ in range(times)]

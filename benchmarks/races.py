@@ -32,9 +32,9 @@ class Race:
 
 @dataclass(frozen=True)
 class Result:
-    """``images`` counts those that were pushed meanwhile too; ``seconds`` are the bench's, with pauses between slices.
+    """``images`` includes those that were pushed during the race. ``seconds`` include the pauses between slices.
 
-    ``refused`` is how many of the ``calls`` the throttle turned away, ``least`` the fewest calls there can be.
+    ``refused`` is how many of the ``calls`` the throttle refused. ``least`` is the fewest calls that are possible.
     """
 
     contender: str

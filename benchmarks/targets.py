@@ -16,7 +16,7 @@ _MULTI = ("3,300 two-architecture builds", "latest re-pushed 500 times")
 
 @dataclass(frozen=True)
 class Target:
-    """``seen`` has to be at most ``limit``, or at least where ``at_least``."""
+    """A promise: ``seen`` must be at most ``limit``, or with ``at_least`` at least ``limit``."""
 
     what: str
     seen: float
@@ -51,7 +51,7 @@ def purge(figures: Figures, contender: str, images: int) -> Any:
 def allowed_seconds(figures: Figures, result: Any) -> float:
     """How long the least calls take at the throttle's rate, until the last of them is answered.
 
-    Or the same without a throttle, where that is longer.
+    If the same race without a throttle took longer, that time counts.
     """
     assumed = figures["assumptions"]
     burst = result["burst"] or assumed["burst"]

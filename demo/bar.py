@@ -1,4 +1,4 @@
-"""How many images of a repository are deleted, while that goes on: a bar on a terminal, and else a few lines."""
+"""Shows how many images of a repository are deleted so far: a bar on a terminal, a few lines elsewhere."""
 
 from __future__ import annotations
 

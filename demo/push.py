@@ -38,8 +38,8 @@ class Registry:
     def put_blob(self, blob: Blob) -> None:
         started = self.session.post(self._url("blobs/uploads/"), timeout=_TIMEOUT)
         started.raise_for_status()
-        place = requests.compat.urljoin(started.url, started.headers["Location"])
-        done = self.session.put(place, params={"digest": blob.digest}, data=blob.content, timeout=_TIMEOUT)
+        location = requests.compat.urljoin(started.url, started.headers["Location"])
+        done = self.session.put(location, params={"digest": blob.digest}, data=blob.content, timeout=_TIMEOUT)
         done.raise_for_status()
 
     def put_manifest(self, manifest: Blob, tag: str) -> None:
@@ -54,8 +54,8 @@ class Registry:
 def push_builds(shell: Shell, registry: Registry) -> int:
     """Push multi-architecture builds with skopeo, and return how many images that makes in the repository.
 
-    `latest` is pushed twice with other content, which leaves the first index and its children untagged; of
-    another build each architecture has a tag of its own beside that of the index.
+    Two builds are pushed as `latest`, so the first index and its children are left untagged. In a third build, each
+    architecture has a tag of its own, beside the tag of the index.
     """
     for version in ("1.0", "1.1", "1.2"):
         layout = shell.folder / "images" / f"app-{version}"

@@ -44,9 +44,10 @@ def as_typed(command: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class Shell:
-    """A place to run commands in: a folder, an environment, and a console to show them on.
+    """Runs commands in a folder, with an environment, and shows them on a console.
 
-    What is folded is shown only if the shell is `verbose`. If it is to `step`, it waits for Enter after each chapter.
+    Folded commands and details are shown only if `verbose` is True. If `step` is True, the shell waits for Enter after
+    each chapter.
     """
 
     console: Console
@@ -83,7 +84,7 @@ class Shell:
         self.console.print(Text(f"$ {as_typed(command)}", style="bold cyan"), soft_wrap=True)
 
     def run(self, *command: str, folded: bool = False, shown: bool = False, code: int = 0) -> str:
-        """Show and run `command`, without its output, unless it is to be `shown`, or the shell is verbose.
+        """Show and run `command`. Its output is printed only if `shown` is True, or if the shell is verbose.
 
         Returns what it wrote on stdout. Raises UnexpectedError if it ends with another exit code than `code`.
         """

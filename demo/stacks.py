@@ -64,7 +64,7 @@ class Stack:
         self.shell.run("aws", "cloudformation", "delete-stack", "--stack-name", self.name)
 
     def wait(self, look: Callable[[], None] = lambda: None) -> str:
-        """The status in which the stack ends; `look` is called between the questions."""
+        """Wait until no operation runs, and return the stack's status. `look` is called between two requests."""
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
             status = self.client.describe_stacks(StackName=self.stack_id)["Stacks"][0]["StackStatus"]

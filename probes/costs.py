@@ -24,7 +24,7 @@ class Costs:
 
 
 def costs(probes: Sequence[Probe], more_operations: int = 0, more_seconds: int = 0) -> Costs:
-    """At most, for these probes; the rest is what an acceptance run adds."""
+    """The most that these probes take. `more_operations` and `more_seconds` are what an acceptance run adds."""
     operations = sum(each.operations for each in probes) + more_operations
     registers = any(each.operations for each in probes)
     seconds = sum(each.seconds for each in probes) + more_seconds + registers * _REGISTRATION_SECONDS

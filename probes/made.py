@@ -1,6 +1,6 @@
-"""What a run has made: written down before it is created, so that whatever happens it can be removed.
+"""The things that a run creates. Each is written down before it is created, so that it can always be removed.
 
-A run of its own prefix and tag makes everything, and nothing else is ever removed.
+Names and tags tell which run created a thing. Nothing else is ever removed.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class Run:
 
 
 def run_of(name: str) -> Run | None:
-    """The run whose names begin so, or whose type it is."""
+    """The run whose prefix the name begins with, or whose type it names; None if there is none."""
     match = re.match(rf"(?:{_NAME_BEGINS}|{_TYPE_BEGINS})([0-9a-f]{{8}})(?:-|::Recorder$)", name)
     return Run(match[1]) if match else None
 
 
 class Ledger:
-    """What is there, newest last. Each change is on disk before it is made on AWS."""
+    """The things that are created and not removed yet, newest last. Each is on disk before it is created on AWS."""
 
     def __init__(self, path: Path | None = None) -> None:
         """Without a path nothing is written."""
@@ -79,7 +79,7 @@ class Ledger:
 
     @classmethod
     def load(cls, path: Path) -> Ledger:
-        """What an earlier run left. A line that was not written to its end stands for nothing that was made."""
+        """What an earlier run left. An incomplete line is ignored, because its thing was not created yet."""
         ledger = cls(path)
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         for line in lines:

@@ -59,7 +59,7 @@ LAYERS = (_CONFIG, _LAYER)  # what all images share
 
 
 def image(note: str, subject: Manifest | None = None, artifact_type: str = "") -> Manifest:
-    """An image; another note makes it another one."""
+    """An image. Another note gives an image with another digest."""
     document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,

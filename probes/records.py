@@ -107,7 +107,7 @@ def keep(document: Json, folder: Path = RECORDED) -> Path:
 
 
 def all_differences(answers: Mapping[str, Answer], beliefs: Mapping[str, Belief] = BELIEFS) -> list[Difference]:
-    """Where answers are not the sandbox's. A belief that is not there any more is none."""
+    """Where answers differ from the sandbox's. Answers about beliefs that no longer exist are ignored."""
     return [each for name, answer in answers.items() if name in beliefs for each in differences(beliefs[name], answer)]
 
 

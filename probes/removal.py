@@ -17,7 +17,7 @@ _REGISTRATION_SECONDS = 300  # a run that is killed may leave a type that is sti
 _GONE = frozenset({"RepositoryNotFoundException", "NoSuchBucket", "NoSuchEntity", "TypeNotFoundException"})
 _NAMED_BY_A_RUN = frozenset({Kind.STACK, Kind.REPOSITORY, Kind.BUCKET, Kind.ROLE})
 
-# A stack goes before the type that deletes its things, a role after everything that works with it.
+# A stack is removed before the type that deletes its things, and a role after everything that uses it.
 _ORDER = list(Kind)
 
 
@@ -41,7 +41,7 @@ def remove_all(place: Place, things: Iterable[Thing], say: Callable[[str], None]
 
 
 def _remove(place: Place, thing: Thing) -> None:
-    """Remove one thing. One whose creation was never answered is looked for again, as it may come late."""
+    """Remove one thing. If AWS never confirmed its creation, look for it again, because it may appear late."""
     if thing.kind in _NAMED_BY_A_RUN and run_of(thing.name) is None:
         raise NotRemovedError("its name is not one that a run gives")
     remove = _REMOVERS[thing.kind]
@@ -212,10 +212,11 @@ _REMOVERS: dict[Kind, Callable[[Place, Thing], bool]] = {
 
 
 def leftovers(place: Place) -> list[Thing]:
-    """What runs have left in this account and Region: the name begins as a run's, and the tag names that run.
+    """What runs have left in this account and Region. A thing's name begins with a run's prefix; its tag names the run.
 
-    A type can have no tags, its description tells. One that is still being registered is waited for: its run has made
-    a role before. A bucket that was made and not tagged yet is empty.
+    A type cannot have tags, so its description or its role tells. If other things of a run are left, wait until its
+    type is not being registered any more. A bucket without tags counts as left if it is empty: its run had no time to
+    tag it.
     """
     finders = (_replication, _stacks, repositories_left, _buckets, _roles)
     found = [thing for find in finders for thing in find(place)]

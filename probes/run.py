@@ -92,7 +92,7 @@ class Interrupts:
             signal.signal(number, former)
 
     def check(self) -> None:
-        """Raise again where an interrupt was lost: Python ignores one that comes in a finalizer."""
+        """Raise KeyboardInterrupt if an earlier one was lost: Python ignores an error in a finalizer."""
         if self._came:
             raise KeyboardInterrupt
 

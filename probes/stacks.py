@@ -63,7 +63,7 @@ class Stack:
         return self.wait("CREATE_COMPLETE")
 
     def wait(self, before: str = "") -> str:
-        """The status when it is done; `before` is the status that an operation may still begin with."""
+        """Wait for the end of an operation, and return the status. The status `before` is no end yet."""
         until = self.place.clock.monotonic() + _PATIENCE
         while self.place.clock.monotonic() < until:
             status = self.status

@@ -190,7 +190,7 @@ def clean(options: Options) -> int:
 
 
 def _is_new(name: str, kind: str, found: dict[Any, None]) -> bool:
-    """Roles and buckets are found in each Region."""
+    """False for a role or a bucket that is in `found` already: the search of each Region finds them again."""
     return all((each.name, each.kind) != (name, kind) for each in found) or kind not in ("role", "bucket")
 
 

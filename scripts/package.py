@@ -1,10 +1,10 @@
 """Build the package of this version, for `examples/register.yaml`: the same bytes from one commit, whatever built it.
 
-Beside it, its bill of materials: `scripts/bill_of_materials.py`.
+The bill of materials of the package is written beside it: see `scripts/bill_of_materials.py`.
 
-What it holds is what `cfn submit --dry-run` builds, without what depends on when and where that ran: times, order,
-permissions, what pip notes of its own run, the name of the tool that built a wheel, and command-line scripts, which
-begin with the path of the Python that built them.
+The package holds what `cfn submit --dry-run` builds, except what depends on the time and the machine of the build:
+times, order, permissions, pip's notes about its own run, the name of the tool that built a wheel, and command-line
+scripts, which begin with the path of the Python that built them.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ WIDTH = 110  # characters
 WANTED = ("Protect", "Delete the stack", "The same images")  # the chapters, by the beginnings of their headings
 END = "What is left to do manually"
 _HEADING = re.compile(r"^\d+\. (.*) ─{3}")
-# Without a font from elsewhere: the picture is shown as it is, and asks nobody.
+# Without a web font, so that a browser requests nothing else to show the picture.
 _FORMAT = """\
 <svg class="rich-terminal" viewBox="0 0 {{width}} {{height}}" xmlns="http://www.w3.org/2000/svg">
 <title>{title}</title>

@@ -94,7 +94,7 @@ def _properties(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def shape(project: Project) -> Problems:
-    """What `cfn validate` lets pass, and the registry's linter or its users would stumble over."""
+    """Problems that `cfn validate` does not report, but the registry's linter or its users would."""
     text, schema = project.schema_path.read_text(encoding="utf-8"), project.schema
     if len(text.encode()) > _SCHEMA:
         yield f"The schema has {len(text.encode())} bytes; {_SCHEMA} fit."
@@ -252,7 +252,7 @@ def run(project: Project, checks: dict[str, Callable[[Project], Problems]]) -> i
 
 
 def manual_steps(project: Project) -> str:
-    """What nobody can do here."""
+    """The steps that need an AWS account, for this type and version."""
     return MANUAL_STEPS.format(name=project.schema["typeName"], version=package.version(project.folder))
 
 

@@ -60,7 +60,7 @@ def connect(target: Target) -> MakeClient:
 
 
 class HandlerSession:
-    """Stands for the session of a handler, so that its clients are made as the handlers make them."""
+    """Replaces the session of a handler, so that clients are made as the handlers make them."""
 
     def __init__(self, make_client: MakeClient) -> None:
         self._make = make_client

@@ -26,13 +26,13 @@ from .repositories import at_once, find_marked
 from .stacks import describe, repositories_in
 
 _CLOUD_CONTROL = Owner()
-_POOL = 2  # calls side by side for one repository: the two witnesses
+_POOL = 2  # calls side by side for one repository: DescribeRepositories and ListTagsForResource
 _STYLES = {Outcome.REFUSE: "bold red", Outcome.PURGE: "yellow", Outcome.EMPTY: "green", Outcome.GONE: "dim"}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A repository that is asked about, and in whose name: ``Owner()`` stands for Cloud Control."""
+    """A repository that is asked about, and who would delete it: ``Owner()`` means Cloud Control."""
 
     name: str
     requester: Owner = _CLOUD_CONTROL

@@ -39,8 +39,8 @@ class RuleChange:
 def tags_after(stored: Stored, change: RuleChange) -> dict[str, str]:
     """The tags to put on a repository so that the change counts; none if it counts already.
 
-    A rule tag is never removed but set to ``off``, because the mark may name it, and one that the mark names and that
-    is missing protects. Raises ValueError, in words, where the change cannot be merged with what is there.
+    A rule tag is never removed, but set to ``off``: a missing tag counts as protection if the mark names it. Raises
+    ValueError if the change cannot be merged with the tags that are there.
     """
     keys = _KEYS[change.rule]
     unreadable = [key for key in stored.unreadable if key in keys]
@@ -82,7 +82,7 @@ def account_after(configuration: Mapping[str, Any], change: RuleChange) -> dict[
 
 
 def _with(document: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """None takes the key away."""
+    """The document with this value for the key; a value of None removes the key."""
     if value is not None:
         return {**document, key: value}
     return {name: each for name, each in document.items() if name != key}

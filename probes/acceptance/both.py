@@ -22,7 +22,8 @@ _QUICK = {"callback_delay_cap_seconds": 0.05, "retry_delay_seconds": 0.05}
 def accept(place: Place, say: Callable[[str], None]) -> Json:
     """Both records, and what differs. Uses the type that is registered, or registers it for the run.
 
-    The report of a delete is asked for only of a type that the run registered: the role of another may not write it.
+    A report is requested only if the run itself registered the type. The role of a type that was registered before may
+    not be allowed to write one.
     """
     package = cache(registration.build_package)
     say("The type itself, in a sandbox")

@@ -33,7 +33,10 @@ def build_package() -> bytes:
 def make_available(
     place: Place, type_name: str, bucket: str, role_template: str, package: Callable[[], bytes] = build_package
 ) -> bool:
-    """Register the type if it is not, under the role of a template. True if the run did so. Raises ProbeError."""
+    """Register the type, unless it is registered already. Returns True if this call registered it.
+
+    A stack of the template makes the type's role. Raises ProbeError.
+    """
     if is_registered(place, type_name):
         return False
     key = "type.zip"

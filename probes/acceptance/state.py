@@ -12,7 +12,7 @@ from probes.place import Place
 from probes.stacks import Stack
 
 Json = dict[str, Any]
-_SECRET_TAGS = ("awstut:request", "awstut:stack-id", "awstut:taken-over")  # their values are ids
+_TAGS_WITH_IDS = ("awstut:request", "awstut:stack-id", "awstut:taken-over")
 _NOT_COMPARED = ("awstut:purge-progress", "awstut:purge-report")  # counts and times; some runs have no report
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha256:[0-9a-f]{6,}…?")
@@ -35,7 +35,7 @@ def plain(place: Place, text: str) -> str:
 
 
 def events(place: Place, stack: Stack) -> list[str]:
-    """The statuses of the resource, one after another each once; with the reason where something failed."""
+    """The statuses of the resource in order, without repetitions in a row. A failed one includes its reason."""
     found: list[str] = []
     for status, reason in stack.events():
         told = f"{status}: {plain(place, reason)}" if status.endswith("FAILED") else status
@@ -67,7 +67,7 @@ def repository(place: Place, name: str) -> Json | None:
 def _tags(place: Place, arn: str) -> dict[str, str]:
     tags = {tag["Key"]: tag["Value"] for tag in place.ecr.list_tags_for_resource(resourceArn=arn)["tags"]}
     return {
-        key: "ID" if key in _SECRET_TAGS else value.removesuffix(" purge-report")
+        key: "ID" if key in _TAGS_WITH_IDS else value.removesuffix(" purge-report")
         for key, value in sorted(tags.items())
         if key not in _NOT_COMPARED and not key.startswith("aws:")
     }
@@ -85,7 +85,7 @@ def _policy(read: Any, key: str, name: str) -> Any:
 
 
 def by_meaning(value: Any) -> Any:
-    """Lists in one order, and those of one element as the element."""
+    """A policy in one form: each list is sorted, and a list of one element is replaced by the element."""
     if isinstance(value, dict):
         return {key: by_meaning(each) for key, each in value.items()}
     if isinstance(value, list):

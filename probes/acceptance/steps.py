@@ -142,7 +142,8 @@ class Acceptance:
     def _import(self) -> None:
         """Import a repository that somebody made, and delete it with its stack.
 
-        It is marked first, as guides/import.md says: a role that is limited to marked repositories may not do so.
+        This step marks the repository first, as guides/import.md says: a role that is limited to marked repositories
+        may not set the mark.
         """
         name = self.place.repository("imported")
         mark = [{"Key": "awstut:auto-purge", "Value": "on"}]

@@ -1,8 +1,9 @@
 """The handlers of the recorder. They run in Lambda, with nothing but Python's own library.
 
-The property `Behaviour` tells them what to do: words such as `CREATE=AlreadyExists` (fail with that code),
-`UPDATE=Throttling:1` (the first time only), `CREATE=slices:3`; the model comes along with `CREATE=NotStabilized+model`.
-A delete does what the thing that is stored says.
+The property `Behaviour` tells them what to do, in words such as `CREATE=AlreadyExists` (fail with that code),
+`UPDATE=Throttling:1` (the first time only), and `CREATE=slices:3` (answer in three calls). With
+`CREATE=NotStabilized+model`, the answer also has the model. CREATE and UPDATE obey the `Behaviour` in the request, the
+other actions that of the stored thing.
 """
 
 import hashlib

@@ -157,16 +157,16 @@ def deletes_of_images(place: Place) -> Mapping[str, Answer]:
         "a tag of another image": _failure(place, name, imageDigest=three.digest, imageTag="one"),
     }
     _failure(place, name, imageTag="one")
-    by_tag = _is_there(place, name, one.digest, goes=False)
+    by_tag = _is_there(place, name, one.digest, should_be_gone=False)
     _failure(place, name, imageTag=f"{one.digest[-8:]}-again")
-    by_last_tag = _is_there(place, name, one.digest, goes=True)
+    by_last_tag = _is_there(place, name, one.digest, should_be_gone=True)
     answer = place.ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageDigest": two.digest}])
     return {
         "batches-of-deletes": {"no id": batch(0), "1 id": batch(1), "100 ids": batch(100), "101 ids": batch(101)},
         "deletes-by-digest-and-by-tag": {
             "by tag, of 2 tags": by_tag,
             "by tag, of the last": by_last_tag,
-            "by digest, of 2 tags": _is_there(place, name, two.digest, goes=True),
+            "by digest, of 2 tags": _is_there(place, name, two.digest, should_be_gone=True),
             "rows of the answer to that": len(answer["imageIds"]),
         },
         "failures-of-deletes": failures,
@@ -179,11 +179,11 @@ def _failure(place: Place, name: str, **image_id: str) -> str:
     return failures[0]["failureCode"] if failures else "deleted"
 
 
-def _is_there(place: Place, name: str, digest: str, goes: bool) -> str:
-    """Waited for if it goes, as a listing can be late; looked at after a while if it is to stay."""
-    if not goes:
+def _is_there(place: Place, name: str, digest: str, should_be_gone: bool) -> str:
+    """Wait until an image is gone, because a listing can be late. If it should stay, look at it once, after a while."""
+    if not should_be_gone:
         place.clock.sleep(place.settle)
-    seen = look_until(place.clock, lambda: digest not in _listed(place, name), place.patience if goes else 0)
+    seen = look_until(place.clock, lambda: digest not in _listed(place, name), place.patience if should_be_gone else 0)
     return "the image is gone" if seen.looks else "the image is there"
 
 

@@ -338,7 +338,7 @@ def refused_repositories(place: Place) -> Mapping[str, Answer]:
 def missing_repositories(place: Place) -> Mapping[str, Answer]:
     """Name a repository that does not exist."""
     ecr, name = place.ecr, place.name("missing")
-    arn, policy = place.arn(name), json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW_ACCOUNT]})
+    arn, policy = place.arn(name), json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW_EVERYBODY]})
     digest = [{"imageDigest": f"sha256:{'0' * 64}"}]
     named = {"repositoryName": name}
     return {
@@ -365,7 +365,7 @@ def missing_repositories(place: Place) -> Mapping[str, Answer]:
     }
 
 
-_ALLOW_ACCOUNT = {"Effect": "Allow", "Principal": "*", "Action": "ecr:DescribeImages"}
+_ALLOW_EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "ecr:DescribeImages"}
 
 
 @probe("only-empty-repositories", creates="1 repository with an image", seconds=10)

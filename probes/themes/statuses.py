@@ -131,7 +131,7 @@ def statuses_of_images(place: Place) -> Mapping[str, Answer]:
 
 
 def _move(place: Place, name: str, digest: str, storage_class: str) -> str:
-    """The image's status after that, or the error code."""
+    """Change the storage class of an image. Returns the image's status after that, or the error code."""
     asked = {"repositoryName": name, "imageId": {"imageDigest": digest}, "targetStorageClass": storage_class}
     code = refusal(place.ecr.update_image_storage_class, **asked)
     if code != ACCEPTED:

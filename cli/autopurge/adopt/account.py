@@ -57,9 +57,9 @@ def outputs_of(stack: Json) -> dict[str, str]:
 
 
 def updated(stack: Json, status: str | None = None) -> str:
-    """When a stack was last updated: it tells whether anybody did something to it since.
+    """A stack's status and the time of its last update, in one string, which differs after every update.
 
-    `status` is the one that it is to have at the end of the operation that goes on.
+    `status` replaces the current status. It is the status that the stack will have when its running update has ended.
     """
     at = stack.get("LastUpdatedTime") or stack.get("CreationTime")
     return f"{status or stack['StackStatus']} {at.isoformat() if at else ''}"
@@ -100,7 +100,7 @@ def gather(clients: Clients, stack: Json, template: Template, answers: Answers) 
 
 
 def _asked(answers: Answers, question: str, ask: Callable[[], Any]) -> Any:
-    """The answer that there is, or a new one, which is kept."""
+    """The kept answer to a question. If there is none, ask, and keep the answer."""
     if question not in answers:
         answers[question] = ask()
     return answers[question]

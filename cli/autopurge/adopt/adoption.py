@@ -1,8 +1,8 @@
 """The adoption of one stack, step by step, and the way back.
 
-Where a stack is, is read from the live stack: each step leaves a template of its own. So a run that was killed at any
-point goes on from there, and a repeated step does no harm. The template need not be read where the live stack was last
-updated by a step that the journal has.
+Each step leaves another template in the stack, so the live template tells which step was the last one. A run that was
+killed at any point continues after that step, and a repeated step does no harm. If the journal has recorded the stack's
+last update, the journal tells the step, and the template is not read.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Told = Callable[[str], None]  # hears the name of a step before it begins
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended for one stack. `notes` are what others did meanwhile."""
+    """How the adoption of one stack ended. `notes` tell what else changed during the adoption."""
 
     status: str
     notes: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Adoption:
         return self._run_from("before")
 
     def run(self) -> Outcome:
-        """Adopt it, or go on with that. Raises StepError."""
+        """Adopt the stack, or continue an interrupted adoption. Raises StepError."""
         return self._run_from(self._state(self._steps.wait()))
 
     def _run_from(self, state: str) -> Outcome:
@@ -99,7 +99,7 @@ class Adoption:
         return self._end("adopted", self._compare())
 
     def undo(self) -> Outcome:
-        """Lead back to AWS::ECR::Repository and the template from before. Raises StepError."""
+        """Restore AWS::ECR::Repository and the template from before the adoption. Raises StepError."""
         state = self._state(self._steps.wait())
         names = [each.logical_id for each in self._plan.repositories]
         if state in ("imported", "adopted"):
@@ -111,7 +111,8 @@ class Adoption:
             self._step("import as AWS::ECR::Repository", lambda: self._steps.bring_in("returned", NATIVE, back))
             state = "returned"
         if state == "returned":
-            # With a literal Retain: a rollback would delete a custom resource that it has just created, and so call it.
+            # This template has a literal Retain. Without Retain, a rollback would delete the custom resource that this
+            # update has just created, and so call its function.
             self._step("restore what was retained", lambda: self._steps.update("retained", new_outputs=True))
         if state != "before":
             self._step("compare", self._compare)
@@ -181,7 +182,7 @@ class Adoption:
         return not missing.empty
 
     def _remove_reserved_tags(self) -> None:
-        """The tags of this type that were not there before; those that were get their values."""
+        """Remove the reserved tags that a repository did not have before. Restore the values of those that it had."""
         for each in self._plan.repositories:
             before = self._entry.before[each.logical_id].tags
             live = calls.list_tags(self._clients.ecr, each.arn)

@@ -22,7 +22,7 @@ def unretained(processed: Template, leaving: Iterable[str]) -> str | None:
 
 
 def unexpected(changes: Iterable[Any], leaving: Iterable[str]) -> str | None:
-    """Why a change set is not what was asked for; None if it is: it removes just these, and keeps what they are."""
+    """Why a change set must not be executed; None if it removes exactly these resources, and deletes none of them."""
     expected = set(leaving)
     removed = set()
     for change in (each["ResourceChange"] for each in changes if "ResourceChange" in each):

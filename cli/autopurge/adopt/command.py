@@ -96,7 +96,7 @@ def adopt(
     )
     choices = Choices(frozenset(empties), frozenset(keeps), bucket=s3_bucket is not None)
     work: Work = _undo if undo else _finish if finish else _adopt
-    with _told_of_journal(), _opened(journal, yes) as (opened, entries):
+    with _journal_error_as_failure(), _opened(journal, yes) as (opened, entries):
         if yes and not undo:
             _check_type(clients)
         results = list(_run(tool.output, clients, opened, entries, choices, selection, work))
@@ -140,7 +140,7 @@ def _selection(stacks: tuple[str, ...], all_stacks: bool, tags: tuple[str, ...],
 
 
 @contextmanager
-def _told_of_journal() -> Iterator[None]:
+def _journal_error_as_failure() -> Iterator[None]:
     try:
         yield
     except JournalError as error:

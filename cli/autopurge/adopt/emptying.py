@@ -1,4 +1,4 @@
-"""Which custom resource of a template empties a repository, and what is left of it when it is gone. Pure."""
+"""Which custom resources of a template empty a repository, and what else is useless without them. Pure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def emptied_by(template: Template, custom: str, repositories: Iterable[str]) -> 
 
 
 def leftovers(template: Template, custom: Iterable[str]) -> tuple[str, ...]:
-    """The functions of custom resources, their roles, and what belongs to these alone; by logical id."""
+    """Logical ids of what only these custom resources use: functions, their roles, and what is attached to both."""
     gone = set(custom)
     functions = [target for each in custom for target in _service_functions(template, each)]
     for function in dict.fromkeys(functions):
@@ -63,7 +63,7 @@ def leftovers(template: Template, custom: Iterable[str]) -> tuple[str, ...]:
 
 
 def _take(template: Template, gone: set[str], logical_id: str, around: frozenset[str]) -> None:
-    """Add a resource and what is around it to `gone`, if nothing else refers to it."""
+    """Add a resource to `gone`, and those of the types `around` that refer to it, if no other resource refers to it."""
     referring = {
         path[1] if path[0] == "Resources" else path[0]
         for path, (target, _) in template.references()

@@ -12,7 +12,10 @@ from .templates import Template
 
 
 def finish(clients: Clients, stack: Json, earlier: Entry | None, act: bool) -> tuple[Template, Template] | Reason:
-    """The template before and after. Raises StepError; a reason says why nothing was done."""
+    """Restore the deletion policies; if `act` is False, change nothing. Raises StepError.
+
+    Returns the templates before and after, or the reason why nothing can be done.
+    """
     live = template_of(clients, stack["StackId"])
     native = repositories_in(live)
     if native:

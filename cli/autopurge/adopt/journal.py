@@ -1,10 +1,11 @@
 """The journal of adoptions: a file of JSON lines, from which an interrupted run goes on.
 
-A stack's plan, with the policies of its repositories, is on disk before its first step. A line that a kill cut short
-is dropped: what it was to say has not begun.
+A stack's plan, with the policies of its repositories, is on disk before the stack's first step. If a kill cuts a line
+short, the next run drops the line. That does no harm, because a step without a line is read from the live stack, or
+repeated.
 
-The journal also has what an interrupted run need not ask again: what AWS answered before the plan was made, the names
-of change sets, and when CloudFormation began which update.
+The journal also has what an interrupted run need not ask again: the answers of AWS from before the plan, the names of
+change sets, and the updates that CloudFormation has begun.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class JournalError(Exception):
 
 @dataclass(frozen=True)
 class Reached:
-    """A state of a stack. The stack is in it while `updated` is what CloudFormation says of its last update."""
+    """A state of a stack, named as its template in the plan. It counts while the stack's last update is `updated`."""
 
     state: str
     updated: str
@@ -43,9 +44,9 @@ class Reached:
 
 @dataclass(frozen=True)
 class Checked:
-    """A change set that may be executed while `updated` is what CloudFormation says of the stack's last update.
+    """A change set that may be executed while the stack's last update is `updated`.
 
-    The processed template of the stack, read back after the change set was created, retains what it removes.
+    The stack's processed template was read after the change set was created. It retains what the change set removes.
     """
 
     change_set: str
@@ -72,7 +73,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What AWS answered about a stack that was last updated then. `at` is when it was asked."""
+    """One answer of AWS. `at` is when AWS was asked, `updated` the stack's last update at that time."""
 
     question: str
     answer: Any
@@ -154,9 +155,9 @@ class Journal:
         self.entries[plan.stack_id] = Entry(plan, before, [], reached=Reached("before", updated))
 
     def answers(self, stack_id: str, updated: str) -> MutableMapping[str, Any]:
-        """What AWS answered about a stack that has no plan yet, to be added to. Answers are JSON.
+        """The kept answers of AWS about a stack without a plan. An answer that is added is written to the journal.
 
-        They hold while nobody updates the stack, for an hour, and until `forget` or `plan`.
+        Answers are JSON. They are valid for an hour, until somebody updates the stack, or until `forget` or `plan`.
         """
 
         def write(question: str, answer: Any) -> None:
@@ -173,34 +174,34 @@ class Journal:
             self._write(stack_id, "forgotten")
 
     def plan(self, plan: Plan, before: dict[str, Snapshot], updated: str) -> None:
-        """Before the first step of a stack. `updated`: when it was last updated, as read before all else."""
+        """Record the plan of a stack, before its first step. `updated` is its last update, read before all else."""
         kept = {name: each.as_json() for name, each in before.items()}
         self._write(plan.stack_id, "plan", plan=asdict(plan), before=kept, updated=updated)
         self._take_plan(plan, before, updated)
 
     def name_change_set(self, stack_id: str, state: str, name: str) -> None:
-        """Before a change set is made that leads to a state."""
+        """Record the name of a change set that leads to a state, before the change set is created."""
         self._write(stack_id, "change set", state=state, name=name)
         self.entries[stack_id].change_sets[state] = name
 
     def check(self, stack_id: str, checked: Checked) -> None:
-        """Before a change set is executed."""
+        """Record a change set that was checked, before it is executed."""
         self._write(stack_id, "checked", change_set=checked.change_set, updated=checked.updated)
         self.entries[stack_id].checked = checked
 
     def reach(self, stack_id: str, reached: Reached) -> None:
-        """As soon as CloudFormation has begun what leads to a state."""
+        """Record a state, as soon as CloudFormation has begun the operation that leads to it."""
         self._write(stack_id, "reached", state=reached.state, updated=reached.updated)
         self.entries[stack_id].reached = reached
 
     def step(self, stack_id: str, step: str) -> None:
-        """After a step, or before one that undoes."""
+        """Record a step, after it has ended."""
         self._write(stack_id, "step", step=step)
         self.entries[stack_id].steps.append(step)
         self.entries[stack_id].ended = None
 
     def end(self, stack_id: str, outcome: str, updated: str) -> None:
-        """`updated`: when CloudFormation last updated the stack."""
+        """Record how an adoption ended. `updated` is the stack's last update."""
         self._write(stack_id, "end", outcome=outcome, updated=updated)
         self.entries[stack_id].ended, self.entries[stack_id].updated = outcome, updated
 

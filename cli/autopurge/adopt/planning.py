@@ -1,11 +1,11 @@
-"""What an adoption does with one stack, template by template, and what it does not do. Pure.
+"""Plans the adoption of one stack: its template after each step, or the reasons not to adopt it. Pure.
 
 The steps, each named after the template that the stack has afterwards:
 
-- *retained*: a literal ``DeletionPolicy: Retain`` on the repositories and on what empties them.
-- *released*: both are gone from the stack; what referred to them has their values instead.
+- *retained*: the repositories, and the custom resources that empty them, have a literal ``DeletionPolicy: Retain``.
+- *released*: both are gone from the stack, and each reference to them is replaced by its value.
 - *imported*: the repositories are back, with the same logical ids, under this type; nothing else differs.
-- *adopted*: the references are back, and ``EmptyOnDelete`` is what it is to be. ``Retain`` stays.
+- *adopted*: the references are back, and ``EmptyOnDelete`` has its final value. ``Retain`` stays.
 
 ``--undo`` also has *returned*: imported as AWS::ECR::Repository again.
 """
@@ -96,7 +96,10 @@ class Choices:
 
 @dataclass(frozen=True)
 class Repository:
-    """`emptied`: a delete of the stack emptied it so far; None where a parameter or a condition says that."""
+    """One repository of a plan.
+
+    `emptied`: before the adoption, a delete of the stack would empty it. None if a parameter or condition decides.
+    """
 
     logical_id: str
     name: str
@@ -123,7 +126,7 @@ class Plan:
         return Template(self.templates[state])
 
     def state_of(self, live: Template) -> str | None:
-        """The step after which a stack has this template; None where it is none of them."""
+        """The state in which a stack has this template; None if no state of the plan has it."""
         same = (state for state, text in self.templates.items() if Template(text).same_as(live))
         return next(same, None)
 
@@ -349,7 +352,7 @@ def _empty_on_delete(template: Template, logical_id: str, value: bool) -> dict[P
 
 
 def _emptied_itself(resource: Mapping[str, Model]) -> bool | None:
-    """Whether AWS::ECR::Repository empties itself; None where a function says it."""
+    """The value of EmptyOnDelete; None if an intrinsic function decides it."""
     value = (resource.get("Properties") or {}).get("EmptyOnDelete", "false")
     return None if isinstance(value, dict) else str(value).lower() == "true"
 
@@ -365,9 +368,9 @@ def _shown(path: Path) -> str:
 
 
 def finished(template: Template, remembered: Mapping[str, Mapping[str, str]]) -> Template:
-    """The template after `--finish`: the policies as they were, without the marker and without leftovers.
+    """The template after `--finish`: it has the deletion policies from before, no marker, and no leftovers.
 
-    `remembered` has what the marker of each repository says, for those whose marker is gone.
+    `remembered` has the markers that the journal knows, for repositories whose marker is gone from the template.
     """
     put: dict[Path, Model] = {}
     removed: set[Path] = set()

@@ -104,7 +104,7 @@ class Run:
         self._tell = tell
 
     def selected(self, selection: Selection) -> list[Json | Result]:
-        """The stacks that are meant."""
+        """The selected stacks. A name of no stack is a failed result instead."""
         return list(selection.stacks(self._clients, self._begun))
 
     def adopt(self, stack: Json, earlier: Entry | None = None) -> Result:
@@ -160,7 +160,7 @@ class Run:
         return Result(plan.name, outcome.status, plan, (), (*plan.notes, *outcome.notes), shown, adopted)
 
     def undo(self, stack: Json, earlier: Entry | None) -> Result:
-        """Lead a stack back. Without a journal it is only said whether that is possible."""
+        """Undo the adoption of a stack. Without a journal, only tell whether that is possible."""
         name = stack["StackName"]
         if earlier is None:
             return Result(name, "refused", reasons=(Reason("journal", "The journal has nothing of this stack."),))

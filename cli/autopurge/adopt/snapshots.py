@@ -43,7 +43,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`lost` is what must not differ, in words; `notes` are what others did meanwhile."""
+    """`lost` are the differences that must not be there, in words. `notes` are all others, such as new pushes."""
 
     lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def compare(before: Snapshot, after: Snapshot, stack_tags: Mapping[str, str]) -> Comparison:
-    """What differs. A stack's own tags may have come along."""
+    """The differences. A new tag is not a loss if the stack has it, because the import may have added it."""
     lost, notes = _images(before, after)
     tags, live = own_tags(before.tags), own_tags(after.tags)
     lost += [f"the tag {key} was {tags[key]}, and is {live.get(key)}" for key in tags if live.get(key) != tags[key]]
@@ -103,10 +103,10 @@ def _images(before: Snapshot, after: Snapshot) -> tuple[list[str], list[str]]:
     new = after.images.keys() - before.images.keys()
     if new:
         notes.append(f"{len(new)} images were pushed meanwhile")
-    places = {tag: digest for digest, tags in after.images.items() for tag in tags}
+    digests = {tag: digest for digest, tags in after.images.items() for tag in tags}
     for digest, tags in before.images.items():
         for tag in tags:
-            now = places.get(tag)
+            now = digests.get(tag)
             if now in new:
                 notes.append(f"the image tag {tag} was pushed again meanwhile")
             elif now != digest:

@@ -1,4 +1,7 @@
-"""The calls that change a stack: an update, a change set that removes, one that imports. Each waits for its end."""
+"""The operations that change a stack: an update, a change set that removes resources, a change set that imports them.
+
+Each method waits until its operation has ended.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from .journal import Checked, Journal, Reached
 from .planning import LONGEST_BODY, Plan, Repository
 
 _NO_UPDATES = "No updates are to be performed"
-_LATE = 6  # looks at a stack that does not show yet that its operation began
+_MOST_LOOKS = 6  # at a stack that does not show yet that its operation began
 _BEING_MADE = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
 _PREFIX = "autopurge-adopt"
 
@@ -28,7 +31,7 @@ class StepError(Exception):
 
 
 class StackSteps:
-    """One stack whose plan is known. With a journal, what a killed run began is found again."""
+    """The operations of one stack's plan. With a journal, they use the change set that a killed run left."""
 
     def __init__(self, clients: Clients, plan: Plan, journal: Journal | None = None) -> None:
         self._clients = clients
@@ -37,9 +40,10 @@ class StackSteps:
         self._seen: Json | None = None
 
     def wait(self, begun: Callable[[Json], None] | None = None) -> Json:
-        """The stack when no operation runs. Just after one was started, its status may still be the one before.
+        """Wait until no operation runs, and return the stack.
 
-        `begun` is called once, with the stack as it is when it first shows that it is being updated.
+        Just after an operation was started, the stack may still show its earlier status. `begun` is called once, with
+        the stack, as soon as the stack shows that its update began.
         """
         looks = 0
         while True:
@@ -49,7 +53,7 @@ class StackSteps:
                 begun(stack)
                 begun = None
             shown = self._seen is None or updated(stack) != updated(self._seen)
-            if not str(stack["StackStatus"]).endswith("_IN_PROGRESS") and (shown or looks > _LATE):
+            if not str(stack["StackStatus"]).endswith("_IN_PROGRESS") and (shown or looks > _MOST_LOOKS):
                 self._seen = stack
                 return stack
             self._clients.sleep(self._clients.pause)
@@ -65,7 +69,7 @@ class StackSteps:
     def update(self, state: str, new_outputs: bool = False) -> None:
         """Update the stack to the template of a state. Raises StepError.
 
-        `new_outputs`: the id of a custom resource that was created again may be another, and so an output.
+        `new_outputs` allows outputs with other values: a custom resource that is created again may have another id.
         """
         try:
             self._clients.cloudformation.update_stack(**self._request(state))
@@ -76,10 +80,11 @@ class StackSteps:
         self._done(state, "UPDATE_COMPLETE", new_outputs)
 
     def release(self, state: str, leaving: Iterable[str]) -> None:
-        """Remove what is retained. Raises StepError, before anything happened, where it is not.
+        """Remove the resources `leaving` from the stack without deleting them.
 
-        The change set is created first: an update by somebody else makes it obsolete. Then the processed template is
-        read back, so what is checked is what the change set is applied to.
+        Raises StepError; if the stack would not retain a resource, before anything is changed. To check that, the
+        processed template is read after the change set was created. An update by somebody else makes the change set
+        obsolete, so the change set is only applied to the template that was checked.
         """
         names = tuple(leaving)
         with self._change_set(state, "UPDATE") as (identifier, changes):
@@ -92,8 +97,8 @@ class StackSteps:
     def _unretained(self, change_set: str, names: tuple[str, ...]) -> str | None:
         """Why the processed template does not retain these resources; None if it does.
 
-        A killed run may have read it after the same change set was created. It is still the template of the stack:
-        nobody has updated the stack since, and CloudFormation would not execute the change set otherwise.
+        If a killed run has checked the template for the same change set, the template is not read again. Nobody has
+        updated the stack since; after an update, CloudFormation would not execute the change set.
         """
         checked = Checked(change_set, updated(self._seen)) if self._seen else None
         if checked and self._journal and self._journal.entries[self._plan.stack_id].checked == checked:
@@ -149,7 +154,7 @@ class StackSteps:
 
     @contextmanager
     def _change_set(self, state: str, kind: Any, **more: Any) -> Iterator[tuple[str, list[Any]]]:
-        """A change set that can be executed, and its changes. It is deleted again where it was not."""
+        """The id and the changes of a change set that can be executed. A StepError in the block deletes it."""
         identifier = self._change_set_left(state) or self._create_change_set(state, kind, **more)
         try:
             yield identifier, self._changes(identifier)
@@ -174,7 +179,7 @@ class StackSteps:
         return left["ChangeSetId"] if usable else None
 
     def _create_change_set(self, state: str, kind: Any, **more: Any) -> str:
-        """The id of a new change set, whose name is in the journal before. Raises StepError."""
+        """Write the name of a change set to the journal, create it, and return its id. Raises StepError."""
         name = f"{_PREFIX}-{uuid.uuid4().hex[:8]}"
         if self._journal:
             self._journal.name_change_set(self._plan.stack_id, state, name)

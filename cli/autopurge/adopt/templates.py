@@ -35,9 +35,9 @@ class TemplateError(Exception):
 
 @dataclass(frozen=True)
 class Change:
-    """What an edited template differs in from another. The paths of `put` and of `removed` exist or their parents do.
+    """How an edited template differs from the one before. Each path of `put` and `removed` exists, or its parent does.
 
-    `removed` resources also leave every DependsOn. `inlined` attributes are replaced by their values.
+    References to `inlined` attributes are replaced by their values. `undepended` resources leave every DependsOn.
     """
 
     put: Mapping[Path, Model] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Template:
         return found
 
     def references(self) -> Iterator[tuple[Path, Attribute]]:
-        """Where the template refers to what: parameters and pseudo parameters are among them."""
+        """Each reference: its path, and the attribute of a resource, or the parameter, that it refers to."""
         yield from _references(self.model, ())
 
     def same_as(self, other: Template) -> bool:
@@ -160,7 +160,7 @@ def _inlined_sub(value: Model, change: Change, path: Path) -> Model:
 
 
 def substitute(text: str, values: Mapping[Attribute, str], shadowed: frozenset[str]) -> str:
-    """The text of an Fn::Sub in which attributes are replaced by their values; its own variables come first."""
+    """The string of an Fn::Sub with attributes replaced by their values, except its own variables (`shadowed`)."""
 
     def value(match: re.Match[str]) -> str:
         attribute = match[1], match[2] or ""
@@ -352,7 +352,7 @@ class _Editor:
             self._insert(node, put)
 
     def _undepend(self, value: Node) -> bool:
-        """Whether nothing is left of a DependsOn; else its items are removed."""
+        """Remove resources from a DependsOn. If none would be left, remove nothing and return True."""
         items = value.value if isinstance(value, SequenceNode) else [value]
         gone = [each for each in items if each.value in self._change.undepended]
         if len(gone) == len(items):
@@ -406,7 +406,7 @@ class _Editor:
         return self._end(node.value[-1])
 
     def _end_of_entry(self, key: Node, value: Node) -> int:
-        """An empty value is placed by the parser where the next entry begins."""
+        """Where an entry ends. The parser places an empty value at the next entry, so there it is after the colon."""
         empty = value.start_mark.index == value.end_mark.index
         return int(key.end_mark.index) + 1 if empty else self._end(value)
 

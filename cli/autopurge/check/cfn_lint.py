@@ -1,8 +1,8 @@
 """The checks as rules of cfn-lint: ``cfn-lint --append-rules autopurge.check.cfn_lint -- template.yaml``.
 
-cfn-lint knows no types outside ``AWS::``, and of those that it is told of (``--registry-schemas``) it does not check
-the properties. This module does both. cfn-lint imports it by its name, so both have to be installed in one
-environment: ``pip install 'autopurge[cfn-lint]'``.
+cfn-lint knows no types outside ``AWS::``. The option ``--registry-schemas`` makes a type known, but its properties are
+still not checked. This module makes the type known, and checks its properties. cfn-lint imports it by its name, so both
+have to be installed in one environment: ``pip install 'autopurge[cfn-lint]'``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _make_type_known()
 
 
 class _Checks:
-    """The problems of one kind. No rule itself: cfn-lint makes a rule of each class that is one."""
+    """The problems of one kind. It is not a CloudFormationLintRule, because cfn-lint would load it as a rule."""
 
     id = ""
     source_url = "https://github.com/awstut-an-r/awstut-ecr-autopurgerepository/blob/main/guides/command-line.md"

@@ -44,7 +44,7 @@ def read(text: str) -> Read:
 
 
 def _json(text: str, error: YAMLError) -> Any:
-    """JSON with tabs is no YAML."""
+    """Read JSON that is not valid YAML, such as JSON that is indented with tabs. Raises ValueError."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

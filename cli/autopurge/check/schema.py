@@ -34,7 +34,7 @@ def schema() -> dict[str, Any]:
 
 
 def problems_of(properties: Any, path: Path) -> Iterator[Problem]:
-    """What of a resource's properties does not fit the schema; of intrinsic functions nobody knows."""
+    """The properties of a resource that do not fit the schema. Intrinsic functions are not checked."""
     read_only = [each.removeprefix("/properties/") for each in schema()["readOnlyProperties"]]
     if isinstance(properties, Mapping):
         for name in read_only:
@@ -93,14 +93,14 @@ def _scalar(
     if wrong:
         yield Problem(PROPERTIES, path, f"{name} is {_shown(value)}: {wrong}")
     elif "string" in kinds:
-        yield from _text(rules, str(value), path, name, words)
+        yield from _string(rules, str(value), path, name, words)
     elif "integer" in kinds and not rules["minimum"] <= value <= rules["maximum"]:
         least, most = rules["minimum"], rules["maximum"]
         yield Problem(PROPERTIES, path, f"{name} is {value}: it must be a whole number from {least} to {most:,}.")
 
 
 def _wrong_kind(kinds: list[str], value: Any) -> str | None:
-    """What kind of value is asked for, where this is another; CloudFormation takes a number for a string."""
+    """What to write instead of a value of the wrong type; None if the type fits. A number fits as a string, too."""
     if "boolean" in kinds and not isinstance(value, bool):
         quoted = isinstance(value, str) and value.lower() in _BOOLEANS
         return f"write {value.lower()} without quotes." if quoted else "it must be true or false, without quotes."
@@ -114,7 +114,7 @@ def _wrong_kind(kinds: list[str], value: Any) -> str | None:
     return None
 
 
-def _text(rules: Mapping[str, Any], value: str, path: Path, name: str, words: str) -> Iterator[Problem]:
+def _string(rules: Mapping[str, Any], value: str, path: Path, name: str, words: str) -> Iterator[Problem]:
     choices = rules.get("enum")
     if choices is not None:
         if value not in choices:

@@ -39,7 +39,7 @@ def problems_in(template: Any) -> list[Problem]:
 
 
 def _resources(resources: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Mapping[str, Any], Path]]:
-    """Each resource, also those in loops (Fn::ForEach), whose text with ${…} nobody knows."""
+    """Each resource, also those in loops (Fn::ForEach). In a loop, a string with ${…} counts as unknown."""
     for key, value in resources.items():
         if str(key).startswith(_FOR_EACH) and isinstance(value, list) and len(value) == 3:
             yield from _resources(_unknown(value[2]), (*path, key, 2))
@@ -48,7 +48,7 @@ def _resources(resources: Mapping[str, Any], path: Path) -> Iterator[tuple[str, 
 
 
 def _unknown(value: Any) -> Any:
-    """The body of a loop, in which text with variables counts as an intrinsic function."""
+    """The body of a loop, with an intrinsic function instead of each string that has variables."""
     if isinstance(value, Mapping):
         return {key: _unknown(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -68,7 +68,7 @@ def _of_resource(resource: Mapping[str, Any], path: Path) -> list[Problem]:
 
 
 def _combinations(properties: Mapping[str, Any], path: Path) -> Iterator[Problem]:
-    """What the handlers refuse although each value fits: their own checks, on what is known before a deployment."""
+    """Combinations of valid values that the handlers refuse. They see only what is known before a deployment."""
     known = {key: each for key, each in properties.items() if key == _ANY_CONTENT or not has_intrinsic(each)}
     if intrinsic(known.get(_ANY_CONTENT)):
         del known[_ANY_CONTENT]
@@ -103,7 +103,7 @@ def _refusal(properties: Mapping[str, Any]) -> str | None:
 
 
 def _policies(resource: Mapping[str, Any], properties: Mapping[str, Any], path: Path) -> Iterator[Problem]:
-    """What happens to the images is not what the template seems to say."""
+    """Policies that are not valid, or that do not do with the images what the template seems to say."""
     chosen = {name: resource.get(name) for name in ("DeletionPolicy", "UpdateReplacePolicy")}
     for name, value in chosen.items():
         if isinstance(value, str) and value not in _POLICIES:

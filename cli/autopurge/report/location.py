@@ -37,7 +37,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _in_bucket(aws: Aws, bucket: str, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """A prefix names a folder: ``purges`` does not stand for ``purges-of-others``."""
+    """A prefix names a folder: ``purges`` does not match ``purges-of-others``."""
     prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
     pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     keys = [each["Key"] for page in pages for each in page.get("Contents", []) if f"/{each['Key']}".endswith(_KINDS)]

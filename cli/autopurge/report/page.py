@@ -47,5 +47,5 @@ def page(contents: Contents, location: str, now: datetime) -> str:
 
 
 def charged_until(ends: list[str]) -> str:
-    """The last day on which ECR can charge for archived images that deletes removed, which ended at these times."""
+    """The last day on which ECR can charge for deleted archived images. Their deletes ended at the times ``ends``."""
     return f"{datetime.fromisoformat(max(ends)) + _MINIMUM_CHARGE:%Y-%m-%d}" if ends else ""

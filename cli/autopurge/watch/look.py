@@ -94,7 +94,7 @@ class Looker:
         return found
 
     def _in_stack(self, resource: RepositoryInStack, running: bool) -> tuple[str, str]:
-        """While the delete of a stack runs, a resource that an earlier delete could not delete is still in its turn."""
+        """Status and reason. While the stack is being deleted, a failure counts as running: it may be an old one."""
         if resource.status != _FAILED:
             return resource.status, ""
         return (_RUNNING, "") if running else (_FAILED, self._reason(resource.stack_id, resource.logical_id))

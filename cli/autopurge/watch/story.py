@@ -24,7 +24,7 @@ class Stage(Enum):
 
 @dataclass
 class Story:
-    """One repository. ``deleted`` of ``known`` images are gone, as far as its tag has told."""
+    """One repository, and what all looks so far have shown of its delete."""
 
     name: str
     arn: str | None = None
@@ -66,7 +66,7 @@ class Story:
         self.progress = seen.progress or self.progress
 
     def _moves(self, progress: Progress | None, now: float) -> bool:
-        """Whether a purge writes this progress; that of one that failed stays on the repository."""
+        """Whether a running purge wrote this progress. The progress of a failed purge stays on the repository."""
         if progress is None:
             return False
         changed = self.progress is not None and progress != self.progress
@@ -85,7 +85,7 @@ class Story:
         return min(self.progress.known, self.progress.deleted + int((self.progress.rate or 0) * since))
 
     def seconds_left(self, now: float) -> int | None:
-        """As the tag told, less the time that has passed since; None if nobody knows."""
+        """The time left that the tag told, minus the time that has passed since; None if the tag told none."""
         if self.progress is None or self.progress.left is None:
             return None
         return max(0, int(self.progress.left - (now - self.progress.at.timestamp())))
