@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _run_again() -> None:
-    """Go on as the sandbox's Python, in this process."""
+    """Run this command again with the sandbox's Python, in place of this process."""
     try:
         python = interpreter.find()
     except interpreter.NotSetUpError as error:
@@ -67,7 +67,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _bind(port: int | None) -> socket.socket:
-    """A socket that listens on the port asked for; on the usual one, or any, where none was."""
+    """A socket that listens on `port`. If it is None: on the usual port, or on any port if the usual one is taken."""
     if port is not None:
         return _listen(port)
     try:

@@ -18,7 +18,7 @@ _PARTS = (".rpdk-config", "template.yml", "resource-role.yaml", "requirements.tx
 
 
 class BuildError(RuntimeError):
-    """`cfn submit --dry-run` failed; the text is what it wrote."""
+    """`cfn submit --dry-run` failed; the message is what it wrote."""
 
 
 def copy_project(target: Path, project: Path = ROOT) -> Path:
@@ -33,7 +33,7 @@ def copy_project(target: Path, project: Path = ROOT) -> Path:
 
 
 def build_package(folder: Path, project: Path = ROOT) -> Path:
-    """The package's zip in `folder`: built, unless one of the same sources lies there already. Raises BuildError.
+    """The package's zip in `folder`. It is built unless `folder` has one of the same sources. Raises BuildError.
 
     Takes about ten seconds, most of which pip spends on requirements.txt.
     """

@@ -46,7 +46,7 @@ def _split(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _stay_local(url: str, home: Path) -> None:
-    """Keep this process off the user's settings, and STS, whose address the CLI has fixed, off the network."""
+    """Ignore the user's AWS settings, and send calls of STS to the sandbox: the CLI has a fixed address for STS."""
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
         del os.environ[name]
     os.environ.update(exports(url), HOME=str(home), AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)

@@ -11,7 +11,7 @@ PATH = "/_sandbox/"
 
 
 class ControlError(RuntimeError):
-    """The sandbox refused a command; the text says why."""
+    """The sandbox refused a command; the message says why."""
 
 
 class Control:
@@ -63,7 +63,7 @@ class Control:
         return counts
 
     def deletions(self, **place: Any) -> list[dict[str, Any]]:
-        """The images that were deleted so far: repository, digest, time, and by_force if they went with it."""
+        """The images that were deleted so far: repository, digest, time, and by_force (with the repository)."""
         found: list[dict[str, Any]] = self.send("deletions", **place)
         return found
 
@@ -84,7 +84,7 @@ class Control:
         self.send("clear_faults", **place)
 
     def be_late(self, seconds: float, region: str | None = None) -> None:
-        """Let ECR be late by so many seconds in all that is created, changed and deleted."""
+        """Let ECR show all that is created, changed and deleted this many seconds late."""
         delays = [
             *("new_repository", "new_tags", "changed_tags", "changed_policy", "enforced_policy"),
             *("deleted_images", "deleted_index", "emptied_repository", "deleted_repository"),
@@ -109,9 +109,9 @@ class Control:
         self.send("clear_lateness", **place)
 
     def put_replication(self, *destinations: tuple[str, str], prefix: str | None = None, **place: Any) -> None:
-        """Replicate deletes to each Region and account, of all repositories or of those whose names begin so.
+        """Replicate deletes to each Region and account: of all repositories, or of those that begin with `prefix`.
 
-        What PutReplicationConfiguration does, for clients that don't know `deleteReplication` yet.
+        PutReplicationConfiguration does the same. This command is for clients that don't know `deleteReplication` yet.
         """
         listed = [{"region": region, "registryId": account} for region, account in destinations]
         self.send("put_replication", destinations=listed, prefix=prefix, **place)
@@ -138,11 +138,11 @@ class Control:
         region: str | None = None,
         **attributes: Any,
     ) -> None:
-        """What `set_faults` does for ECR, for the calls of lambda, ecs or inspector2 that tell what is in use."""
+        """Like `set_faults`, for the calls of lambda, ecs or inspector2 that tell which images are in use."""
         self.send("set_faults_of", service=service, steps=_steps(calls, attributes), account=account, region=region)
 
     def calls_of_users(self, **place: Any) -> dict[str, int]:
-        """How often each operation was called that tells which images are in use."""
+        """How often each operation that tells which images are in use was called."""
         counts: dict[str, int] = self.send("calls_of_users", **place)
         return counts
 

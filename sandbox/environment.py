@@ -10,7 +10,8 @@ from pathlib import Path
 HOST = "127.0.0.1"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-# All secret keys and session tokens of the sandbox begin so. Letters only: a token is found, too, where it was encoded.
+# All secret keys and session tokens of the sandbox begin with this. It has letters only, so that tests also find it in
+# an encoded token.
 SECRET_PREFIX = "SANDBOXSECRET"
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
@@ -51,10 +52,10 @@ def for_subprocess(url: str, home: Path, region: str = REGION) -> dict[str, str]
 
 
 def isolate(port: int, folder: Path, verbose: bool) -> None:
-    """Set this process's environment for ministack, which reads it when it is imported: call this before.
+    """Set this process's environment for ministack, which reads it when it is imported. Call this before the import.
 
-    All that it writes goes to `folder`; nothing of the user's (credentials, profiles, proxies) is seen by it or by the
-    functions that it runs; a docker daemon is not looked for, as ministack would remove containers in it.
+    ministack writes to `folder` only. Neither ministack nor the functions that it runs see the user's credentials,
+    profiles and proxies. DOCKER_HOST hides every docker daemon: ministack would remove containers in it.
     """
     _replace_environment(
         {

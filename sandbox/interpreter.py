@@ -1,7 +1,7 @@
 """The Python that runs the sandbox's own process.
 
-It belongs to an environment of its own, which `make setup` makes within .venv. Reason: ministack pins its botocore, and
-what goes to Lambda must not follow.
+It has an environment of its own, which `make setup` creates within .venv. Reason: ministack pins a version of botocore,
+and the package for Lambda must not depend on that version.
 """
 
 from __future__ import annotations

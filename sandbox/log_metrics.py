@@ -29,7 +29,7 @@ class Datum:
 
 
 def embedded(line: str, now: float) -> list[Datum]:
-    """The metrics of a line in the embedded metric format; none of another line, and none that it defines wrongly."""
+    """The metrics of a line in the embedded metric format. Other lines and wrong definitions give no metrics."""
     document = _object(line)
     directive = document.get("_aws")
     if not isinstance(directive, dict) or not isinstance(directive.get("CloudWatchMetrics"), list):

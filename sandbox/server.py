@@ -29,7 +29,7 @@ _STOP_SECONDS = 10
 
 
 class SandboxError(RuntimeError):
-    """The sandbox did not start; the text is what it wrote."""
+    """The sandbox did not start; the message is what it wrote."""
 
 
 @dataclass(frozen=True)

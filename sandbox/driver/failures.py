@@ -10,7 +10,7 @@ RETRIABLE = frozenset({"NetworkFailure", "ResourceConflict", "ServiceInternalErr
 
 
 class OperationError(Exception):
-    """The text is what a stack event shows as the reason."""
+    """An operation failed. The message is the reason that a stack event shows."""
 
     def __init__(self, reason: str, code: str, message: str) -> None:
         super().__init__(reason)
@@ -19,7 +19,7 @@ class OperationError(Exception):
 
 
 class HandlerError(OperationError):
-    """The handler answered FAILED, or broke the contract; `model` came along, or in an answer before."""
+    """The handler answered FAILED, or broke the contract. `model` is from that answer, or from an earlier one."""
 
     def __init__(self, code: str, message: str, token: str, model: dict[str, Any] | None = None) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class HandlerError(OperationError):
 
 
 class AssumeRoleError(Exception):
-    """CloudFormation may not assume an execution role; the text says why."""
+    """CloudFormation may not assume an execution role; the message says why."""
 
 
 class InvalidPropertiesError(OperationError):

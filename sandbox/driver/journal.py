@@ -7,14 +7,14 @@ import threading
 from collections import deque
 from typing import Any
 
-_LIMIT = 10_000  # entries
+_MOST_ENTRIES = 10_000
 
 
 class Journal:
     """Entries are dicts that can be sent as JSON. Fields: see `sandbox.driver.operation.Operation`."""
 
     def __init__(self) -> None:
-        self._entries: deque[dict[str, Any]] = deque(maxlen=_LIMIT)
+        self._entries: deque[dict[str, Any]] = deque(maxlen=_MOST_ENTRIES)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Models: the identifier that is taken out of them, and the attributes for Fn::GetAtt."""
+"""Resource models: their primary identifier, and their attributes for Fn::GetAtt."""
 
 from __future__ import annotations
 

@@ -64,12 +64,12 @@ class Operation:
             self._wait(answer)
             if time.monotonic() > until:
                 raise self._failure("NotStabilized", f"{action} is not done after the time that the schema allows.")
-            # What comes back in the callback is what the handler answered.
+            # The next call gets the model and the callback context of this answer.
             call = Call(action, answer["resourceModel"], previous, answer.get("callbackContext") or {}, next_token)
             number, failures = number + 1, 0
 
     def _answer_of(self, call: Call, number: int) -> Json:
-        """The answer of one call, started again where it takes too long. It keeps to the contract."""
+        """The answer of one call, checked against the contract. A call that takes too long is started again."""
         settings = self.driver.settings
         reading = call.action in _READING
         seconds = settings.read_seconds if reading else settings.call_seconds
@@ -119,12 +119,12 @@ class Operation:
     def _checked(self, call: Call, answer: Json) -> Json:
         wrong = breach(self.handlers.schema, call.action, answer, self.driver.settings.context_limit_bytes)
         if wrong is None and call.action == "UPDATE" and answer["status"] != "FAILED":
-            wrong = self._moved(call, answer)
+            wrong = self._identifier_change(call, answer)
         if wrong is not None:
             raise self._failure("InternalFailure", f"The {call.action} handler breaks the contract: {wrong}.", answer)
         return answer
 
-    def _moved(self, call: Call, answer: Json) -> str | None:
+    def _identifier_change(self, call: Call, answer: Json) -> str | None:
         schema = self.handlers.schema
         same = identifier(schema, call.desired) == identifier(schema, answer["resourceModel"])
         return None if same else "an UPDATE must not change the primary identifier"

@@ -28,7 +28,7 @@ def checked(operation: Operation, properties: Mapping[str, Any]) -> Json:
 
 
 def create(operation: Operation, properties: Mapping[str, Any]) -> Created:
-    """Create, then read for the attributes; clean up after a create that failed and told what it had made."""
+    """Create, then read the attributes. If the create fails, delete the resource that its answers identified."""
     desired = checked(operation, properties)
     try:
         answer = operation.run("CREATE", desired)
@@ -40,7 +40,7 @@ def create(operation: Operation, properties: Mapping[str, Any]) -> Created:
 
 
 def _roll_back(operation: Operation, desired: Json, failure: HandlerError) -> None:
-    """Delete what a failed create made. A field report has it that AlreadyExists is followed by a delete as well."""
+    """Delete what a failed create made. A setting also deletes after AlreadyExists, which a user has reported."""
     schema = operation.handlers.schema
     made = identifier(schema, failure.model)
     if made is None and failure.code == "AlreadyExists" and operation.driver.settings.delete_after_already_exists:

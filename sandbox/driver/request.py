@@ -21,7 +21,7 @@ class Handlers(Protocol):
 
     @property
     def arn(self) -> str:
-        """The version's ARN, in whose name CloudFormation assumes the role."""
+        """The version's ARN: aws:SourceArn when CloudFormation assumes the role."""
 
     @property
     def log_group(self) -> str | None:

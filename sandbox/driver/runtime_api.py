@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.1  # how soon the server notices that it is to close
 
 
 class FunctionError(RuntimeError):
-    """The function raised, or could not be loaded; the text says what."""
+    """The function raised, or could not be loaded; the message says what."""
 
 
 @dataclass

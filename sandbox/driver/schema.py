@@ -1,4 +1,4 @@
-"""A resource type's schema: what it says about properties, and the service's words where they don't fit."""
+"""A resource type's schema: its rules for properties, and CloudFormation's messages for properties that break them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Schema:
         return ["/properties/" + "/".join(path) for path in given if find(properties, path) is not None]
 
     def coerce(self, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """A copy in which "true" is a boolean, 5 is "5", and so on, where the schema asks for it, as in templates."""
+        """A copy with primitives in the types of the schema, as in templates: "true" becomes a boolean, 5 a string."""
         coerced: dict[str, Any] = self._coerce(dict(copy.deepcopy(properties)), self.document)
         return coerced
 
@@ -146,7 +146,7 @@ def _words(errors: Iterable[ValidationError]) -> Iterator[str]:
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
-    """CloudFormation never repeats the value that was given, as it may be a secret."""
+    """CloudFormation's messages. They never repeat the value that was given, because it may be a secret."""
     rule: Any = error.validator_value
     given: Any = error.instance
     match error.validator:

@@ -19,8 +19,8 @@ _RUNTIME_CLIENT = ("awslambdaric", "runtime_client", "simplejson", "snapshot_res
 _KEPT_WARM = 4  # idle processes of one pool
 _STOP_SECONDS = 3
 
-# -I and -S leave only the standard library on the path: the package comes first, as in Lambda, so that its own boto3
-# is used; then nothing but the runtime client, which in Lambda belongs to the machine.
+# -I and -S leave only the standard library on the path. As in Lambda, the package comes first, so that its own boto3 is
+# used. The runtime client comes last and alone; in Lambda it belongs to the machine.
 _START = """
 import sys
 package, runtime_client, handler = sys.argv[1:]

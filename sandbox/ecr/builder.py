@@ -59,14 +59,14 @@ class RepositoryBuilder:
         return image.digest
 
     def with_images(self, count: int, *, tag: str = "v{n}", untagged: bool = False, **chosen: Any) -> RepositoryBuilder:
-        """Single images, with one tag each: ``{n}`` in ``tag`` is a number that no other image of it has."""
+        """Push single images with one tag each. ``{n}`` in ``tag`` is a number that is unique in the repository."""
         for _ in range(count):
             number = self._repository.images.next_sequence()
             self.push(() if untagged else (tag.format(n=number),), **chosen)
         return self
 
     def with_tagged(self, *tags: str, **chosen: Any) -> RepositoryBuilder:
-        """One image that has these tags; a tag that is there moves."""
+        """Push one image with these tags. A tag that another image has moves to it."""
         self.push(tags, **chosen)
         return self
 
@@ -79,7 +79,7 @@ class RepositoryBuilder:
         per_architecture_tags: bool = False,
         **chosen: Any,
     ) -> RepositoryBuilder:
-        """Indexes with a tag, of images that have one only if asked for."""
+        """Push indexes with a tag each. Their images have a tag only if ``per_architecture_tags`` is true."""
         for _ in range(count):
             number = self._repository.images.next_sequence()
             name = tag.format(n=number)
@@ -91,7 +91,7 @@ class RepositoryBuilder:
         return self
 
     def with_repushed_latest(self, times: int) -> RepositoryBuilder:
-        """A two-architecture ``latest`` that was pushed so often; the former indexes are left without a tag."""
+        """Push a two-architecture ``latest`` several times. Only the last index keeps the tag."""
         for _ in range(times):
             self.push(("latest",), children=(self.push(), self.push()))
         return self

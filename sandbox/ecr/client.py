@@ -1,4 +1,4 @@
-"""Real boto3 clients, answered in process: their parsing, checking and repeating stay; no socket is opened."""
+"""Real boto3 clients that the strict ECR answers in process, without a socket. They parse, validate and retry."""
 
 from __future__ import annotations
 

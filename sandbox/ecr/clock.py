@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the strict ECR, and what is tested on it, use of time. Seconds."""
+    """The functions of a clock that the strict ECR and the code under test call. All values are in seconds."""
 
     def time(self) -> float: ...
 

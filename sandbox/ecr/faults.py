@@ -23,7 +23,7 @@ class Drop(Enum):
 
 
 class Transport(Protocol):
-    """How a client notices it; see `sandbox.connections`."""
+    """How a client notices a lost or late answer; see `sandbox.connections`."""
 
     def lose(self) -> NoReturn: ...
 
@@ -38,8 +38,8 @@ class _Bucket:
     tokens: float
     filled: float | None = None
 
-    def takes(self, operation: str, now: float) -> bool:
-        """Whether a call gets through; one that does not costs nothing."""
+    def take(self, operation: str, now: float) -> bool:
+        """Take a token for a call. Returns False, and takes nothing, if the call is to be throttled."""
         if self.operations is not None and operation not in self.operations:
             return True
         if self.filled is not None:
@@ -53,11 +53,12 @@ class _Bucket:
 
 @dataclass
 class Faults:
-    """Switches; set an attribute, or call a method, and ``clear`` all.
+    """Switches for faults. Set an attribute or call a method to switch a fault on; ``clear`` switches all off.
 
-    ``latency`` is in seconds, by operation or "*"; ``image_failures`` maps a digest to a failure code, its reason, and
-    how often (None: always); ``deny`` are actions such as ecr:DescribeImages; ``policy_form`` is how policies are
-    answered (see `sandbox.ecr.policy_texts`); ``refuse_any_status``: AWS's documents don't list the filter's ANY.
+    ``latency`` is in seconds, by operation or "*". ``image_failures`` maps a digest to a failure code, its reason, and
+    how often it is answered (None: always). ``deny`` has actions such as ecr:DescribeImages. ``policy_form`` is the
+    form in which policies are answered (see `sandbox.ecr.policy_texts`). ``refuse_any_status`` refuses the image status
+    ANY in a filter: AWS's documents don't list it.
     """
 
     clock: Clock
@@ -73,11 +74,14 @@ class Faults:
     _counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def clear(self) -> None:
-        """All is well again."""
+        """Switch all faults off."""
         self.__init__(self.clock)  # type: ignore[misc]
 
     def throttle(self, operations: Collection[str] | None = None, rate: float = 5.0, burst: float = 5) -> None:
-        """Let so many calls a second through, of all operations together, or of the given ones."""
+        """Let `rate` calls a second through, and `burst` calls at once. Throttle the others.
+
+        The limit is for all operations together, or for the given operations together.
+        """
         self._bucket = _Bucket(frozenset(operations) if operations is not None else None, rate, burst, burst)
 
     def server_errors(self, every_nth: int, operations: Collection[str] = ("*",)) -> None:
@@ -108,7 +112,10 @@ class Faults:
 
     @contextmanager
     def connection(self, operation: str, transport: Transport) -> Iterator[None]:
-        """Work on a call in this block; its connection can break before that, or after it. An EcrError is an answer."""
+        """Run a call in this block. Its connection can break before the block or after it.
+
+        An EcrError from the block is an answer, too: a fault of the connection replaces it.
+        """
         drop = self._drops[operation].pop(0) if self._drops[operation] else None
         if drop is Drop.BEFORE:
             transport.lose()
@@ -123,7 +130,7 @@ class Faults:
             transport.delay()
 
     def image_failure(self, digest: str) -> tuple[str, str] | None:
-        """Why this image can't be deleted now."""
+        """The failure code and reason of deleting an image; None if no fault prevents it. Counts the failures."""
         if digest not in self.image_failures:
             return None
         code, reason, times = self.image_failures[digest]
@@ -145,9 +152,9 @@ class Faults:
             )
 
     def check(self, operation: str, caller: str, resource: str) -> None:
-        """Raise what this call is answered with instead of being worked on."""
+        """Raise the error that a fault makes of this call; return if the call may run."""
         self.check_permission(operation, caller, resource)
-        if self._bucket and not self._bucket.takes(operation, self.clock.time()):
+        if self._bucket and not self._bucket.take(operation, self.clock.time()):
             raise EcrError("ThrottlingException", "Rate exceeded")
         if self._next_errors[operation]:
             raise self._next_errors[operation].pop(0)

@@ -86,7 +86,7 @@ class Images:
         return iter(self._by_sequence.values())
 
     def after(self, sequence: int) -> Iterator[Image]:
-        """Images that were pushed after that one."""
+        """The images that were pushed after the image with this sequence number."""
         return (self._by_sequence[key] for key in self._by_sequence.irange(minimum=sequence, inclusive=(False, True)))
 
     def by_digest(self, digest: str) -> Image | None:
@@ -117,7 +117,7 @@ class Images:
             self._by_tag[tag] = image
 
     def tag(self, image: Image, tag: str) -> None:
-        """Put a tag on an image; the image that bore it loses it."""
+        """Put a tag on an image. Another image that has the tag loses it."""
         before = self._by_tag.get(tag)
         if before is image:
             return

@@ -19,7 +19,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def _filtered(ecr: RegistryState, repository: Repository, parameters: Parameters, scope: str) -> Iterator[Image]:
-    """Images from where the page begins, of the status and with or without tags as asked for."""
+    """The images from the start of the page that have the status and tag status that the filter asks for."""
     status, tagged = _status(ecr, parameters), _tag_status(parameters)
     after = paging.place(scope, parameters)
     for image in ecr.lateness.images_after(repository, int(after) if after else 0):
@@ -140,7 +140,7 @@ def _look_up(repository: Repository, image_id: dict[str, str]) -> tuple[Image | 
 def batch_delete_image(ecr: RegistryState, parameters: Parameters) -> Parameters:
     """Delete by digest (the image with all its tags) or by tag (the tag; with the last one, the image).
 
-    References are judged as they were when the call came in: a child is refused though its index goes in the same call.
+    References count as they were before the call: a child is refused even if the same call deletes its index.
     """
     repository = ecr.find(parameters)
     ids = parameters["imageIds"]
@@ -198,7 +198,7 @@ def _delete_one(
 
 
 def batch_get_image(ecr: RegistryState, parameters: Parameters) -> Parameters:
-    """Manifests; it counts as a pull."""
+    """Return manifests. This counts as a pull of their images."""
     repository = ecr.find(parameters)
     if not 1 <= len(parameters["imageIds"]) <= LARGEST_BATCH:
         raise invalid("Invalid parameter at 'imageIds'")

@@ -1,4 +1,4 @@
-"""How late clients see what was done, as ECR is eventually consistent. Nothing is late by itself.
+"""How late clients see changes: ECR is eventually consistent. Without a switch of this module nothing is late.
 
 Sources: https://github.com/hashicorp/terraform-provider-aws/issues/3849 (new repositories), /28012 (their tags),
 /39064 (policies that name a new role). The other kinds of lateness are what an eventually consistent service may show.
@@ -36,7 +36,7 @@ WRITES |= {"BatchGetImage", "PutImage", "TagResource", "UntagResource", "UpdateI
 
 
 class Stale(StrEnum):
-    """How a single answer can be old: each is what was right before some change."""
+    """How a single answer can be out of date. Each was the right answer before some change."""
 
     NOT_FOUND = "not found"  # RepositoryNotFoundException
     EARLIER_REPOSITORY = "earlier repository"  # that was deleted, with its own creation time and tags, without images
@@ -49,7 +49,7 @@ class Stale(StrEnum):
     DELETED_IMAGES = "deleted images"  # the last hundred that were deleted are still listed
 
 
-# For which operations an answer is another one than the right one
+# The operations for which a stale answer can differ from the right answer
 _OPERATIONS: dict[Stale, frozenset[str]] = {
     Stale.NOT_FOUND: READS | WRITES,
     Stale.EARLIER_REPOSITORY: READS,
@@ -71,7 +71,9 @@ class _Deleted:
 
 @dataclass
 class Lateness:
-    """Switches; set an attribute, or call a method, and ``clear`` all. All delays are in seconds; 0: not late.
+    """Switches for late answers. Set an attribute or call a method to switch one on; ``clear`` switches all off.
+
+    Delays are in seconds; 0: not late.
 
     >>> ecr.lateness.new_repository = 5
     >>> ecr.lateness.stale_next("DescribeRepositories")
@@ -91,9 +93,9 @@ class Lateness:
     new_role: float = 0  # during which a repository policy that names a new role is refused
     refusal_of_role: str = PRINCIPAL_NOT_FOUND  # or: Invalid repository policy provided
     _next: dict[str, list[Stale]] = field(default_factory=lambda: defaultdict(list), repr=False)
-    _once: Stale | None = field(default=None, repr=False)  # how the answer at hand is stale
-    _deleted: dict[str, _Deleted] = field(default_factory=dict, repr=False)  # the last one of each name
-    _first_tries: dict[str, float] = field(default_factory=dict, repr=False)  # by the ARN of a role
+    _once: Stale | None = field(default=None, repr=False)  # how the current answer is stale, if it is
+    _deleted: dict[str, _Deleted] = field(default_factory=dict, repr=False)  # by name: the last one that was deleted
+    _first_tries: dict[str, float] = field(default_factory=dict, repr=False)  # by role ARN: when it was first named
 
     # For tests
 
@@ -105,7 +107,7 @@ class Lateness:
         self._next.clear()
 
     def settle(self, repository: Repository) -> None:
-        """What was created, or deleted, under that name before now is seen as it is."""
+        """Let clients see at once what was created or deleted under the repository's name so far."""
         repository.traces.created = None
         self._deleted.pop(repository.name, None)
 
@@ -169,7 +171,7 @@ class Lateness:
         repository.traces.created = self.clock.monotonic()
 
     def note_deleted(self, repository: Repository) -> None:
-        """Without its images, unless they can be asked for: they would be kept for nothing."""
+        """Remember a deleted repository. Its images are kept only if ``deleted_repository`` lets clients read them."""
         kept = repository if self.deleted_repository else replace(repository, images=Images(), blobs={}, uploads={})
         self._deleted[repository.name] = _Deleted(kept, self.clock.monotonic())
 
@@ -187,7 +189,7 @@ class Lateness:
         return traces.tags.seen(repository.tags, self.clock.monotonic(), self.changed_tags)
 
     def note_tags(self, repository: Repository) -> None:
-        """Before a change."""
+        """Remember the tags before they change."""
         repository.traces.tags.note(self.clock.monotonic(), repository.tags)
 
     def policy(self, repository: Repository) -> str | None:
@@ -207,7 +209,7 @@ class Lateness:
         return None if self._once is Stale.NO_POLICY else repository.lifecycle
 
     def note_policy(self, repository: Repository) -> None:
-        """Before a change."""
+        """Remember the policy before it changes."""
         repository.traces.policy.note(self.clock.monotonic(), repository.policy)
 
     def check_roles(self, roles: Iterable[str], age: Callable[[str], float | None]) -> None:
@@ -226,7 +228,7 @@ class Lateness:
     # Images
 
     def images_after(self, repository: Repository, sequence: int) -> Iterator[Image]:
-        """The images that are listed, of those that were pushed after that one."""
+        """The images that a listing shows after the image with this sequence number."""
         live = repository.images.after(sequence)
         if self._once is Stale.NO_IMAGES:
             return iter(())
@@ -276,7 +278,7 @@ class Lateness:
     # One stale answer
 
     def take_stale(self, operation: str, exists: Callable[[], bool]) -> Stale | None:
-        """How the call at hand is to be answered; `exists` tells whether it names a repository that exists."""
+        """The stale answer that waits for this call; None if `exists` says that it names no existing repository."""
         waiting = self._next.get(operation) if self._next else None
         return waiting.pop(0) if waiting and exists() else None
 
@@ -311,6 +313,6 @@ def _sequence(image: Image) -> int:
 
 
 def _made_up(repository: Repository) -> Repository:
-    """A repository of that name that was there a day before."""
+    """An earlier repository of the same name, created a day before. It never existed."""
     created_at = repository.created_at - _DAY
     return replace(repository, created_at=created_at, tags={}, policy=None, images=Images(), traces=Traces())

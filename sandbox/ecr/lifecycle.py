@@ -1,9 +1,10 @@
-"""The lifecycle policies that ECR takes, and what it says of the others.
+"""Checks lifecycle policies as ECR does, with ECR's error messages.
 
 The rules are those of https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html. ECR
-checks a policy with a JSON schema first: the words of those failures are the Java validator's, json-schema-validator.
-Then it compares the rules. Users have quoted ECR's words (terraform-provider-aws #45909, cloudposse/terraform-aws-ecr
-#158 and #132). Where a line says "words not known", nobody has: the sentence is ours.
+first checks a policy with a JSON schema. The messages of that check are those of a Java library, json-schema-validator.
+Then ECR compares the rules. Users have quoted its messages (terraform-provider-aws #45909,
+cloudposse/terraform-aws-ecr #158 and #132). A line that says "words not known" has a message of ours, because nobody
+has quoted ECR's.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ FEWEST_DAYS_IN_ARCHIVE = 90
 
 Rule = dict[str, Any]
 
-_TEXTS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+_STRINGS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 
 
 def _selection(count_type: str, unit: Any, storage_class: str, *required: str) -> dict[str, Any]:
-    """What goes with a count type; a schema of False means that the name must be missing."""
+    """The schema of a selection with this count type. If `unit` is False, countUnit must be missing."""
     properties = {"countType": {"const": count_type}, "countUnit": unit, "storageClass": {"const": storage_class}}
     return {"properties": properties, "required": list(required)}
 
@@ -56,8 +57,8 @@ _SCHEMA: dict[str, Any] = {
                         "additionalProperties": False,
                         "properties": {
                             "tagStatus": {"enum": ["tagged", "untagged", "any"]},
-                            "tagPatternList": _TEXTS,
-                            "tagPrefixList": _TEXTS,
+                            "tagPatternList": _STRINGS,
+                            "tagPrefixList": _STRINGS,
                             "storageClass": {"if": {"type": "string"}, "then": {"enum": ["standard", "archive"]}},
                             "countType": {},
                             "countUnit": {"if": {"type": "string"}, "then": {"enum": ["days"]}},
@@ -109,7 +110,7 @@ def check(text: str) -> None:
 
 
 def check_rules(text: str) -> None:
-    """Likewise, whatever its length."""
+    """Like `check`, without the check of the length."""
     try:
         policy = json.loads(text)
     except ValueError:
@@ -186,7 +187,7 @@ def _check_tags(selection: Rule) -> None:
 
 
 def _check_storage(selection: Rule, action: str) -> None:
-    """Pulls only archive an image; only what is archived for a while is deleted for its time there."""
+    """A rule that counts from pulls can only archive. A rule that counts from archiving can only expire."""
     count_type = selection["countType"]
     if count_type == "sinceImagePulled" and action != "transition":  # words not known
         raise _failure("countType=sinceImagePulled must be used with the action TRANSITION.")

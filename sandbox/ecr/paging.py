@@ -27,13 +27,13 @@ def page_size(parameters: dict[str, Any]) -> int:
 
 
 def token(scope: str, place: str) -> str:
-    """A token for the page after a place; ``scope`` is what it may be used for."""
+    """A token for the page after ``place``, the last item that was shown. It is only valid for ``scope``."""
     seal = hashlib.sha256(f"{scope}|{place}".encode()).hexdigest()[:16]
     return base64.urlsafe_b64encode(f"{seal}|{place}".encode()).decode()
 
 
 def place(scope: str, parameters: dict[str, Any]) -> str | None:
-    """The place in a token. Refuses one that was made up, or given for something else."""
+    """The last item that was shown, from the request's token. Refuses a made-up token, or one of another scope."""
     given = parameters.get("nextToken")
     if given is None:
         return None

@@ -15,7 +15,10 @@ _PRINCIPALS = ("Principal", "NotPrincipal")
 
 
 def normalised(policy: str, form: str) -> str:
-    """A policy in a form, with the same meaning; one that has a name twice as it is. Raises ValueError for a form."""
+    """Rewrite a policy in one of `FORMS`, with the same meaning. Raises ValueError for an unknown form.
+
+    A policy in which a JSON object has the same name twice is returned unchanged.
+    """
     if form not in FORMS:
         raise ValueError(f"{form} is not a form of policies. There are: {', '.join(FORMS)}.")
     document = None if form == AS_GIVEN else _read(policy)
@@ -28,7 +31,7 @@ def normalised(policy: str, form: str) -> str:
 
 
 def _read(policy: str) -> dict[str, Any] | None:
-    """The policy as a document; None if that would lose a part of it."""
+    """The parsed policy; None if an object in it has a name twice, because parsing would lose one of the two."""
     names_twice = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

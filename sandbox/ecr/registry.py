@@ -19,7 +19,7 @@ from sandbox.ecr.state import RegistryState
 Answer = tuple[int, dict[str, str], bytes]
 Query = Mapping[str, list[str]]
 
-# Not in the answer to /v2/ only: ECR's page shows it in that to tags/list.
+# A header of all answers, not only of the answer to /v2/: ECR's page shows it in an answer to tags/list.
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html
 _PROTOCOL = {"Docker-Distribution-Api-Version": "registry/2.0"}
 _PATH = re.compile(r"/v2/(?P<name>.+)/(?P<kind>blobs/uploads|blobs|manifests|tags)(?:/(?P<reference>[^/]*))?/?")
@@ -84,10 +84,10 @@ def _upload(ecr: RegistryState, repository: Repository, method: str, session: st
     if wanted:
         ecr.check_policy(repository, "ecr:CompleteLayerUpload")
     repository.uploads[session] += body
-    place = f"/v2/{repository.name}/blobs/uploads/{session}"
+    location = f"/v2/{repository.name}/blobs/uploads/{session}"
     if method == "PATCH" or (method == "POST" and not wanted):
         last = max(0, len(repository.uploads[session]) - 1)
-        return 202, {"Location": place, "Docker-Upload-UUID": session, "Range": f"0-{last}"}, b""
+        return 202, {"Location": location, "Docker-Upload-UUID": session, "Range": f"0-{last}"}, b""
     content = repository.uploads.pop(session)
     if digest_of(content) != wanted:
         return _error("DIGEST_INVALID", f"The content has the digest {digest_of(content)}, not {wanted}", 400)
@@ -118,8 +118,8 @@ def _put_manifest(
     except EcrError as error:
         if error.code != "ImageAlreadyExistsException":
             raise
-    place = f"/v2/{repository.name}/manifests/{digest}"
-    return 201, {"Location": place, "Docker-Content-Digest": digest}, b""
+    location = f"/v2/{repository.name}/manifests/{digest}"
+    return 201, {"Location": location, "Docker-Content-Digest": digest}, b""
 
 
 def _get_manifest(ecr: RegistryState, repository: Repository, method: str, reference: str) -> Answer:

@@ -54,7 +54,7 @@ class Replication:
         return bool(self.configuration["rules"])
 
     def replicate(self, repository: str, image_id: dict[str, str]) -> None:
-        """Do in the destinations what BatchDeleteImage did here for one of its ids: a tag, or an image, was deleted."""
+        """Send the delete of one id of a BatchDeleteImage to the destinations: its tag, or without a tag its image."""
         tag = image_id.get("imageTag")
         for place in self._destinations(repository):
             if tag is None:

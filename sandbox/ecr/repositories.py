@@ -12,10 +12,10 @@ from sandbox.ecr.repository import Repository
 from sandbox.ecr.state import Parameters, RegistryState
 
 _NAME = re.compile(r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
-_TAG_TEXT = re.compile(r"[\w\s+\-=.:/@]*", re.UNICODE)
+_TAG_CHARACTERS = re.compile(r"[\w\s+\-=.:/@]*", re.UNICODE)
 _FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
 _EXCLUDING = {"MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"}
-_NEVER = 0.0  # when a lifecycle policy was evaluated: here they are kept, and never run
+_NEVER = 0.0  # lastEvaluatedAt of a lifecycle policy: the sandbox stores policies and never runs them
 MOST_TAGS = 50
 LONGEST_POLICY = 10_240
 
@@ -169,9 +169,9 @@ def _checked_tags(before: dict[str, str], tags: list[dict[str, str]]) -> dict[st
             raise EcrError(
                 "InvalidTagParameterException", "aws: prefixed tag key names are not allowed for external use."
             )
-        if not 1 <= len(tag["Key"]) <= 128 or not _TAG_TEXT.fullmatch(tag["Key"]):
+        if not 1 <= len(tag["Key"]) <= 128 or not _TAG_CHARACTERS.fullmatch(tag["Key"]):
             raise EcrError("InvalidTagParameterException", f"The tag key '{tag['Key']}' is not valid.")
-        if len(tag["Value"]) > 256 or not _TAG_TEXT.fullmatch(tag["Value"]):
+        if len(tag["Value"]) > 256 or not _TAG_CHARACTERS.fullmatch(tag["Value"]):
             raise EcrError("InvalidTagParameterException", f"The value of the tag '{tag['Key']}' is not valid.")
     after = before | {tag["Key"]: tag["Value"] for tag in tags}
     if sum(not key.startswith("aws:") for key in after) > MOST_TAGS:

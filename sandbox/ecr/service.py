@@ -71,11 +71,11 @@ class EcrService(RegistryState):
         self._lock = threading.RLock()
 
     def before(self, operation: str, function: Callable[[Parameters], object], nth: int | None = 1) -> None:
-        """Call a function just before the nth call of an operation is worked on; None: each."""
+        """Call a function just before the nth call of an operation runs; None: before each call."""
         self._hooks.before.append(_Hook(operation, function, nth))
 
     def after(self, operation: str, function: Callable[[Parameters], object], nth: int | None = 1) -> None:
-        """Call a function just after the nth call of an operation was worked on; None: each."""
+        """Call a function just after the nth call of an operation that succeeds; None: after each of them."""
         self._hooks.after.append(_Hook(operation, function, nth))
 
     def handle_registry(
@@ -121,7 +121,7 @@ class EcrService(RegistryState):
             self.call_log.append(Call(operation, parameters, started, self.clock.time(), error))
 
     def _receive(self) -> None:
-        """Do what rules of other registries have deleted here meanwhile."""
+        """Do the deletes that replication rules of other registries have sent here meanwhile."""
         if self.replication.arrived:
             with self._lock:
                 replication_rules.do_arrived(self)

@@ -1,4 +1,4 @@
-"""The state of a registry, and what all operations ask of it: below the operations, which `service` dispatches to."""
+"""The state of a registry, with the lookups and checks that all operations share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Parameters = dict[str, Any]
 
 @dataclass
 class Call:
-    """A call that came in over a client or over HTTP. Times are of the clock's time of day."""
+    """A call by a client in process or over HTTP. Times are in seconds since 1970, by the registry's clock."""
 
     operation: str
     parameters: Parameters
@@ -35,7 +35,7 @@ class Call:
 
 @dataclass
 class Deletion:
-    """An image that was deleted; ``by_force`` if it went with its repository."""
+    """An image that was deleted. ``by_force``: DeleteRepository deleted it with its repository."""
 
     repository: str
     digest: str
@@ -110,7 +110,7 @@ class RegistryState:
         return repository
 
     def check_registry(self, parameters: Parameters, action: str) -> None:
-        """Raise AccessDenied for the registry of another account, whose policy allows nobody here anything."""
+        """Raise AccessDenied for the registry of another account: its policy allows nothing to callers from here."""
         registry = parameters.get("registryId", self.account)
         if registry != self.account:
             arn = f"arn:aws:ecr:{self.region}:{registry}:repository/{parameters.get('repositoryName', '*')}"

@@ -1,4 +1,4 @@
-"""What happened to a repository of late: what a client that sees changes late still needs to be shown.
+"""Recent changes of a repository. A client that sees changes late is still shown what was there before them.
 
 Times are monotonic seconds of the registry's clock. Only `sandbox.ecr.lateness` decides what is shown.
 """
@@ -30,7 +30,7 @@ class Past(Generic[T]):
         self._changes.append((now, before))
 
     def seen(self, present: T, now: float, delay: float) -> T:
-        """What a client sees that learns of each change after `delay` seconds."""
+        """The value that a client sees who learns of each change `delay` seconds late."""
         return next((before for changed, before in self._changes if changed + delay > now), present)
 
     def before_last_change(self, present: T) -> T:
@@ -47,7 +47,7 @@ class DeletedImages:
         self._times: deque[tuple[float, Image]] = deque()
 
     def add(self, image: Image, now: float) -> None:
-        """Of images with the same digest, only the last one is kept."""
+        """Add a deleted image. It replaces an earlier one with the same digest."""
         before = self._by_digest.get(image.digest)
         if before is not None:
             del self._by_sequence[before.sequence]
@@ -62,7 +62,7 @@ class DeletedImages:
                 del self._by_sequence[image.sequence], self._by_digest[image.digest]
 
     def after(self, sequence: int) -> Iterator[Image]:
-        """Images that were pushed after that one."""
+        """The images that were pushed after the image with this sequence number."""
         return (self._by_sequence[key] for key in self._by_sequence.irange(minimum=sequence, inclusive=(False, True)))
 
     def by_digest(self, digest: str) -> Image | None:
@@ -74,11 +74,11 @@ class DeletedImages:
 class Traces:
     """The traces of one repository."""
 
-    created: float | None = None  # by CreateRepository; None: it has been there all along
+    created: float | None = None  # when CreateRepository created it; None: clients find it at once
     tags: Past[dict[str, str]] = field(default_factory=Past)
     policy: Past[str | None] = field(default_factory=Past)
     deleted_images: DeletedImages = field(default_factory=DeletedImages)
     last_deleted: deque[Image] = field(default_factory=lambda: deque(maxlen=_MOST_IMAGES))
-    references: dict[str, float] = field(default_factory=dict)  # digest: when an index that had it was deleted
-    image_deleted: float | None = None  # when the last image was
+    references: dict[str, float] = field(default_factory=dict)  # digest: when an index that referenced it was deleted
+    image_deleted: float | None = None  # when an image was deleted last
     first_unlisted: int = 1  # the sequence of the first image that was pushed after the last listing

@@ -13,7 +13,7 @@ from sandbox.registry.package import PackageError
 
 
 class RefusedError(Exception):
-    """A command can't be run; the text says why."""
+    """A command can't be run; the message says why."""
 
 
 class Commands:

@@ -1,6 +1,7 @@
-"""Calls of ECR and S3 under a role's credentials may do what its policies allow; all other callers may do everything.
+"""Calls with a role's credentials may do what the role's policies allow. All other callers may do everything.
 
-A role that does not exist in the sandbox's IAM (a type that was registered without one) has no policies to obey.
+This is for ECR, S3, KMS's DescribeKey, and the calls that tell which images are in use. A role that does not exist in
+the sandbox's IAM (of a type that was registered without one) may do everything.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ S3Handler = Callable[..., Awaitable[ministack.Response]]
 
 
 def install() -> None:
-    """Ask before each call of S3. ECR asks by itself, with `for_ecr`."""
+    """Check each call of S3 before it runs. The strict ECR checks its calls itself, with `for_ecr`."""
     ministack.install_secrets(SECRET_PREFIX)
-    ministack.wrap_s3(_asking)
+    ministack.wrap_s3(_checking_permissions)
 
 
 def credentials(role_arn: str, type_arn: str) -> Json:
-    """What CloudFormation gets for the execution role of a type, whose version has an ARN. Raises AssumeRoleError."""
+    """Credentials of a type's execution role. `type_arn` is the ARN of the type's version. Raises AssumeRoleError."""
     account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
     role = ministack.role(account, name)
     keys = {"aws:SourceAccount": account, "aws:SourceArn": type_arn}
@@ -40,13 +41,13 @@ def credentials(role_arn: str, type_arn: str) -> Json:
 
 
 def for_ecr(headers: dict[str, str]) -> Authorize | None:
-    """What a request to ECR is to be asked; None where its caller may do everything."""
+    """The check of permissions for a request to ECR; None if its caller may do everything."""
     caller = _caller(headers)
     return authorizer(*caller) if caller else None
 
 
 def refusal(headers: dict[str, str], check: Check) -> str | None:
-    """What a service says of a call that the policies of its caller do not allow; None where they do."""
+    """The message of a service that refuses a call; None if the policies of the caller allow the call."""
     caller = _caller(headers)
     if caller is None:
         return None
@@ -61,7 +62,7 @@ def _caller(headers: dict[str, str]) -> tuple[Policies, str] | None:
     if ":assumed-role/" not in principal:
         return None
     role = ministack.role(principal.split(":")[4], principal.split("/")[1])
-    return (_policies(*map(_text, role[1])), principal) if role else None
+    return (_policies(*map(_as_json, role[1])), principal) if role else None
 
 
 @functools.lru_cache
@@ -69,11 +70,11 @@ def _policies(*documents: str) -> Policies:
     return Policies(documents)
 
 
-def _text(document: Any) -> str:
+def _as_json(document: Any) -> str:
     return document if isinstance(document, str) else json.dumps(document)
 
 
-def _asking(original: S3Handler) -> S3Handler:
+def _checking_permissions(original: S3Handler) -> S3Handler:
     async def handle(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]], **more: Any
     ) -> ministack.Response:

@@ -65,14 +65,14 @@ class Registries:
         self.at(place).faults.clear()
 
     def set_lateness(self, place: Place, steps: Steps) -> None:
-        """Likewise, of the lateness."""
+        """Set attributes of the lateness, or call its methods, as `set_faults` does."""
         run_steps(self.at(place).lateness, steps)
 
     def clear_lateness(self, place: Place) -> None:
         self.at(place).lateness.clear()
 
     def put_replication(self, place: Place, destinations: list[dict[str, str]], prefix: str | None) -> None:
-        """Replicate deletes to destinations, without any there are no rules."""
+        """Replicate deletes to these destinations. An empty list removes all rules."""
         filters = {"repositoryFilters": [{"filter": prefix, "filterType": "PREFIX_MATCH"}]} if prefix else {}
         rule = {"destinations": destinations, "deleteReplication": {"enabled": True}, **filters}
         rules = [rule] if destinations else []
@@ -128,7 +128,7 @@ def run_steps(target: Any, steps: Steps) -> None:
 
 
 def _set(target: Any, attribute: str, value: Any) -> None:
-    """Set an attribute to what JSON can say of its value: a list becomes a set, and a tuple in a mapping."""
+    """Set an attribute from JSON. A list becomes a set if the attribute is one; lists in a mapping become tuples."""
     present = getattr(target, attribute)
     if attribute.startswith("_") or callable(present):
         raise ValueError(f"{attribute} can't be set")

@@ -12,7 +12,7 @@ from sandbox.kms import describe_key
 
 
 def install(registries: Registries) -> None:
-    """Answer DescribeKey, if the caller's policies allow it on the key itself, whatever it is called."""
+    """Answer DescribeKey. The caller's policies must allow it on the key's ARN, even if the request names an alias."""
 
     def wrap(original: ministack.RequestHandler) -> ministack.RequestHandler:
         async def handle(

@@ -35,7 +35,7 @@ def _record(group: str, lines: list[str]) -> None:
 
 
 def _expanded(query: dict[str, Any]) -> list[dict[str, Any]]:
-    """The queries of single metrics that a search stands for; the query itself if it is something else."""
+    """The queries of single metrics that replace a search. Any other query stays as it is."""
     wanted = log_metrics.search(query.get("Expression") or "")
     if wanted is None:
         return [query]

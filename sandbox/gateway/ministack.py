@@ -53,9 +53,9 @@ __all__ = ["extract_access_key_id", "get_account_id", "get_region", "request_sco
 
 asgi_app = _app.app
 
-# Stack tags come with the properties of a type that is in _STACK_TAG_PROPERTY, merged into the property that is named
-# there. For registered types it is this one, which no template can have: so they stay apart from the type's own Tags,
-# a change of them alone is an update, and the ids of the stack and of the resource come along.
+# ministack merges stack tags into the property that _STACK_TAG_PROPERTY names for a type. For registered types that is
+# the property below, which no template can have. So stack tags stay apart from the type's own Tags, and a change of
+# stack tags alone is an update. ministack also puts the ids of the stack and of the resource into the property.
 STACK_TAGS = "::StackTags"
 
 # Which stack a delete is for: delete handlers are not told.
@@ -103,7 +103,7 @@ def install() -> None:
         _delete_nested_stack(delete_in_stack, physical_id)
 
     async def import_prepared(change_set: dict[str, Any], stack: dict[str, Any], is_new: bool) -> None:
-        # Imports run on the event loop, which a handler needs for its calls to AWS: so ours are done before.
+        # ministack imports on the event loop, which handlers need for their calls to AWS. So our imports run before.
         await run_reentrant(_prepare_import, change_set, stack)
         await import_all(change_set, stack, is_new)
 
@@ -115,7 +115,7 @@ def install() -> None:
 
 
 def wrap_stack_delete(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -> None:
-    """Put a function before the one by which stacks delete a resource: type, id, properties, stack, logical id."""
+    """Wrap the function by which stacks delete a resource. It gets type, id, properties, stack name and logical id."""
     _stacks._delete_resource = wrap(_stacks._delete_resource)
 
 
@@ -143,7 +143,10 @@ def itself(stack: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def check_exports(check: Callable[[str, str | None, list[str]], str | None]) -> None:
-    """Fail an operation where `check` says why: it gets each export that changes, its new value, and who imports it."""
+    """Fail an operation if `check` returns a reason.
+
+    `check` gets each export that changes, its new value, and the names of the stacks that import it.
+    """
     resolve = _stacks._resolve_stack_outputs
 
     def resolve_checked(*arguments: Any) -> tuple[list[dict[str, Any]], dict[str, dict[str, str]]]:
@@ -205,7 +208,10 @@ def check_updates(check: Callable[[dict[str, Any], dict[str, Any]], str | None])
 
 
 def _delete_nested_stack(delete: Callable[..., Any], physical_id: str) -> None:
-    """Delete what a nested stack holds, or say what failed: ministack's own goes on, and calls the stack deleted."""
+    """Delete the resources of a nested stack. Raises RuntimeError with the resources that failed.
+
+    ministack's own function ignores failures, and marks the stack as deleted.
+    """
     name = _provisioners._nested_stack_lookup_name(physical_id)
     stack = _cloudformation._stacks.get(name)
     if stack is None:
@@ -228,8 +234,8 @@ def _delete_nested_stack(delete: Callable[..., Any], physical_id: str) -> None:
         raise RuntimeError(f"{told}The following resource(s) failed to delete: [{listed}]. {reasons}")
 
 
-# Imports a resource before the engine does: identifier, stack, logical id, and what resolves the properties; returns
-# its physical id and attributes, or None where it failed.
+# Imports a resource before the engine does. It gets the identifier, the stack, the logical id, and a function that
+# resolves the properties. It returns the physical id and the attributes, or None if the import failed.
 ImportHook = Callable[
     [dict[str, str], dict[str, Any], str, Callable[[], dict[str, Any]]], tuple[str, dict[str, Any]] | None
 ]
@@ -533,7 +539,7 @@ def dimensions_of(namespace: str, name: str) -> list[dict[str, str]]:
 
 
 def expand_metric_queries(expand: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> None:
-    """Put others in the place of the queries of GetMetricData."""
+    """Replace each query of GetMetricData by the queries that `expand` returns for it."""
     get = _cloudwatch._get_metric_data
 
     def get_expanded(parameters: Any, data: dict[str, Any], is_cbor: bool, is_json: bool = False) -> Response:
@@ -556,7 +562,7 @@ def replace_tagging_of_ecr(
 
 
 def tagging_failure(text: str, missing: bool) -> Exception:
-    """What the tagging API makes of a failure: that a resource is missing, or that the call is not valid."""
+    """The tagging API's exception for a missing resource, or for a call that is not valid."""
     failure: Exception = _tagging._ResourceNotFound(text) if missing else _tagging._WrongRegionArn(text)
     return failure
 

@@ -30,7 +30,7 @@ _CODES = {
 }
 
 
-_READ = frozenset(
+_READ_PROPERTIES = frozenset(
     {
         *("RepositoryName", "ImageScanningConfiguration", "ImageTagMutability", "ImageTagMutabilityExclusionFilters"),
         *("LifecyclePolicy", "RepositoryPolicyText", "Tags"),
@@ -48,11 +48,11 @@ def install(registries: Registries, settings: Settings) -> None:
         "delete": native.delete,
         "import": native.describe,
     }
-    ministack.replace_resource_type(NAME, handlers, (native.read_for_drift, _READ), native.prepare_import)
+    ministack.replace_resource_type(NAME, handlers, (native.read_for_drift, _READ_PROPERTIES), native.prepare_import)
 
 
 class NativeRepository:
-    """Create, update and delete as the stack engine calls them, by the calls that the service's own handlers make."""
+    """Handlers for the stack engine. They make the same calls of ECR as the service's own handlers."""
 
     def __init__(self, registries: Registries, settings: Settings) -> None:
         self._registries = registries
@@ -85,7 +85,7 @@ class NativeRepository:
         return name, _attributes(described)
 
     def delete(self, name: str, properties: Properties) -> None:
-        """Empty it by force only where EmptyOnDelete asks for it."""
+        """Delete the repository. Delete its images, too, only if EmptyOnDelete asks for it."""
         force = str(properties.get("EmptyOnDelete", False)).lower() == "true"
         try:
             self._call("DeleteRepository", repositoryName=name, force=force)
@@ -101,14 +101,16 @@ class NativeRepository:
     def prepare_import(
         self, identifiers: dict[str, str], _stack: Properties, _logical_id: str, properties: Callable[[], Properties]
     ) -> Created | None:
-        """An import runs an update, of which it is reported that it removed a policy that the template did not have.
+        """Find the repository of an import; None if there is none.
+
+        An import runs an update. A user reported that it removed a policy which the template did not have:
 
         https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2493
         """
         try:
             found = self.describe(identifiers)
         except HandlerError:
-            return None  # the engine asks again, and tells it
+            return None  # the engine asks again, and reports the error
         if self._settings.native_import_removes_policy and "RepositoryPolicyText" not in properties():
             try:
                 self._call("DeleteRepositoryPolicy", repositoryName=found[0])

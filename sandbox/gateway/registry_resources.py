@@ -49,8 +49,8 @@ class VersionResource:
     def create(self, _logical_id: str, properties: Properties, _stack_name: str) -> Created:
         flat = {name: str(each) for name, each in properties.items() if not isinstance(each, dict)}
         logging = {f"LoggingConfig.{name}": each for name, each in properties.get("LoggingConfig", {}).items()}
-        token = _told(lambda: self._actions().register_type(Parameters({**flat, **logging})))["RegistrationToken"]
-        registration = self._registry().registrations[token]
+        answer = _with_handler_errors(lambda: self._actions().register_type(Parameters({**flat, **logging})))
+        registration = self._registry().registrations[answer["RegistrationToken"]]
         if registration.status == "FAILED":
             raise _failure("GeneralServiceException", registration.description)
         return _attributes(self._registry().find_version(None, registration.version_arn, None))
@@ -59,15 +59,15 @@ class VersionResource:
         raise _failure("NotUpdatable", f"{arn} can't be updated.")
 
     def delete(self, arn: str, _properties: Properties) -> None:
-        """The default version goes with its type, which must have no other."""
+        """Deregister the version; if it is the default, the type, which must have no other version."""
         registry = self._registry()
         if not self.read_for_drift(arn, {}):
             return
         version = registry.find_version(None, arn, None)
         if version is version.owner.default:
-            _told(lambda: registry.deregister(version.owner.name, None, None))
+            _with_handler_errors(lambda: registry.deregister(version.owner.name, None, None))
         else:
-            _told(lambda: registry.deregister(None, arn, None))
+            _with_handler_errors(lambda: registry.deregister(None, arn, None))
 
     def read_for_drift(self, arn: str, _properties: Properties) -> Properties | None:
         try:
@@ -85,8 +85,8 @@ class DefaultVersionResource:
     def create(self, _logical_id: str, properties: Properties, _stack_name: str) -> Created:
         registry = self._registry()
         asked = (properties.get(name) for name in ("TypeName", "TypeVersionArn", "VersionId"))
-        version = _told(lambda: registry.find_version(*asked))
-        _told(lambda: registry.set_default(version))
+        version = _with_handler_errors(lambda: registry.find_version(*asked))
+        _with_handler_errors(lambda: registry.set_default(version))
         return version.owner.arn, {"Arn": version.owner.arn}
 
     def update(self, _arn: str, _previous: Properties, desired: Properties, stack_name: str, logical: str) -> Created:
@@ -113,8 +113,8 @@ def _attributes(version: TypeVersion) -> Created:
     }
 
 
-def _told(call: Callable[[], _Result]) -> _Result:
-    """The result of `call`; an error of the registry as a handler would tell it."""
+def _with_handler_errors(call: Callable[[], _Result]) -> _Result:
+    """The result of `call`. An error of the registry is raised as HandlerError."""
     try:
         return call()
     except RegistryError as error:

@@ -77,7 +77,7 @@ class StackType:
         return operations.create(self._operation(stack_id, logical_id, tags), after)
 
     def _may_replace(self, before: Properties, after: Properties) -> bool:
-        """Whether a property changes that is create-only under conditions, so that NotUpdatable means: replace it."""
+        """Whether a property changes that is create-only under conditions. If so, NotUpdatable means: replace it."""
         paths = self._version().schema.conditional_create_only
         return any(find(before, path) != find(after, path) for path in paths)
 
@@ -89,19 +89,19 @@ class StackType:
     def prepare_import(
         self, identifiers: dict[str, str], stack: dict[str, Any], logical_id: str, properties: Callable[[], Properties]
     ) -> Created | None:
-        """Import a resource by READ and UPDATE; None where that failed, which `adopt` tells."""
+        """Import a resource by READ and UPDATE; None if that failed. `adopt` then raises the error."""
         physical_id = str(identifier(self._version().schema, identifiers))
         operation = self._operation(stack["StackId"], logical_id, ministack.stack_tags(stack), {})
         try:
             imported = operations.adopt(operation, physical_id, properties())
-        except Exception as error:  # told where the engine expects it
+        except Exception as error:  # `adopt` raises it, where the engine expects it
             self._imported[physical_id] = error
             return None
         self._imported[physical_id] = imported
         return imported
 
     def adopt(self, identifiers: dict[str, str]) -> Created:
-        """The resource that was prepared. Raises what went wrong then."""
+        """The resource that `prepare_import` has imported. Raises the error if that failed."""
         physical_id = str(identifier(self._version().schema, identifiers))
         outcome = self._imported.pop(physical_id, None)
         if outcome is None:

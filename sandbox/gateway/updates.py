@@ -1,7 +1,7 @@
 """What CloudFormation does with updates of a stack, and ministack does not.
 
-A resource's type can't be changed, nor an export that is in use. The clean-up has events of its own, and an old
-resource that can't be deleted is tried three times and then left behind, outside the stack.
+An update can't change the type of a resource, or an export that is in use. The clean-up has events of its own. It tries
+three times to delete an old resource, and then leaves it behind, outside the stack.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html
 """
 
@@ -48,7 +48,7 @@ def type_change(stack: Stack, template: Stack) -> str | None:
 
 
 def export_change(name: str, value: str | None, importers: list[str]) -> str | None:
-    """Why an export can't get another value, or go; None if it can.
+    """Why an export can't be changed or deleted; None if it can.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
     """
@@ -58,7 +58,7 @@ def export_change(name: str, value: str | None, importers: list[str]) -> str | N
 
 
 def _delete_in_cleanup(delete: Delete) -> Delete:
-    """Deletes while a stack is updated are the clean-up; those of rollbacks and stack deletes have events already."""
+    """Treat a delete during an update as clean-up. Rollbacks and deletes of a stack record their events themselves."""
 
     def delete_in_cleanup(
         kind: str, physical_id: str, properties: Any, stack_name: str | None = None, logical_id: str | None = None
@@ -91,7 +91,7 @@ def _begin_cleanup(stack: Stack) -> None:
 
 
 def _end_cleanup(stack: Stack) -> str:
-    """Before the last event of an update, which gets the reason that this returns. Each update has a clean-up."""
+    """End the clean-up, which each update has, before the update's last event. Returns the reason for that event."""
     status = stack["StackStatus"]
     _begin_cleanup(stack)
     stack["StackStatus"] = status

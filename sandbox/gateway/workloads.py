@@ -1,7 +1,7 @@
-"""What uses images: ministack's Lambda, ECS and Inspector, and our strict ones where it does not tell what AWS tells.
+"""Who uses images: ministack keeps functions and tasks, and our strict Lambda, ECS and Inspector tell of them.
 
-Functions, tasks and services are made as on AWS, and ministack keeps them. What is listed and described is answered by
-the strict services, with pages, digests and quotas; a function whose image does not exist is refused, as Lambda does.
+Functions, tasks and services are created as on AWS, and ministack keeps them. The strict services list and describe
+them, with pages, digests and quotas. A function whose image does not exist is refused, as in Lambda.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Users:
             return self._places[place]
 
     def here(self) -> _Here:
-        """Those of the account and Region of the request at hand."""
+        """The services of the account and Region of the request at hand."""
         return self.at((ministack.get_account_id(), ministack.get_region()))
 
     def _new(self, place: Place) -> _Here:
@@ -92,7 +92,7 @@ class Users:
         return {**here.functions.calls, **here.containers.calls, **here.inspector.calls}
 
     def resolve_new(self) -> None:
-        """Note the digest of each image whose user is new: it is used even if its tag moves."""
+        """Note the digest of the image of each new function and task: they use that image even if its tag moves."""
         here = self.here()
         for name, versions in ministack.functions().items():
             for each in versions:
@@ -182,7 +182,7 @@ def _split(uri: str) -> tuple[str, dict[str, str]]:
 
 
 def install(users: Users) -> None:
-    """Answer what tells of images in use; all else goes to ministack."""
+    """Answer the calls that tell which images are in use. ministack answers all other calls."""
     ministack.wrap_lambda(functools.partial(_wrap_lambda, users))
     ministack.wrap_ecs(functools.partial(_wrap_ecs, users))
     ministack.wrap_inspector(functools.partial(_wrap_inspector, users))

@@ -22,7 +22,7 @@ class UnknownOperatorError(ValueError):
 
 
 def matches(value: str, pattern: str) -> bool:
-    """Whether a string is what a pattern with * and ? describes, in upper and lower case."""
+    """Whether a string matches a pattern with * and ?. Upper and lower case differ."""
     return _compiled(pattern).fullmatch(value) is not None
 
 

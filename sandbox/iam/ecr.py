@@ -1,8 +1,8 @@
 """Which permissions a call of ECR needs, and the condition keys that come with it.
 
-Source: the service authorization reference of Amazon ECR. Tags in CreateRepository need ecr:TagResource as well; the
-repository that they are put on does not exist yet, and so has no tags of its own. KMS is called by ECR with the
-caller's permissions; on the key that AWS manages for ECR everybody in the account may do what ECR needs.
+Source: the service authorization reference of Amazon ECR. CreateRepository with tags also needs ecr:TagResource; for
+this check the repository has no tags yet, because it does not exist. ECR calls KMS with the caller's permissions. The
+key that AWS manages for ECR needs no check: everybody in the account may use it for ECR.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OF_REGISTRY = ("DescribeRegistry", "PutReplicationConfiguration")  # permission
 
 
 def authorizer(policies: Policies, principal: str) -> Callable[[RegistryState, str, Parameters], None]:
-    """What the strict ECR asks before it does a call; it raises EcrError where the policies don't allow it."""
+    """A check that the strict ECR makes before each call. It raises EcrError if the policies don't allow the call."""
 
     def authorize(ecr: RegistryState, operation: str, parameters: Parameters) -> None:
         for check in checks(ecr, operation, parameters):
@@ -75,9 +75,8 @@ def _resource_keys(ecr: RegistryState, arn: str) -> dict[str, str | list[str]]:
 
 def _key_of_new(ecr: RegistryState, parameters: Parameters) -> str | None:
     asked = parameters.get("encryptionConfiguration") or {}
-    return (
-        ecr.find_key(asked["kmsKey"]) if "kmsKey" in asked else None
-    )  # one that does not exist is refused by the operation itself
+    # None also for a key that does not exist: the operation itself refuses it
+    return ecr.find_key(asked["kmsKey"]) if "kmsKey" in asked else None
 
 
 def _key_of_old(ecr: RegistryState, parameters: Parameters) -> str | None:

@@ -22,7 +22,7 @@ _NOT_KNOWN = re.compile(r"aws:(principal|source(ip|vpc)|requestedregion|securetr
 
 
 class UnsupportedPolicyError(ValueError):
-    """A policy has a part that is not evaluated here; the text says which."""
+    """A policy has a part that is not evaluated here; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Policies:
 
 
 def trusts(document: Document | str, service: str, context: Context) -> bool:
-    """Whether a role's trust policy lets a service assume it, under the condition keys that come along.
+    """Whether a role's trust policy lets a service assume the role. `context` has the condition keys of the request.
 
     Raises UnsupportedPolicyError.
     """

@@ -76,9 +76,9 @@ class RegistryActions:
         }
 
     def register_type(self, parameters: Parameters) -> Result:
-        """Registers before it answers: the CLI's waiter asks at once, and then only every 30 seconds.
+        """Register before answering, because the CLI's waiter asks at once, and then only every 30 seconds.
 
-        Until then the registration is IN_PROGRESS for all others who ask.
+        Until then other callers see the registration as IN_PROGRESS.
         """
         if parameters.get("Type") not in (None, "RESOURCE"):
             raise RegistryError("CFNRegistryException", "The sandbox registers resource types only.")
@@ -115,7 +115,7 @@ class RegistryActions:
         }
 
     def list_type_registrations(self, parameters: Parameters) -> Result:
-        """Of one type, those that have not ended: unless another status is asked for."""
+        """The registrations of one type with the status that is asked for; by default those that are IN_PROGRESS."""
         asked = parameters.need("TypeName"), parameters.get("RegistrationStatusFilter") or "IN_PROGRESS"
         known = list(self._registry.registrations.values())
         tokens, more = parameters.page_of([each.token for each in known if (each.type_name, each.status) == asked])
@@ -179,7 +179,7 @@ class RegistryActions:
         return {}
 
     def set_type_configuration(self, parameters: Parameters) -> Result:
-        """For a resource type, the alias must be given; handlers get the configuration of the alias default only."""
+        """The alias is required. It must be `default`, because handlers get no other configuration."""
         kind = self._registry.find(parameters.get("TypeName"), parameters.get("TypeArn"))
         alias = parameters.need("ConfigurationAlias")
         if alias != DEFAULT_ALIAS:

@@ -17,7 +17,7 @@ _SCHEMA, _SETTINGS, _CODE = "schema.json", ".rpdk-config", "ResourceProvider.zip
 
 
 class PackageError(ValueError):
-    """The package can't be registered; the text says why."""
+    """The package can't be registered; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def unpack(content: bytes, folder: Path) -> Package:
 
 
 def _extract(code: bytes, folder: Path) -> None:
-    """Make `folder`, all at once: another sandbox may do the same at the same time."""
+    """Create `folder` with all its files in one step, because another sandbox may create it at the same time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as place:
         whole = Path(place) / "code"

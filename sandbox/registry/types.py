@@ -111,7 +111,7 @@ class Registration:
 
 
 class Registry:
-    """The registry of one account and Region. `changed` is told of each type that came, changed or went."""
+    """The registry of one account and Region. `changed` gets the name of each type that is new, changed or removed."""
 
     def __init__(self, account: str, region: str, changed: Callable[[str], None]) -> None:
         self.account = account
@@ -164,7 +164,7 @@ class Registry:
         self._changed(version.owner.name)
 
     def deregister(self, name: str | None, arn: str | None, number: str | None) -> None:
-        """Take a version away, or the type when it is the last one, or where no version is named."""
+        """Deregister a version. Remove the whole type if the version is the last one, or if no version is named."""
         kind = self.find(name, arn)
         names_version = number is not None or arn not in (None, kind.arn)
         if names_version and len(kind.live) > 1:

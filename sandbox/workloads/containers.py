@@ -1,4 +1,4 @@
-"""ECS, as far as it tells which images tasks and services use: pages, names a call, clusters that are gone."""
+"""ECS, as far as it tells which images tasks and services use, with its limits and the errors for missing clusters."""
 
 from __future__ import annotations
 

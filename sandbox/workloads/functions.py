@@ -10,13 +10,13 @@ from sandbox.ecr import paging
 from sandbox.ecr.errors import EcrError
 from sandbox.workloads.service import Operation, Parameters, Workloads
 
-LARGEST_PAGE = 50  # "even if you set the number higher"
+LARGEST_PAGE = 50  # of ListFunctions, "even if you set the number higher" (Lambda's API page)
 LATEST = "$LATEST"
 
 
 @dataclass(frozen=True)
 class FunctionVersion:
-    """A version of a function; without ``image_uri`` it is made from a zip. ``resolved`` has the digest."""
+    """A version of a function; without ``image_uri`` it is made from a zip. ``resolved`` is the URI with the digest."""
 
     name: str
     version: str = LATEST

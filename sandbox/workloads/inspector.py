@@ -36,7 +36,7 @@ class StrictInspector(Workloads):
         return {"ListCoverage": self._list_coverage}
 
     def cover(self, repository: str, *, scanned: bool = True, account: str | None = None) -> None:
-        """Look at a repository; ``scanned`` is False where the scanning rules of the registry leave it out."""
+        """Add a repository to the coverage. ``scanned`` is False if the scanning rules of the registry leave it out."""
         self.resources.append(self.repository(repository, scanned=scanned, account=account))
 
     def count(self, repository: str, digest: str, containers: int | None, account: str | None = None) -> None:

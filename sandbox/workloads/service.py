@@ -40,7 +40,7 @@ class Workloads(ABC):
         """What the service can do, by the names of its operations."""
 
     def quota(self, rate: float, burst: float) -> Faults:
-        """What may be called a second, lastingly and at once."""
+        """A quota of ``rate`` calls a second in the long run, and of ``burst`` calls at once."""
         made = Faults(self.clock)
         made.throttle(rate=rate, burst=burst)
         return made
@@ -63,7 +63,7 @@ class Workloads(ABC):
 
 
 def denial(principal: str, action: str) -> EcrError:
-    """What a service says to who may not do an action."""
+    """The error for a caller who may not do an action."""
     return EcrError(
         "AccessDeniedException",
         f"User: {principal} is not authorized to perform: {action} on resource: * because no identity-based policy "

@@ -1,4 +1,4 @@
-"""Requests that go on by themselves, and what can be asked about them."""
+"""Requests that run in threads of their own, and the answers about their progress."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Requests:
         self._lock = threading.Lock()
 
     def start(self, request: Request, client_token: str | None, work: Callable[[Request], None]) -> Request:
-        """Run `work` in a thread; the same client token gives the same request. Raises CloudControlError."""
+        """Run `work` in a thread. For a known client token, return its request instead. Raises CloudControlError."""
         with self._lock:
             known = self._by_client_token.get(client_token or "")
             if known is not None:
@@ -98,7 +98,7 @@ class Requests:
         return self._by_token[token]
 
     def listed(self, operations: list[str], statuses: list[str]) -> list[Request]:
-        """The requests with one of the operations and statuses, newest first; an empty list stands for all."""
+        """The requests with one of the operations and statuses, newest first; an empty list means all."""
         with self._lock:
             found = list(self._by_token.values())
         wanted = [each for each in found if not operations or each.operation in operations]

@@ -181,7 +181,7 @@ def _object(asked: Json, name: str) -> Json:
 
 
 def _patched(version: TypeVersion, before: Json, patch: str) -> Json:
-    """The model after a JSON patch. Raises CloudControlError where the patch does not fit, or what comes out of it."""
+    """The model after a JSON patch. Raises CloudControlError if the patch can't be applied, or breaks the schema."""
     try:
         after: Json = jsonpatch.apply_patch(before, patch)
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError) as error:
