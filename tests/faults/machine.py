@@ -47,7 +47,7 @@ STALE += [(operation, Stale.EARLIER_REPOSITORY) for operation in OPERATIONS[:3]]
 STALE += [("GetRepositoryPolicy", each) for each in (Stale.EARLIER_REPOSITORY, Stale.NO_POLICY, Stale.EARLIER_POLICY)]
 STALE += [("ListTagsForResource", each) for each in (Stale.NO_TAGS, Stale.EARLIER_TAGS)]
 STALE += [("DescribeImages", each) for each in (Stale.NO_IMAGES, Stale.NO_NEW_IMAGES, Stale.DELETED_IMAGES)]
-STALE_APART = 30.0  # seconds from one stale answer to the next: what lies again and again, no client can see through
+STALE_APART = 30.0  # seconds between two stale answers: no client can see through many of them in a row
 MOST_IMAGES = 400  # that pushes in the background fill a repository with
 RETRIABLE = {HandlerErrorCode.Throttling, HandlerErrorCode.ServiceInternalError, HandlerErrorCode.NetworkFailure}
 LOCKS = ("are not touched", "its deletion protection is on", "a tag is missing or unreadable")
@@ -169,7 +169,7 @@ class Deletes(RuleBasedStateMachine):
         self.soon: list[tuple[int, Action]] = []  # after so many calls
         self.made = 0  # images
         self.pushing: tuple[int, int] | None = None  # every so many calls, so many images
-        self.forgetful = False  # the next token that comes is not known any more
+        self.forgetful = False  # the next page token in a request is replaced by an old one
         self.calls = 0
         self.depth = 0
         self.fresh: set[str] = set()  # images of repositories that were recreated during an operation
@@ -275,7 +275,7 @@ class Deletes(RuleBasedStateMachine):
             try_call(self.ecr, "TagResource", {"resourceArn": arn, "tags": [{"Key": key, "Value": value}]})
 
     def change_policy(self, actions: str | None) -> None:
-        """Somebody's own policy. What a freeze has put there is gone then, or stays where the policy is removed."""
+        """Somebody puts a policy, or removes the policy. Either way the push block is gone."""
         if not self.exists:
             return
         if actions is None:
@@ -348,7 +348,7 @@ class Deletes(RuleBasedStateMachine):
         setattr(self.ecr.lateness, what, seconds)
 
     def be_stale(self, pair: tuple[str, Stale]) -> None:
-        """One answer at a time. Two in a row, of both witnesses, could pass for another repository."""
+        """Give one stale answer at a time. Two in a row, one by each witness, could look like another repository."""
         self.note_stale()
         recent = self.stale_since is not None and self.clock.monotonic() < self.stale_since + STALE_APART
         if not recent and not self.ecr.lateness.is_stale_next:
@@ -401,7 +401,7 @@ class Deletes(RuleBasedStateMachine):
                 before, calls=operation.calls, deleted=operation.deleted, reported=operation.reported
             )
             if before.created is None:
-                self.fresh = set()  # nobody remembers any more that there was another
+                self.fresh = set()  # after the kill, nobody knows that there was another repository
             return None
         if event.status is OperationStatus.IN_PROGRESS:
             operation.context = json.loads(json.dumps(event.callbackContext))
@@ -504,7 +504,7 @@ class Deletes(RuleBasedStateMachine):
             promise(not (deleted & self.fresh & self.operation.deleted), "images of a new repository were deleted")
 
     def teardown(self) -> None:
-        """All is well again: the operation at hand ends, and a delete succeeds, once its refusals are answered."""
+        """Without faults the running operation ends, and a delete succeeds after the commands of its refusals."""
         try:
             self.end_all_faults()
             self.soon = []

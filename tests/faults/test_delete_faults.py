@@ -151,7 +151,7 @@ def test_a_handler_that_is_killed_at_any_call_is_started_again(
 def test_a_second_copy_at_work_at_the_same_time_does_no_harm(
     ecr: StrictEcr, clock: VirtualClock, filled: Filled, number: int
 ) -> None:
-    """The second one runs as a whole in a gap of the first."""
+    """The second copy runs from beginning to end between two calls of the first."""
     second = Purge(ecr, clock, s3=filled.s3, client=direct_client(ecr))
     in_gap(ecr, number, second)
     first = Purge(ecr, clock, s3=filled.s3, client=direct_client(ecr))
@@ -188,7 +188,7 @@ def test_credentials_that_expire_end_the_delete_and_the_next_one_goes_on(
 def test_credentials_that_are_new_in_each_slice_are_used(
     ecr: StrictEcr, clock: VirtualClock, filled: Filled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of the slice before have expired: a client that was kept would be refused."""
+    """The credentials of the slice before have expired: ECR would refuse a client that was kept."""
     ecr.faults.latency = {"*": 9.0}
     valid = "none"
 

@@ -108,7 +108,7 @@ def test_the_next_call_begins_with_the_pace_that_a_call_has_learnt(
 def test_a_purge_that_had_a_small_part_of_the_throttle_recovers_when_it_is_lifted(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge
 ) -> None:
-    """Other purges had the rest of it. The third call of the handler is not as slow as the first one had to be."""
+    """Other purges had the rest of the throttle. The third call is not as slow as the first one had to be."""
     ecr.repository("app", tags=strict.MARKED).with_images(24_000)
     ecr.faults.throttle(rate=0.4, burst=4)
     event = delete.one_slice({})

@@ -48,7 +48,7 @@ def test_a_new_repository_of_the_same_name_survives(ecr: StrictEcr, delete: Purg
 
     in_gap(ecr, gap, recreate)
     event = delete()
-    # Between the two calls of the first look: nobody can tell them apart, so nothing is deleted.
+    # In gap 2, in the middle of the first look, nobody can tell both repositories apart, so nothing is deleted.
     in_doubt = gap == 2 and event.errorCode is HandlerErrorCode.NotStabilized
     assert event.status is SUCCESS or in_doubt, event.message
     assert ecr.holds("app") == (7 if is_recreated else None)
@@ -59,7 +59,7 @@ def test_a_new_repository_of_the_same_name_survives(ecr: StrictEcr, delete: Purg
 def test_tags_that_are_changed_never_lead_to_an_unexplained_end(
     ecr: StrictEcr, delete: Purge, filled: Filled, gap: int, change: str
 ) -> None:
-    """It ends as if the change had come before or after; once its command is done, the delete succeeds."""
+    """The delete ends as if the change had come before or after it. After a refusal, its command lets it succeed."""
     tags, reason = TAGS[change]
 
     def put() -> None:
@@ -102,7 +102,7 @@ def remove_policies(ecr: StrictEcr) -> None:
 
 @pytest.mark.parametrize("gap", GAPS[::3])
 @pytest.mark.parametrize(("before", "change"), [(False, put_policies), (True, remove_policies)], ids=["put", "removed"])
-def test_policies_that_are_changed_are_in_nobodys_way(
+def test_policies_that_are_changed_do_not_stop_the_delete(
     ecr: StrictEcr, delete: Purge, filled: Filled, gap: int, before: bool, change: Callable[[StrictEcr], None]
 ) -> None:
     if before:
@@ -116,7 +116,7 @@ def test_policies_that_are_changed_are_in_nobodys_way(
 def test_policies_that_somebody_puts_stay_where_the_delete_fails(
     ecr: StrictEcr, delete: Purge, filled: Filled, gap: int
 ) -> None:
-    """But for one that comes between the look at the policy and the freeze's own: ECR has no put on condition."""
+    """Except a policy that comes between the freeze's last read and its write: ECR has no conditional put."""
 
     def change() -> None:
         put_policies(ecr)
@@ -145,7 +145,9 @@ def test_a_policy_that_denies_an_action_ends_the_delete_and_names_it(
 
 @pytest.mark.parametrize("gap", GAPS[::3])
 @pytest.mark.parametrize("count", [1, 130])
-def test_images_that_arrive_go_too(ecr: StrictEcr, delete: Purge, filled: Filled, gap: int, count: int) -> None:
+def test_images_that_arrive_are_deleted_too(
+    ecr: StrictEcr, delete: Purge, filled: Filled, gap: int, count: int
+) -> None:
     in_gap(ecr, gap, lambda: ecr.repository("app").with_images(count, tag="late-{n}"))
     delete()
     filled.assert_gone(delete)

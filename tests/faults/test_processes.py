@@ -125,7 +125,7 @@ def test_a_process_that_is_killed_again_and_again_at_any_point_is_started_with_t
 def test_a_second_process_that_starts_while_the_first_is_at_work_ends_the_same(
     real_ecr: StrictEcr, url: str, operation: str
 ) -> None:
-    """SUCCESS of both says that they overlapped: one that comes when all is gone answers NotFound."""
+    """Both answer SUCCESS only if they overlap: one that starts after the repository is gone answers NotFound."""
     real_ecr.repository("app", tags=OWNED).with_images(1_200).with_multi_arch(100).with_archived(5)
     images = real_ecr.holds("app")
     real_ecr.faults.latency = {"*": 0.03, "DeleteRepository": 2.0}

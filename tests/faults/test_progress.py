@@ -87,7 +87,7 @@ def test_the_tag_has_characters_that_a_tag_may_have(ecr: StrictEcr, delete: Purg
     ("images", "rate", "tags"),
     [(101, None, 0), (MANY_IMAGES, None, 0), (MANY_IMAGES + 1, None, 1), (MANY_WHEN_THROTTLED, 5.0, 0)],
 )
-def test_a_purge_that_ends_soon_makes_no_call_more(
+def test_a_purge_that_ends_soon_shows_its_progress_only_if_it_has_many_images(
     ecr: StrictEcr, delete: Purge, images: int, rate: float | None, tags: int
 ) -> None:
     ecr.repository("app", tags=MARKED).with_images(images)
@@ -184,10 +184,10 @@ def test_the_first_answer_costs_little(
 
 
 @pytest.mark.parametrize("tags", [MARKED, REPORTED, FREEZE, BOTH], ids=["plain", "report", "freeze", "both"])
-def test_images_go_in_every_call_where_ecr_takes_9_seconds_and_s3_half_of_it(
+def test_every_call_deletes_images_where_ecr_takes_9_seconds_and_s3_half_of_it(
     ecr: StrictEcr, s3: StrictS3, delete: Purge, tags: dict[str, str]
 ) -> None:
-    """Once all images are checked, and pushes are refused if that is asked for: that takes calls of its own."""
+    """This holds once all images are checked and, with FreezeOnDelete, pushes are refused. Each takes own calls."""
     bucket = s3.make_bucket("audit")
     ecr.repository("app", tags=tags).with_images(9_000)
     digests, delete.client = digests_of(ecr), direct_client(ecr)
@@ -257,7 +257,7 @@ def test_a_purge_that_ecr_stops_answering_later_says_what_was_deleted(ecr: Stric
 
 
 def test_a_purge_for_which_all_answers_come_too_late_says_so(ecr: StrictEcr, delete: Purge) -> None:
-    """No request fails, and no call gets as far as a page: 15 s is longer than a real client waits."""
+    """No request fails, but no slice has time to list a page. A real client would not wait 22 s for an answer."""
     ecr.repository("app", tags=MARKED).with_images(10)
     ecr.faults.latency = {"DescribeRepositories": 22.0, "ListTagsForResource": 22.0}
     event = delete()
@@ -283,14 +283,16 @@ def test_throttling_alone_never_ends_a_purge(ecr: StrictEcr, delete: Purge) -> N
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.5])
-def test_a_purge_ends_at_less_than_a_call_in_two_seconds(ecr: StrictEcr, delete: Purge, rate: float) -> None:
+def test_a_purge_succeeds_at_half_a_call_a_second_or_less(ecr: StrictEcr, delete: Purge, rate: float) -> None:
     ecr.repository("app", tags=MARKED).with_images(1_500)
     ecr.faults.latency = {"*": 0.1}
     _throttle_all(ecr, rate)
     assert delete().status is SUCCESS
 
 
-def test_a_clock_that_is_set_forward_makes_no_silence(ecr: StrictEcr, clock: VirtualClock, delete: Purge) -> None:
+def test_a_clock_that_is_set_forward_does_not_count_as_time_without_answers(
+    ecr: StrictEcr, clock: VirtualClock, delete: Purge
+) -> None:
     ecr.repository("app", tags=MARKED).with_images(10)
     hang(ecr, "DescribeImages")
     events: Any = delete.slices()

@@ -117,8 +117,10 @@ def test_the_report_is_complete_before_the_repository_is_gone(
     assert bucket.objects == written
 
 
-def test_one_old_listing_makes_no_image_gone(ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket) -> None:
-    """A first call was killed before its deletes, so that their images are in an intent only; they are all there."""
+def test_one_old_listing_does_not_report_images_as_gone(
+    ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
+) -> None:
+    """A first call was killed before its deletes: its images are in an intent only. Then a listing shows no image."""
     ecr.repository("app", tags=REPORTED).with_images(50)
     ecr.before("BatchDeleteImage", _raise_killed)
     with pytest.raises(Killed):
@@ -133,7 +135,7 @@ def test_one_old_listing_makes_no_image_gone(ecr: StrictEcr, clock: VirtualClock
 def test_a_repository_that_is_recreated_while_the_summary_is_written_stays(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge, s3: StrictS3, bucket: Bucket
 ) -> None:
-    """S3 takes its time, so the last look is old by then."""
+    """S3 is slow: the last look at the repository is old when the summary is written."""
     ecr.repository("app", tags=REPORTED).with_images(50)
     s3.faults.latency = {"*": 3.0}
 
@@ -153,7 +155,7 @@ def test_a_repository_that_is_recreated_while_the_summary_is_written_stays(
 def test_a_repository_that_cannot_be_deleted_has_a_summary_that_says_so(
     ecr: StrictEcr, delete: Purge, bucket: Bucket
 ) -> None:
-    """The summary of before is replaced."""
+    """This summary replaces the one that was written before DeleteRepository."""
     ecr.repository("app", tags=REPORTED).with_images(50)
     ecr.faults.deny.add("ecr:DeleteRepository")
     assert delete().errorCode is HandlerErrorCode.AccessDenied
@@ -165,7 +167,7 @@ def test_a_repository_that_cannot_be_deleted_has_a_summary_that_says_so(
 def test_images_that_arrive_after_the_summary_are_in_the_next_one(
     ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
 ) -> None:
-    """The call that deletes them is killed, and the next one has the context of when the summary was written."""
+    """The call that deletes these images is killed. The next call has the context from when the summary was written."""
     builder = ecr.repository("app", tags=REPORTED).with_images(50)
     purge = Purge(ecr, clock, s3=s3)
     ecr.faults.drop_before("DeleteRepository", times=999)
@@ -185,7 +187,7 @@ def test_images_that_arrive_after_the_summary_are_in_the_next_one(
 def test_a_later_delete_completes_a_report_whose_summary_lacks_images(
     ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
 ) -> None:
-    """The images arrived after the summary; the call that deleted them was killed, and nobody came back."""
+    """The images arrived after the summary. The call that deleted them was killed, and nobody repeated it."""
     builder = ecr.repository("app", tags=REPORTED).with_images(50)
     digests = digests_of(ecr)
     ecr.before("DeleteRepository", lambda _: builder.with_images(7))
@@ -226,7 +228,7 @@ UNREADABLE = {
 def test_an_object_that_cannot_be_read_costs_no_more_than_the_summary(
     ecr: StrictEcr, delete: Purge, s3: StrictS3, bucket: Bucket, case: str, kind: str
 ) -> None:
-    """Somebody else has put it among ours, or changed one of ours."""
+    """Somebody else has put the object into the folder of the report, or changed one of the report."""
     ecr.repository("app", tags=REPORTED).with_images(10)
     names: list[str] = []
 

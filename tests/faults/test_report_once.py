@@ -55,7 +55,7 @@ def killed_in(ecr: StrictEcr, operation: str, nth: int) -> None:
 
 
 def abandon(ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, token: str = "token-1", nth: int = 5) -> set[str]:
-    """A delete that is killed before so many deletes of images, and not called again. What it deleted."""
+    """Kill a delete just before its nth BatchDeleteImage, and do not call it again. Returns what it deleted."""
     before = digests_of(ecr)
     killed_in(ecr, "BatchDeleteImage", nth)
     with pytest.raises(Killed):
@@ -138,7 +138,7 @@ def test_a_digest_on_two_pages_is_counted_once(ecr: StrictEcr, delete: Purge, bu
     assert len(records(bucket)) == 3_175
 
 
-def test_a_later_call_that_is_killed_is_counted_once(
+def test_images_of_a_later_call_that_is_killed_are_counted_once(
     ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket
 ) -> None:
     ecr.repository("app", tags=REPORTED).with_images(10_000)
@@ -159,7 +159,7 @@ def test_a_later_call_that_is_killed_is_counted_once(
 def test_two_copies_at_once_are_counted_once(
     ecr: StrictEcr, clock: VirtualClock, s3: StrictS3, bucket: Bucket, call: int
 ) -> None:
-    """The second copy runs as a whole in a gap of the first."""
+    """The second copy runs from beginning to end between two calls of the first."""
     ecr.repository("app", tags=REPORTED).with_images(1_050).with_multi_arch(5)
     digests = digests_of(ecr)
     second = Purge(ecr, clock, s3=s3)
@@ -171,7 +171,7 @@ def test_two_copies_at_once_are_counted_once(
 
 
 @pytest.mark.parametrize("what", ["all", "some"])
-def test_an_answer_that_leaves_out_what_it_did_is_unsure(
+def test_images_that_an_answer_leaves_out_are_reported_as_unconfirmed(
     ecr: StrictEcr, delete: Purge, bucket: Bucket, what: str
 ) -> None:
     ecr.repository("app", tags=REPORTED).with_images(250)
@@ -402,7 +402,7 @@ class AtSummary:
 def test_a_summary_counts_what_a_second_copy_deleted_while_it_was_written(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge, s3: StrictS3, bucket: Bucket, ends: str
 ) -> None:
-    """The first copy saw an old listing without any image, and asked the bucket before the second one began."""
+    """The first copy got an old listing without images, and had asked the bucket before the second copy began."""
     ecr.repository("app", tags=REPORTED).with_images(3_000)
     digests = digests_of(ecr)
     ecr.faults.latency = {"*": 0.05}

@@ -184,7 +184,7 @@ def served_bucket() -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def test_many_images_of_ten_long_tags_with_a_report_in_a_process_of_their_own() -> None:
-    """Their records do not fit into the memory, not even compressed: tags of 128 characters that say nothing."""
+    """The records of these images do not fit into memory, even compressed: each tag is a hash of 128 characters."""
     ecr = StrictEcr()
     tags = OWNED | {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://audit/purges"}
     builder = ecr.repository("app", tags=tags)

@@ -260,8 +260,8 @@ class _Client:
 def compare_runs(seed: int, runs: int, seconds: float | None = None) -> Counter[str]:
     """How so many runs ended, or those that fit into so many seconds. Raises AssertionError if a report is wrong.
 
-    All that was deleted is in the intents and in the results, and nothing else is in the results, each image once; the
-    summaries count them. So it is also where the call that deleted the repository was killed, and nobody came back.
+    Each deleted image is in the intents, and once in the results. Nothing else is in the results. The summaries count
+    the results. All this also holds if the call that deleted the repository was killed, and nobody repeated it.
     """
     ends: Counter[str] = Counter()
     until = time.monotonic() + seconds if seconds else None

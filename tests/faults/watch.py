@@ -1,6 +1,6 @@
-"""A client that looks over the handler's shoulder: each call is checked against what the handler has been told so far.
+"""A client that checks each call of the handler against what the handler has been told so far.
 
-It knows the promises, not the code: what it says of rules and images is written here a second time.
+It knows the promises, not the code: the rules for tags and images are implemented here a second time.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def is_locked(tags: dict[str, str], stack_id: str | None) -> bool:
 
 
 def rules(tags: dict[str, str] | None) -> dict[str, str]:
-    """The tags that decide; a rule that is off is as good as none."""
+    """The tags of the rules. A rule that is off counts as no rule."""
     return {
         key: value
         for key, value in (tags or {}).items()
@@ -75,7 +75,7 @@ def rules(tags: dict[str, str] | None) -> dict[str, str]:
 
 
 def is_protected(tags: dict[str, str], image_tags: list[str]) -> bool:
-    """Whether the rules in these tags protect an image that has those."""
+    """Whether the rules in the tags of a repository protect an image with these ``image_tags``."""
     rule = tags.get(PATTERNS, "off")
     patterns = [] if rule == "off" else rule.replace("@", "*").split()
     return any(fnmatch.fnmatchcase(tag, pattern) for tag in image_tags for pattern in patterns)
@@ -83,16 +83,16 @@ def is_protected(tags: dict[str, str], image_tags: list[str]) -> bool:
 
 @dataclass
 class Operation:
-    """A delete, over all its slices, as far as its callback context reaches: a kill takes back what it had learned."""
+    """A delete over all its slices. It knows what its callback context carries: what a killed slice learned is lost."""
 
     stack_id: str | None
     token: str
     context: Json = field(default_factory=dict)
     first_new: int = 0  # the sequence of the first image that was pushed after it began
-    created: object = None  # of the repository that it began with, as it was told
-    described: object = None  # the first creation time that it was told, perhaps of one whose tags were not found
-    really_created: float | None = None  # of the repository that was there then; None: a deleted one was described
-    blind: bool = False  # a listing left images out, and told of others: no client can know of those
+    created: object = None  # creation time of the repository that the delete began with, as ECR told it
+    described: object = None  # the first creation time that ECR told, perhaps of a repository whose tags were not found
+    really_created: float | None = None  # stored creation time; None if ECR described a deleted repository
+    blind: bool = False  # a listing showed only some images: no client can know of the others
     walk: str | None = None  # the rule under which the walk at hand began
     whole: set[str] = field(default_factory=set)  # the rules under which the whole inventory was looked at
     protected: dict[str, set[str]] = field(default_factory=dict)  # by rule: listed digests that it protects
@@ -103,7 +103,7 @@ class Operation:
     slices: int = 0
 
     def copy(self) -> Operation:
-        """As it is now; what it learns later does not show."""
+        """A snapshot: it does not change with what the operation learns later."""
         return replace(
             self,
             context=dict(self.context),
@@ -131,13 +131,13 @@ class Watch:
     retagged: set[str]  # images that got a tag since the operation began, perhaps after they were listed
     calls: int = 0
     tags: dict[str, str] | None = None
-    policy: Json | None = None  # of others, as it was read last
-    created: object = None  # of the repository that was looked at last
-    really: dict[str, str] | None = None  # the tags that were stored then; None: no answer could have told them yet
+    policy: Json | None = None  # the policy without the push block, as it was read last
+    created: object = None  # creation time of the repository that was described last
+    stored_tags: dict[str, str] | None = None  # as of the last look; None if no answer could show them yet
     listed_under: dict[str, str] | None = None  # the tags that were read last before the images were listed
     has_acted: bool = False  # images were deleted since the last look at the tags
-    doubted: bool = False  # ECR has just said that it is gone, or another one
-    real_policies: list[Json | None] = field(default_factory=list)  # of others, when it was read, each time
+    doubted: bool = False  # ECR has just said that the repository is gone, or that it is another one
+    real_policies: list[Json | None] = field(default_factory=list)  # without the push block, at each read
     images: dict[str, list[str]] = field(default_factory=dict)  # listed since the rules were read: digest -> tags
 
     def __post_init__(self) -> None:
@@ -210,10 +210,10 @@ class Watch:
         return without_freeze(self.ecr.repositories["app"].policy) if "app" in self.ecr.repositories else None
 
     def _check_really_kept(self, policy: Json | None) -> None:
-        """One stale answer does not make the handler overwrite what others put there.
+        """A single stale answer does not make the handler overwrite what others put into the policy.
 
-        ECR has no conditional put. So nobody can keep what was put between the two reads and the write, or what reads
-        show late for longer than those take (a late change, or a deleted repository that is still shown).
+        ECR has no conditional put. So a client cannot keep a change that somebody makes between its two reads and its
+        write, or that reads show only after those (a late change, or a deleted repository that is still shown).
         """
         late = self.ecr.lateness.changed_policy or self.ecr.lateness.deleted_repository
         before = self.real_policies[-2:]
@@ -221,15 +221,18 @@ class Watch:
             promise(policy == before[0], f"a policy of others really lost: {before[0]}")
 
     def _check_really_unprotected(self, digests: set[str]) -> None:
-        """What ECR holds and not what it tells: none of these images is protected, and none was at the beginning."""
+        """By what ECR stores, not what it answers: no image here is protected, and none was at the beginning."""
         repository = self.ecr.repositories.get("app")
-        if repository is None or self.really is None or repository.created_at != self.operation.really_created:
+        if repository is None or self.stored_tags is None or repository.created_at != self.operation.really_created:
             return
-        promise(not is_locked(self.really, self.operation.stack_id), f"a delete in spite of the real {self.really}")
-        if self.really.get(PATTERNS, "off") == "off":
+        promise(
+            not is_locked(self.stored_tags, self.operation.stack_id),
+            f"a delete in spite of the real {self.stored_tags}",
+        )
+        if self.stored_tags.get(PATTERNS, "off") == "off":
             return
         for image in repository.images:
-            if image.digest not in self.retagged and is_protected(self.really, list(image.tags)):
+            if image.digest not in self.retagged and is_protected(self.stored_tags, list(image.tags)):
                 promise(image.digest not in digests, f"a delete of a protected image: {image.digest}")
                 known = image.sequence < self.operation.first_new and not self.operation.blind
                 promise(not known, f"a delete though {image.digest} was there, and protected")
@@ -302,11 +305,11 @@ class Watch:
             self.operation.created = self.created  # both witnesses have seen it
             if repository is not None and not late.deleted_repository:
                 self.operation.really_created = repository.created_at
-        # Tags that were changed just now, or of which one answer is old: nobody can know better than the answer.
-        self.really = None
+        # If tags were changed just now, or this answer is old, the handler cannot know better than the answer.
+        self.stored_tags = None
         if repository is not None and not stale and not late.deleted_repository:
             seen = repository.traces.tags.seen(repository.tags, self.ecr.clock.monotonic(), late.changed_tags)
-            self.really = repository.tags if seen == repository.tags else None
+            self.stored_tags = repository.tags if seen == repository.tags else None
         if self.has_acted and not (self.doubted and told == tags):  # Else it is a second look, or one after a doubt.
             self.images = {}
         self.has_acted = False

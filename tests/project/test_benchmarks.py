@@ -1,4 +1,4 @@
-"""The contenders of the benchmarks do what the ways they stand for do: as seen by running those."""
+"""The contenders of the benchmarks do what the tools that they imitate do, as runs of those tools have shown."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CONTENTS: dict[str, Callable[[Any], object]] = {
     "a push meanwhile": lambda builder: builder.with_images(20),
 }
 # Images left by the tutorials' custom resource, CDK, and a list of all deleted in hundreds. How many children of
-# indexes are left hangs on the order in which ECR lists: here, that of the pushes.
+# indexes are left depends on the order in which ECR lists: here, that of the pushes.
 LEFT = {
     "150 images": (50, 0, 0),
     "2,500 images": (2_400, 0, 0),

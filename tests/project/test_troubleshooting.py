@@ -183,7 +183,7 @@ def test_guide_begins_with_what_cloudformation_says() -> None:
 
 
 def test_guide_has_what_cloud_control_says() -> None:
-    """The local AWS says so, too: its tests are in tests/sandbox, as this environment has not what it is made of."""
+    """The local AWS says the same. Its tests are in tests/sandbox, because this environment lacks its libraries."""
     kinds = ("createOnlyProperties", "readOnlyProperties")
     refused_patches = {f"Invalid patch update: {kind} [{SCHEMA[kind][0]}] cannot be updated" for kind in kinds}
     assert rows("Cloud Control says") == {f"Model validation failed ({next(iter(REFUSED))})", *refused_patches}

@@ -152,7 +152,7 @@ def test_pages_without_their_token(ecr: StrictEcr) -> None:
 
 
 def test_force_is_seen(ecr: StrictEcr) -> None:
-    """Images that went with their repository were listed by nobody."""
+    """Nobody has listed the images that were deleted with their repository."""
     ecr.repository("app").with_images(3)
     ecr.client().delete_repository(repositoryName="app", force=True)
     assert [each.by_force for each in ecr.deletion_log] == [True] * 3

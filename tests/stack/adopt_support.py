@@ -134,9 +134,10 @@ class Adopt:
     def until_killed(
         self, number: int, *arguments: str, calls: frozenset[str] = CHANGING, moment: Moment = "answered"
     ) -> bool:
-        """Run it, and kill it at the last of so many calls that change something, or of others. Whether it was killed.
+        """Run the command, and kill it at call `number`, counted over `calls`. True if it was killed.
 
-        The moments: that call was made and did not arrive; it was answered; the call after it, of any kind, begins.
+        `moment` says when: "lost", the call was made and did not arrive; "answered", right after its answer; "next",
+        when the next call, of any kind, begins.
         """
         left = [number]
 
@@ -187,8 +188,8 @@ def mark_of(box: Sandbox, name: str) -> str | None:
     return mark
 
 
-def dress(box: Sandbox, name: str, images: int = 120) -> Json:
-    """Images, and policies that no template knows."""
+def add_contents(box: Sandbox, name: str, images: int = 120) -> Json:
+    """Give a repository images, and policies that no template has. Returns its contents."""
     client = box.client("ecr")
     client.set_repository_policy(repositoryName=name, policyText=json.dumps(POLICY))
     client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=LIFECYCLE)

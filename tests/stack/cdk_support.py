@@ -115,9 +115,9 @@ def build_wheel(tools: Tools, folder: Path) -> Path:
 
 
 def install_wheel(tools: Tools, wheel: Path, folder: Path) -> App:
-    """A new environment with the wheel, and in it the app that the page shows; the one of its import is import.py.
+    """A new environment with the wheel, and with the app that the page shows. import.py is the page's app for imports.
 
-    What the wheel depends on is that of `tools`: pip has to find that it fits.
+    The dependencies of the wheel are those that `tools` has: pip has to find that they fit.
     """
     _run([str(tools.folder / "bin" / "python"), "-m", "venv", "--without-pip", "environment"], folder, {})
     binaries = folder / "environment" / "bin"
@@ -145,10 +145,10 @@ def pack(tools: Tools, source: Path, folder: Path) -> Path:
 
 
 def install_tarball(tools: Tools, tarball: Path, folder: Path) -> App:
-    """A new app with the tarball, and with what every app of the CDK has: npm has to find that it fits.
+    """A new app with the tarball, and with the packages that every app of the CDK has: npm has to find that they fit.
 
-    `folder` is on the disk of `tools`: what is large is linked from there. import.ts is the page's import, pipeline.ts
-    the app beside the construct.
+    `folder` is on the disk of `tools`, because large files are linked from there. import.ts is the page's app for
+    imports. pipeline.ts is the app beside the construct.
     """
     shutil.copytree(tools.node_modules, folder / "node_modules", symlinks=True, copy_function=os.link)
     package = json.loads((CONSTRUCTS / "typescript" / "package.json").read_text(encoding="utf-8"))

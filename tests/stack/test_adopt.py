@@ -18,9 +18,9 @@ from tests.stack.adopt_support import (
     Adopt,
     Killed,
     Moment,
+    add_contents,
     calls_beyond_waiting,
     contents,
-    dress,
     mark_of,
 )
 from tests.stack.support import blocks
@@ -135,7 +135,7 @@ def test_a_stack_is_adopted_although_the_command_is_killed_after_each_step(
     topic = {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": imported}}
     assert importer.create({"Resources": {"Topic": topic}}) == "CREATE_COMPLETE"
     outputs, web, app = stack.outputs, stack.outputs["Web"], f"dev/{name}"
-    before = {each: dress(box, each) for each in (app, web)}
+    before = {each: add_contents(box, each) for each in (app, web)}
     assert adopt.until_killed(1, stack.name, calls=frozenset({"create_change_set"}))
     kills = 0
     while adopt.until_killed(1, stack.name):
@@ -163,7 +163,7 @@ def test_a_stack_is_adopted_although_the_command_is_killed_after_each_step(
 
 
 def finish(box: Sandbox, stack: Stack, adopt: Adopt, before: Json) -> None:
-    """The function and its role go, and the policies are as they were."""
+    """Run --finish: it removes the function and its role, and restores the policies. There is no way back then."""
     planned = adopt(stack.name, "--finish")
     assert "-    DeletionPolicy: Retain" in planned.output
     assert planned.output.endswith("Nothing was changed. Add --yes to do it.\n")
@@ -185,7 +185,7 @@ def test_undo_leads_back_from_each_step(box: Sandbox, stack: Stack, adopt: Adopt
     names = [unique_name("app"), unique_name("app")]
     text = json.dumps(plain(*names, EmptyOnDelete=True))
     assert stack.create(text) == "CREATE_COMPLETE"
-    before = {each: dress(box, each, 20) for each in names}
+    before = {each: add_contents(box, each, 20) for each in names}
     assert adopt.until_killed(steps, stack.name)
     stack.wait()
     adopt.until_killed(2, stack.name, "--undo")
@@ -203,7 +203,7 @@ def test_the_commands_of_the_guide(box: Sandbox, stack: Stack, adopt: Adopt) -> 
     name = unique_name("app")
     old = plain(name)
     stack.create(old)
-    before = dress(box, name, 20)
+    before = add_contents(box, name, 20)
 
     def typed(command: list[str]) -> str:
         assert command[:2] == ["autopurge", "adopt"]
@@ -244,7 +244,7 @@ def test_an_adoption_that_is_killed_at_any_call_takes_at_most_twelve(
     """Before the journal hears of the answer: these are the worst moments."""
     name = unique_name("app")
     stack.create(plain(name, EmptyOnDelete=True))
-    before = dress(box, name, 20)
+    before = add_contents(box, name, 20)
     assert adopt.until_killed(number, stack.name, calls=COUNTED, moment=moment)
     result = adopt(stack.name, "--yes")
     assert (result.exit_code, f"{stack.name}: adopted\n" in result.output) == (0, True), result.output
@@ -257,7 +257,7 @@ def test_an_adoption_that_is_killed_at_any_call_takes_at_most_twelve(
 def test_a_kill_costs_at_most_one_call(box: Sandbox, stack: Stack, adopt: Adopt, moment: Moment) -> None:
     name = unique_name("app")
     stack.create(plain(name, EmptyOnDelete=True))
-    before = dress(box, name, 20)
+    before = add_contents(box, name, 20)
     kills = 0
     while adopt.until_killed(2, stack.name, calls=COUNTED, moment=moment):
         kills += 1
@@ -275,7 +275,7 @@ def test_a_deployment_in_between_releases_nothing(box: Sandbox, stack: Stack, ad
     name = unique_name("app")
     old = plain(name, EmptyOnDelete=True)
     stack.create(old)
-    before = dress(box, name, 20)
+    before = add_contents(box, name, 20)
     done: list[str] = []
 
     def pipeline(call: str, _: Json) -> None:
@@ -310,7 +310,7 @@ def test_a_change_set_that_a_killed_run_left_releases_nothing_after_a_deployment
     name = unique_name("app")
     old = plain(name, EmptyOnDelete=True)
     stack.create(old)
-    before = dress(box, name, 20)
+    before = add_contents(box, name, 20)
     lost: Moment = "lost" if killed_at == "execute_change_set" else "answered"
     assert adopt.until_killed(1, stack.name, calls=frozenset({killed_at}), moment=lost)
     done: list[str] = []
@@ -340,7 +340,7 @@ def test_a_change_set_that_a_killed_run_left_releases_nothing_after_a_deployment
 def test_the_mark_stays_off_while_an_image_is_missing(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
     name = unique_name("app")
     stack.create(plain(name, EmptyOnDelete=True))
-    dress(box, name, 20)
+    add_contents(box, name, 20)
     client = box.client("ecr")
     lost = client.describe_images(repositoryName=name, filter={"tagStatus": "TAGGED"})["imageDetails"][-1]
     done: list[Json] = []
@@ -359,7 +359,7 @@ def test_the_mark_stays_off_while_an_image_is_missing(box: Sandbox, stack: Stack
 def test_what_an_import_removed_is_put_back_before_the_mark_is_on(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
     name = unique_name("app")
     stack.create(plain(name, EmptyOnDelete=True))
-    before = dress(box, name, 20)
+    before = add_contents(box, name, 20)
     marks = []
 
     def importing(call: str, parameters: Json) -> None:
@@ -381,7 +381,7 @@ def test_what_an_import_removed_is_put_back_before_the_mark_is_on(box: Sandbox, 
 def test_the_policies_are_in_the_journal_before_the_first_step(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
     name = unique_name("app")
     stack.create(plain(name))
-    before = dress(box, name, 20)
+    before = add_contents(box, name, 20)
 
     def kill(call: str, _: Json) -> None:
         if call == "update_stack":
@@ -401,7 +401,7 @@ def test_nothing_is_lost_whatever_an_import_sends_as_previous_state(
 ) -> None:
     name = unique_name("app")
     stack.create(plain(name))
-    before = dress(box, name, 20)
+    before = add_contents(box, name, 20)
     box.control.settings(import_previous=previous)
     assert adopt(stack.name, "--yes").exit_code == 0
     assert contents(box, name) == before
@@ -423,7 +423,7 @@ def test_one_command_adopts_what_can_be_and_says_of_each_stack_how_it_went(
     client.put_image_tag_mutability(repositoryName=names[refused.name][0], imageTagMutability="IMMUTABLE")
     refused.update(plain(*names[refused.name], ImageTagMutability="MUTABLE"), tags=team)
     client.put_image_tag_mutability(repositoryName=names[refused.name][0], imageTagMutability="IMMUTABLE")
-    before = {each: dress(box, each, 20) for each in names[good.name]}
+    before = {each: add_contents(box, each, 20) for each in names[good.name]}
     everything = ("--all-stacks", "--tag", f"team={team['team']}")
 
     planned = {each["stack"]: each["status"] for each in adopt.json(*everything, code=3)}
@@ -453,7 +453,7 @@ def test_one_command_adopts_what_can_be_and_says_of_each_stack_how_it_went(
     assert (again["status"], calls_beyond_waiting(adopt.calls, good.stack_id)) == ("adopted", 0)
 
 
-def test_a_refusal_is_not_repeated_from_memory(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
+def test_a_refusal_is_checked_again_by_the_next_run(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
     name = unique_name("app")
     stack.create(plain(name, ImageTagMutability="MUTABLE"))
     client = box.client("ecr")
@@ -467,7 +467,7 @@ def test_a_refusal_is_not_repeated_from_memory(box: Sandbox, stack: Stack, adopt
 def test_a_stack_that_somebody_else_updated_meanwhile_is_left_alone(box: Sandbox, stack: Stack, adopt: Adopt) -> None:
     name = unique_name("app")
     stack.create(plain(name))
-    before = dress(box, name, 20)
+    before = add_contents(box, name, 20)
     assert adopt.until_killed(2, stack.name)
     stack.wait()
     stack.update({"Resources": {"Other": {"Type": "AWS::SNS::Topic"}}})

@@ -27,7 +27,7 @@ def imported(name: str) -> Json:
 def test_a_repository_that_no_operator_has_marked_is_imported_but_never_deleted(
     box: Sandbox, stack: Stack, template: Template, repository_name: str, made_by_somebody: str
 ) -> None:
-    """Import and rollback succeed, as nothing but the mark is denied: else the stack would be stuck."""
+    """In the import and the rollback only the mark is denied, which fails neither. Else the stack would be stuck."""
     before = box.control.repository(repository_name)
     wanted = {"RepositoryName": repository_name}
     assert stack.import_resource(imported(repository_name), TYPE_NAME, wanted) == "IMPORT_COMPLETE"
@@ -179,7 +179,7 @@ def test_a_purge_report_elsewhere_is_refused_before_the_first_image(
 def test_nothing_secret_is_logged_or_told(
     box: Sandbox, stack: Stack, template: Template, repository_name: str, deny: Any
 ) -> None:
-    """Also where calls fail, are repeated, or crash; the logs of all other tests are looked at when these end."""
+    """This holds also where calls fail, are repeated, or crash. The fixture checks the logs of the other tests."""
     stack.create(template({"RepositoryName": repository_name}))
     box.control.seed(repository_name, *IMAGES)
     deny("ecr:BatchDeleteImage")

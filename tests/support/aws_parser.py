@@ -1,7 +1,8 @@
-"""`python aws_parser.py`: what the AWS CLI has against commands that it parses, checks, and does not run.
+"""`python aws_parser.py`: the complaints of the AWS CLI about commands. It parses and checks them, and runs none.
 
-A process of its own: to import awscli puts its own botocore in the place of the project's. Standard input is a JSON
-list of lists of arguments, standard output a JSON list of complaints, which are empty where there are none.
+This is a process of its own, because to import awscli replaces the project's botocore with that of awscli. Standard
+input is a JSON list of lists of arguments. Standard output is a JSON list of complaints, which are empty where there
+are none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _BEGINNINGS = ("Invalid choice:", "error: ", "Unknown options:", "Bad value for"
 
 
 class _Checks:
-    """Stands for what would call AWS: compares the parameters with the operation, and calls nobody."""
+    """Replaces the part that calls AWS: it checks the parameters against the operation, and sends no request."""
 
     def __init__(self, session: Any, *_: Any) -> None:
         self.session = session

@@ -11,7 +11,7 @@ from tests.support.samples import CALLS
 
 
 def at_call(ecr: StrictEcr, number: int, action: Callable[[], object], operations: Iterable[str] = CALLS) -> list[str]:
-    """Do something just before the call of this number, of all `operations` together; the list then has its name."""
+    """Run `action` just before call `number`, counted over all `operations`. The list then has the operation."""
     count, happened = itertools.count(1), list[str]()
 
     def watch(operation: str, _: object) -> None:

@@ -41,7 +41,7 @@ def one_resource(
 
 @dataclass
 class Stack:
-    """A stack that is not created yet. `logical_id` is the resource that is looked at where none is named."""
+    """A stack that is not created yet. Methods that look at one resource use `logical_id` unless they get another."""
 
     box: Sandbox
     name: str = field(default_factory=lambda: unique_name("stack"))
@@ -68,7 +68,7 @@ class Stack:
     def update(
         self, template: Json | str, tags: dict[str, str] | None = None, wait: bool = True, **options: Any
     ) -> str:
-        """Likewise. Tags that are not given stay as they are."""
+        """Returns the status as `create` does. Tags that are not given stay as they are."""
         seen = len(self._all_events())
         options.setdefault("Capabilities", ["CAPABILITY_IAM"])
         self.client.update_stack(**self._request(template, tags), **options)
@@ -76,7 +76,7 @@ class Stack:
         return self.wait() if wait else self.status
 
     def delete(self, wait: bool = True, **options: Any) -> str:
-        """Likewise."""
+        """Returns the status as `create` does."""
         self._seen = len(self._all_events())
         self.client.delete_stack(StackName=self.stack_id, **options)
         return self.wait() if wait else self.status

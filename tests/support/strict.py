@@ -46,7 +46,7 @@ CREDENTIALS = {"accessKeyId": "key", "secretAccessKey": "secret", "sessionToken"
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL, which ends the process of a handler wherever it is: nothing catches it."""
+    """Acts as SIGKILL: it ends a handler at any point, and nothing catches it."""
 
 
 @pytest.fixture

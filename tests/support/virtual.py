@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class VirtualPool:
-    """Each task starts at the moment it is submitted, and is done when its own sleeps are over.
+    """Each task runs when it is submitted, and counts as done when its own sleeps would be over.
 
-    The clock is turned back after each task to where it was, and goes on to the end of the first that is done.
+    After a task the pool turns the clock back to the task's start. `first_done` moves it on to the end of a task.
     """
 
     def __init__(self, size: int, clock: VirtualClock) -> None:
@@ -35,9 +35,10 @@ class VirtualPool:
         return future
 
     def first_done(self, futures: set[Future[Any]], seconds: float | None = None) -> set[Future[Any]]:
-        """The future that is done first, and of equals that which started first; the clock is at its end, or later.
+        """The future that is done first; of several that end together, the one that started first.
 
-        None if that takes longer than so many seconds; the clock is then so much later.
+        The clock is then at its end, or later. The set is empty if no future is done within so many `seconds`: the
+        clock is then that much later.
         """
         first = min((each for each in self._ends if each in futures), key=self._ends.__getitem__)
         lasts = max(0.0, self._ends[first] - self._clock.monotonic())

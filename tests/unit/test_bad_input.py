@@ -85,7 +85,7 @@ def test_create_with_bad_input_says_what_to_do_and_leaves_nothing(wire: Wire, ec
 def test_create_with_a_reserved_key_among_the_stack_s_tags_says_so_and_leaves_nothing(
     wire: Wire, ecr: StrictEcr
 ) -> None:
-    """Passed over in silence, it would seem to protect the repository."""
+    """If the tag were ignored, a user would believe that it protects the repository."""
     stack_tags = {"awstut:deletion-protection": "on"}
     code, message = wire.fail("CREATE", {"RepositoryName": "app"}, stack_tags=stack_tags)
     assert code == "InvalidRequest"
@@ -172,7 +172,7 @@ def test_a_missing_permission_to_look_at_a_name_that_is_taken_is_named(
     assert ecr.holds("app") == 3
 
 
-def test_removals_are_named_too_when_they_are_denied(wire: Wire, ecr: StrictEcr) -> None:
+def test_a_missing_permission_to_remove_a_policy_is_named(wire: Wire, ecr: StrictEcr) -> None:
     for operation in ("DeleteRepositoryPolicy", "DeleteLifecyclePolicy"):
         previous = {"RepositoryName": operation.lower(), "RepositoryPolicyText": POLICY}
         previous["LifecyclePolicy"] = {"LifecyclePolicyText": LIFECYCLE}
@@ -183,7 +183,7 @@ def test_removals_are_named_too_when_they_are_denied(wire: Wire, ecr: StrictEcr)
         assert f"ecr:{operation} was denied" in message
 
 
-def test_a_callback_context_from_nowhere_means_nothing_to_handlers_that_write_none(wire: Wire, ecr: StrictEcr) -> None:
+def test_update_read_and_list_ignore_an_unknown_callback_context(wire: Wire, ecr: StrictEcr) -> None:
     context = {"phase": "purge", "deleted": 3}
     name = {"RepositoryName": "app"}
     wire.succeed("CREATE", name)

@@ -1,7 +1,7 @@
-"""The calls that a delete makes, in their order: the order is the safety.
+"""The calls that a delete makes, in their order: this order makes the delete safe.
 
-A list changes only with a reason beside it. ``*3`` stands for three calls of the same operation in a row, ``|`` for the
-end of a call of the handler that answered IN_PROGRESS. Calls of S3 are listed among those of ECR.
+A change of a list needs a reason beside it. ``*3`` means three calls of the same operation in a row. ``|`` means that a
+call of the handler ended with IN_PROGRESS. Calls of S3 are listed among those of ECR.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class World:
         return event
 
     def kill_at(self, operation: str, nth: int) -> None:
-        """Let the first call of the handler be killed at a call of ECR, before that is worked on; then repeat it."""
+        """Kill the first call of the handler just before ECR does the nth call of an operation."""
 
         def kill(_: object) -> None:
             raise Killed
@@ -132,7 +132,7 @@ def several_slices(world: World) -> ProgressEvent:
 
 
 def check_of_two_slices(world: World) -> ProgressEvent:
-    """9 s for a page: the inventory is checked over two calls, and then listed from its beginning.
+    """Each page takes 9 s. The inventory is checked in two calls of the handler, and then listed from its beginning.
 
     The first call answers early.
     """
@@ -148,7 +148,7 @@ def killed_and_resumed(world: World) -> ProgressEvent:
 
 
 def recreated_meanwhile(world: World) -> ProgressEvent:
-    """Before the last look that comes before the first delete."""
+    """Somebody recreates the repository before the last look that precedes the first delete."""
     world.ecr.repository("app", tags=MARKED).with_images(101)
     world.ecr.before("DescribeImages", lambda _: world.recreate(MARKED))
     event = world.slices()
@@ -157,7 +157,7 @@ def recreated_meanwhile(world: World) -> ProgressEvent:
 
 
 def recreated_while_frozen(world: World) -> ProgressEvent:
-    """Just before the push block is written: it is taken out of the other repository's policy."""
+    """Somebody recreates the repository just before the push block is written. The delete removes the push block."""
     world.ecr.repository("app", tags=FREEZE).with_images(101)
     world.ecr.before("SetRepositoryPolicy", lambda _: world.recreate(FREEZE))
     event = world.slices()
@@ -271,19 +271,19 @@ class RecordingS3:
         return client
 
 
-# Since the first version of these lists:
+# What has changed since the first version of these lists, and why:
 # - DescribeRegistry, once in each call of the handler in which images are deleted: ECR may delete them elsewhere, too.
-# - That the repository is gone is believed after DescribeRepositories and ListTagsForResource have said so for 10 s.
-# - A policy is read twice before it is written: one answer may be old, and would undo what others put there.
+# - The repository counts as gone after DescribeRepositories and ListTagsForResource have said so for 10 s.
+# - A policy is read twice before it is written: one answer may be old, and a write based on it would undo a change.
 # - Once the push block is written, the images are listed and checked again: one may have arrived since.
-# - The second look, just before images are deleted, asks for the tags too: one old answer would hide a new rule. It is
-#   the look that comes after the push block was written, too.
-# - The first call of a purge that lasts answers after about ten seconds, with numbers; here once a page, or a round of
+# - The second look, just before images are deleted, asks for the tags too: one old answer would hide a new rule. The
+#   same look serves as the one after the push block was written.
+# - The first call of a long purge answers after about ten seconds, with numbers: here after a page, or a round of
 #   deletes, has shown how slow ECR is.
 # - TagResource shows the progress beside the first deletes of each call; in a first call only if the purge will last.
-# - A refusal names all reasons at once: it looks for an image, and asks where ECR carries deletions. One that says that
-#   the repository is another's asks nothing.
-# - A role that may not delete is no sign that the repository is gone: both witnesses are asked.
+# - A refusal names all reasons at once: it looks for an image, and asks where ECR replicates deletes. A refusal because
+#   the repository belongs to somebody else asks nothing.
+# - A denied delete does not say that the repository is gone: DescribeRepositories and ListTagsForResource are asked.
 ORDERS: dict[Callable[[World], ProgressEvent], str] = {
     empty: (
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRepositories ListTagsForResource "
@@ -407,9 +407,9 @@ ORDERS: dict[Callable[[World], ProgressEvent], str] = {
         "DescribeRepositories ListTagsForResource DescribeImages DescribeRegistry DescribeRepositories "
         "ListTagsForResource TagResource BatchDeleteImage*2 DeleteRepository DescribeRepositories"
     ),
-    # Beside the first intent an announcement is written, by which a later delete of the same repository finds this one;
-    # at the end the announcements of earlier ones are listed. The summary is written before DeleteRepository: who is
-    # killed after that may have nobody to go on. Then the report is listed once more, because a second copy may have
+    # An announcement is written beside the first intent: a later delete of the same repository finds this report by it.
+    # At the end the announcements of earlier deletes are listed. The summary is written before DeleteRepository: nobody
+    # may repeat a call that is killed after it. Then the report is listed once more, because a second copy may have
     # written to it after the summary was counted. Before an image without a result is reported as gone, the images are
     # listed once more.
     reported: (

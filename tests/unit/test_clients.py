@@ -55,7 +55,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionProxy]:
 def test_a_cut_off_answer_of_ecr_is_a_failure_of_the_network(
     session: SessionProxy, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
-    """Taken for an empty answer, a batch of deletes would count for nothing, and a page for the last one."""
+    """As an empty answer, it would say that a batch deleted nothing, or that a page was the last one."""
     monkeypatch.setattr(Answers, "body", body)
     client = ecr_client(session, attempts=1)
     for call in (

@@ -22,7 +22,7 @@ BAD_POLICY = NAME | {"RepositoryPolicyText": {"Version": "2012-10-17"}}
 LONGEST_CALL_SECONDS = 55
 
 
-def calls(wire: Wire, properties: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+def answers_of(wire: Wire, properties: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
     """The answers of all calls of a create. Each ends within 55 s, and its context is small."""
     answers: list[dict[str, Any]] = []
     while not answers or answers[-1]["status"] == "IN_PROGRESS":
@@ -45,7 +45,7 @@ def calls(wire: Wire, properties: dict[str, Any], **more: Any) -> list[dict[str,
 def test_create_waits_until_the_repository_is_there(wire: Wire, ecr: StrictEcr, kind: str, seconds: int) -> None:
     setattr(ecr.lateness, kind, seconds)
     began = ecr.clock.monotonic()
-    *waiting, last = calls(wire, EVERYTHING)
+    *waiting, last = answers_of(wire, EVERYTHING)
     assert last["status"] == "SUCCESS"
     assert seconds <= ecr.clock.monotonic() - began <= seconds + 15
     assert bool(waiting) is (seconds >= 60)
@@ -56,14 +56,14 @@ def test_create_waits_until_the_repository_is_there(wire: Wire, ecr: StrictEcr, 
 
 def test_create_on_a_late_ecr_ends_when_reads_show_its_policies(wire: Wire, ecr: StrictEcr) -> None:
     ecr.lateness.new_repository, ecr.lateness.changed_policy = 1, 4
-    *_, last = calls(wire, EVERYTHING)
+    *_, last = answers_of(wire, EVERYTHING)
     assert last["status"] == "SUCCESS"
     assert wire.succeed("READ", EVERYTHING) == last["resourceModel"]
 
 
-def test_create_does_not_fail_where_reads_show_its_policies_never(wire: Wire, ecr: StrictEcr) -> None:
+def test_create_succeeds_although_reads_never_show_its_policies(wire: Wire, ecr: StrictEcr) -> None:
     ecr.lateness.new_repository, ecr.lateness.changed_policy = 1, 10_000
-    *_, last = calls(wire, EVERYTHING)
+    *_, last = answers_of(wire, EVERYTHING)
     assert last["status"] == "SUCCESS"
 
 
@@ -76,7 +76,7 @@ def test_create_that_waits_says_for_what(wire: Wire, ecr: StrictEcr) -> None:
 
 def test_create_of_a_repository_that_never_appears_fails_after_three_minutes(wire: Wire, ecr: StrictEcr) -> None:
     ecr.lateness.new_repository = 10_000
-    *_, last = calls(wire, NAME)
+    *_, last = answers_of(wire, NAME)
     assert (last["status"], last["errorCode"]) == ("FAILED", "NotStabilized")
     assert "The repository app was created, but ECR does not show it with its tags" in last["message"]
     assert "This was tried for 18" in last["message"]
@@ -84,7 +84,7 @@ def test_create_of_a_repository_that_never_appears_fails_after_three_minutes(wir
     assert ecr.calls["CreateRepository"] == 1
 
 
-def test_create_in_the_quiet_case_makes_two_calls_more_than_it_has_to(wire: Wire, ecr: StrictEcr) -> None:
+def test_create_without_faults_makes_two_reads_beside_its_writes(wire: Wire, ecr: StrictEcr) -> None:
     wire.succeed("CREATE", EVERYTHING)
     assert dict(ecr.calls) == {
         "CreateRepository": 1,
@@ -104,7 +104,7 @@ def test_create_waits_until_iam_knows_the_role_of_the_policy(
     wire: Wire, ecr: StrictEcr, words: str, seconds: int
 ) -> None:
     ecr.lateness.new_role, ecr.lateness.refusal_of_role = seconds, words
-    *_, last = calls(wire, WITH_ROLE)
+    *_, last = answers_of(wire, WITH_ROLE)
     assert last["status"] == "SUCCESS"
     assert policies_of(ecr)[0] == FOR_ROLE
     assert not ecr.calls["DeleteRepository"]
@@ -113,7 +113,7 @@ def test_create_waits_until_iam_knows_the_role_of_the_policy(
 def test_create_gives_up_on_a_role_after_three_minutes_and_leaves_nothing(wire: Wire, ecr: StrictEcr) -> None:
     ecr.lateness.new_role = 10_000
     began = ecr.clock.monotonic()
-    *_, last = calls(wire, WITH_ROLE)
+    *_, last = answers_of(wire, WITH_ROLE)
     assert last["errorCode"] == "InvalidRequest"
     assert "Principal not found" in last["message"]
     assert "This was tried for 18" in last["message"]
@@ -133,7 +133,7 @@ def test_create_waits_until_its_role_may_change_the_repository(wire: Wire, ecr: 
     """A role that is limited to marked repositories does not see the mark yet."""
     ecr.faults.deny.add("ecr:SetRepositoryPolicy")
     _lift_after(ecr, seconds)
-    *_, last = calls(wire, NAME | {"RepositoryPolicyText": POLICY})
+    *_, last = answers_of(wire, NAME | {"RepositoryPolicyText": POLICY})
     assert last["status"] == "SUCCESS"
 
 
@@ -151,7 +151,7 @@ def _lift_after(ecr: StrictEcr, seconds: float) -> None:
 
 def test_create_gives_up_on_a_denial_after_one_minute_and_leaves_nothing(wire: Wire, ecr: StrictEcr) -> None:
     ecr.faults.deny.add("ecr:SetRepositoryPolicy")
-    *_, last = calls(wire, NAME | {"RepositoryPolicyText": POLICY})
+    *_, last = answers_of(wire, NAME | {"RepositoryPolicyText": POLICY})
     assert last["errorCode"] == "AccessDenied"
     assert "This was tried for 6" in last["message"]
     assert ("resourceModel" in last, ecr.names()) == (False, [])
@@ -167,7 +167,7 @@ def test_create_does_not_wait_where_it_may_not_create(wire: Wire, ecr: StrictEcr
 @pytest.mark.parametrize("operation", ["DescribeRepositories", "ListTagsForResource", "SetRepositoryPolicy"])
 def test_a_transient_error_undoes_nothing(wire: Wire, ecr: StrictEcr, operation: str) -> None:
     ecr.faults.fail_next(operation, "ServerException", "boom", 500, times=40)
-    *waiting, last = calls(wire, NAME | {"RepositoryPolicyText": POLICY})
+    *waiting, last = answers_of(wire, NAME | {"RepositoryPolicyText": POLICY})
     assert waiting
     assert last["status"] == "SUCCESS"
     assert not ecr.calls["DeleteRepository"]
@@ -180,7 +180,9 @@ def test_a_create_of_which_every_answer_is_lost_still_makes_one_repository(wire:
     assert ecr.names() == ["app"]
 
 
-def test_a_create_that_ecr_never_answers_is_answered_with_a_code_that_is_repeated(wire: Wire, ecr: StrictEcr) -> None:
+def test_a_create_that_ecr_never_answers_fails_with_a_code_that_cloudformation_repeats(
+    wire: Wire, ecr: StrictEcr
+) -> None:
     ecr.faults.drop_before("CreateRepository", times=1_000)
     code, _ = wire.fail("CREATE", NAME)
     assert code == "NetworkFailure"
@@ -194,7 +196,7 @@ def test_an_undo_waits_until_the_repository_can_be_deleted(wire: Wire, ecr: Stri
     ecr.faults.fail_next("SetRepositoryPolicy", "InvalidParameterException", "refused")
     ecr.faults.deny.add("ecr:DeleteRepository")
     _lift_after(ecr, min(seconds, 55))
-    *_, last = calls(wire, NAME | {"RepositoryPolicyText": POLICY})
+    *_, last = answers_of(wire, NAME | {"RepositoryPolicyText": POLICY})
     assert last["errorCode"] == "InvalidRequest"
     assert ("resourceModel" in last, ecr.names()) == (False, [])
 
@@ -202,14 +204,14 @@ def test_an_undo_waits_until_the_repository_can_be_deleted(wire: Wire, ecr: Stri
 def test_an_undo_that_meets_a_stale_answer_leaves_no_repository(wire: Wire, ecr: StrictEcr) -> None:
     ecr.faults.fail_next("SetRepositoryPolicy", "InvalidParameterException", "refused")
     ecr.lateness.stale_next("DeleteRepository", times=3)
-    *_, last = calls(wire, NAME | {"RepositoryPolicyText": POLICY})
+    *_, last = answers_of(wire, NAME | {"RepositoryPolicyText": POLICY})
     assert ("resourceModel" in last, ecr.names()) == (False, [])
 
 
 def test_an_undo_that_runs_out_of_time_goes_on_in_the_next_call(wire: Wire, ecr: StrictEcr) -> None:
     ecr.faults.fail_next("SetRepositoryPolicy", "InvalidParameterException", "refused")
     ecr.faults.fail_next("DeleteRepository", "ServerException", "boom", 500, times=30)
-    first, *_, last = calls(wire, NAME | {"RepositoryPolicyText": POLICY})
+    first, *_, last = answers_of(wire, NAME | {"RepositoryPolicyText": POLICY})
     assert first["message"].endswith("Waiting until it can be deleted again, because the create failed.")
     assert (last["errorCode"], "resourceModel" in last, ecr.names()) == ("InvalidRequest", False, [])
     assert "refused" in last["message"]
@@ -218,13 +220,13 @@ def test_an_undo_that_runs_out_of_time_goes_on_in_the_next_call(wire: Wire, ecr:
 # Two copies, and a create that is cancelled
 
 
-def test_a_callback_that_has_made_it_never_creates_again(wire: Wire, ecr: StrictEcr) -> None:
+def test_a_callback_never_creates_the_repository_a_second_time(wire: Wire, ecr: StrictEcr) -> None:
     """The stack was cancelled: CloudFormation deletes the repository while a copy of the create still runs."""
     ecr.lateness.new_role = 100
     first = wire.call("CREATE", WITH_ROLE)
     assert first["status"] == "IN_PROGRESS"
     wire.succeed("DELETE", NAME, token="token-2")
-    *_, last = calls(wire, first["resourceModel"], context=first["callbackContext"])
+    *_, last = answers_of(wire, first["resourceModel"], context=first["callbackContext"])
     assert (last["status"], last["errorCode"]) == ("FAILED", "NotStabilized")
     assert "Perhaps somebody deleted it" in last["message"]
     assert ecr.names() == []
@@ -237,7 +239,7 @@ def test_a_callback_leaves_the_repository_of_another_that_took_the_name(wire: Wi
     ecr.call("DeleteRepository", {"repositoryName": "app"})
     ecr.clock.sleep(5)
     ecr.repository("app", tags={"team": "other"})
-    *_, last = calls(wire, first["resourceModel"], context=first["callbackContext"])
+    *_, last = answers_of(wire, first["resourceModel"], context=first["callbackContext"])
     assert last["errorCode"] == "NotStabilized"
     assert "resourceModel" not in last
     assert tags_of(ecr) == {"team": "other"}
@@ -251,19 +253,19 @@ def test_a_second_copy_never_deletes_what_the_first_has_reported(wire: Wire, ecr
         context = wire.call("CREATE", WITH_ROLE)["callbackContext"]
     wire.succeed("CREATE", WITH_ROLE, context=context)
     ecr.faults.fail_next("SetRepositoryPolicy", "InvalidParameterException", "refused")
-    *_, last = calls(wire, WITH_ROLE, context=context)
+    *_, last = answers_of(wire, WITH_ROLE, context=context)
     assert last["status"] == "SUCCESS"  # the policy that this copy could not put is there
     assert ecr.names() == ["app"]
     ecr.call("DeleteRepositoryPolicy", {"repositoryName": "app"})
     ecr.faults.fail_next("SetRepositoryPolicy", "InvalidParameterException", "refused")
     if not has_context:
-        *_, last = calls(wire, WITH_ROLE)
+        *_, last = answers_of(wire, WITH_ROLE)
         assert last["errorCode"] == "InvalidRequest"
         assert "An earlier call of this create made it" in last["message"]
         assert ecr.names() == ["app"]
 
 
-def test_a_second_copy_that_does_not_see_the_tags_yet_does_not_call_the_name_taken(wire: Wire, ecr: StrictEcr) -> None:
+def test_a_second_copy_succeeds_though_it_sees_the_tags_of_the_repository_late(wire: Wire, ecr: StrictEcr) -> None:
     ecr.lateness.new_tags = 30
 
     def kill(_: object) -> None:
@@ -271,12 +273,12 @@ def test_a_second_copy_that_does_not_see_the_tags_yet_does_not_call_the_name_tak
 
     ecr.after("CreateRepository", kill)
     assert wire.call("CREATE", NAME)["status"] == "FAILED"  # nobody hears that answer
-    *_, last = calls(wire, NAME)
+    *_, last = answers_of(wire, NAME)
     assert last["status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("visible", [True, False])
-def test_a_name_is_not_called_taken_while_nobody_can_tell_by_whom(wire: Wire, ecr: StrictEcr, visible: bool) -> None:
+def test_a_name_is_not_reported_as_taken_before_its_owner_is_known(wire: Wire, ecr: StrictEcr, visible: bool) -> None:
     ecr.repository("app")
     if not visible:
         ecr.lateness.stale_next("DescribeRepositories", times=100)
@@ -306,7 +308,7 @@ def test_a_name_that_ecr_frees_late_is_used_as_soon_as_it_is_free(wire: Wire, ec
      {"version": 1, "created": 5, "since": {"look visible": -1}},
      {"version": 1, "created": 5, "failure": {"code": "Nonsense", "message": "x"}}],
 )  # fmt: skip
-def test_create_with_a_callback_context_from_nowhere_creates_nothing(
+def test_create_with_an_unreadable_callback_context_creates_nothing(
     wire: Wire, ecr: StrictEcr, context: dict[str, Any]
 ) -> None:
     code, message = wire.fail("CREATE", NAME, context=context)

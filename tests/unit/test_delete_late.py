@@ -1,4 +1,4 @@
-"""Deletes on an ECR that is late and forgetful: nothing is lost, and nothing is called gone that is there."""
+"""Deletes on an ECR whose answers are late or old: nothing is lost, and nothing that exists is reported as gone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def assert_gone(ecr: StrictEcr, event: Any) -> None:
 @pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize("tags", [MINE, FROZEN], ids=["plain", "frozen"])
 @pytest.mark.parametrize("operation", [*CALLED, *POLICY_CALLS])
-def test_one_answer_that_it_is_not_found_ends_nothing(
+def test_one_not_found_answer_does_not_end_the_delete(
     ecr: StrictEcr, delete: Purge, operation: str, nth: int, tags: dict[str, str]
 ) -> None:
     ecr.repository("app", tags=tags).with_images(250).with_multi_arch(2)
@@ -86,7 +86,7 @@ def test_no_old_answer_makes_a_delete_succeed_with_images_left(
     assert ecr.holds("app") is None
 
 
-def test_two_witnesses_have_to_say_for_ten_seconds_that_it_is_gone(
+def test_two_witnesses_have_to_answer_not_found_for_ten_seconds(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge
 ) -> None:
     event = delete()
@@ -95,7 +95,7 @@ def test_two_witnesses_have_to_say_for_ten_seconds_that_it_is_gone(
     assert ecr.calls["DescribeRepositories"] == ecr.calls["ListTagsForResource"] > 3
 
 
-def test_a_role_that_may_not_look_is_no_witness(ecr: StrictEcr, delete: Purge) -> None:
+def test_a_denied_delete_does_not_count_as_not_found(ecr: StrictEcr, delete: Purge) -> None:
     ecr.repository("app", tags=MINE).with_images(3)
     ecr.faults.deny |= {"ecr:BatchDeleteImage"}
     event = delete()
@@ -113,7 +113,7 @@ def recreate(ecr: StrictEcr, clock: VirtualClock, tags: dict[str, str], seconds:
 
 
 @pytest.mark.parametrize("operation", CALLED)
-def test_a_repository_of_another_time_and_request_is_another_one(
+def test_a_repository_with_another_creation_time_and_request_is_left_alone(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge, operation: str
 ) -> None:
     ecr.repository("app", tags=MINE).with_images(150)
@@ -127,7 +127,7 @@ def test_a_repository_of_another_time_and_request_is_another_one(
 
 
 @pytest.mark.parametrize("tags", [MINE, MARKED], ids=["the same request", "no request"])
-def test_a_repository_of_another_time_only_is_in_doubt(
+def test_a_repository_with_another_creation_time_only_fails_the_delete(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge, tags: dict[str, str]
 ) -> None:
     ecr.repository("app", tags=tags).with_images(150)
@@ -139,10 +139,8 @@ def test_a_repository_of_another_time_only_is_in_doubt(
     assert ecr.holds("app") == 7
 
 
-def test_nobody_knows_with_which_repository_a_delete_began_if_the_first_answers_are_of_two(
-    ecr: StrictEcr, delete: Purge
-) -> None:
-    """The first description is of a deleted one, of which no tags are found; then a new one has the name."""
+def test_first_answers_about_two_repositories_fail_the_delete(ecr: StrictEcr, delete: Purge) -> None:
+    """DescribeRepositories first answers an earlier repository, and ListTagsForResource answers not found."""
     ecr.repository("app", tags=MINE).with_images(5)
     ecr.lateness.stale_next("DescribeRepositories", Stale.EARLIER_REPOSITORY)
     ecr.lateness.stale_next("ListTagsForResource", Stale.NOT_FOUND)
@@ -200,7 +198,7 @@ def test_a_deleted_repository_that_is_described_for_ever_ends_the_delete(ecr: St
 @pytest.mark.parametrize("seconds", [1, 5, 20, 60])
 @pytest.mark.parametrize("late", ["emptied_repository", "deleted_images", "deleted_index"])
 @pytest.mark.parametrize("tags", [MINE, FROZEN], ids=["plain", "frozen"])
-def test_what_is_deleted_and_still_counts_is_waited_for(
+def test_a_delete_waits_while_deleted_images_still_count(
     ecr: StrictEcr, delete: Purge, seconds: float, late: str, tags: dict[str, str]
 ) -> None:
     ecr.repository("app", tags=tags).with_images(120).with_multi_arch(10)
@@ -215,7 +213,7 @@ def test_what_is_deleted_and_still_counts_is_waited_for(
         ("deleted_images", "ECR still lists 120 images in the repository app, and says that they do not exist"),
     ],
 )
-def test_what_lasts_for_more_than_two_minutes_ends_the_delete_in_true_words(
+def test_lateness_of_more_than_two_minutes_fails_the_delete_and_is_named(
     ecr: StrictEcr, delete: Purge, late: str, words: str
 ) -> None:
     ecr.repository("app", tags=MINE).with_images(120)
@@ -228,8 +226,8 @@ def test_what_lasts_for_more_than_two_minutes_ends_the_delete_in_true_words(
     assert 120 <= sum(delete.slice_seconds) < 200
 
 
-def test_images_that_are_listed_late_are_no_images_that_arrive(ecr: StrictEcr, delete: Purge) -> None:
-    """More passes than are made while images arrive."""
+def test_deleted_images_that_are_still_listed_do_not_count_as_arriving_images(ecr: StrictEcr, delete: Purge) -> None:
+    """This takes more passes than a delete makes while images keep arriving."""
     ecr.repository("app", tags=MINE).with_images(30)
     ecr.lateness.deleted_images = ecr.lateness.emptied_repository = 110
     assert_gone(ecr, delete())
@@ -238,7 +236,7 @@ def test_images_that_are_listed_late_are_no_images_that_arrive(ecr: StrictEcr, d
 # The listing
 
 
-def test_where_ecr_lists_no_any_each_status_has_a_walk_of_its_own(ecr: StrictEcr, delete: Purge) -> None:
+def test_each_status_is_listed_separately_where_ecr_refuses_any(ecr: StrictEcr, delete: Purge) -> None:
     ecr.repository("app", tags=MINE).with_images(1_100).with_archived(5).with_activating(2)
     ecr.faults.refuse_any_status = True
     assert_gone(ecr, delete())
@@ -246,14 +244,14 @@ def test_where_ecr_lists_no_any_each_status_has_a_walk_of_its_own(ecr: StrictEcr
     assert asked == ["ANY", "ACTIVE", "ACTIVE", "ARCHIVED", "ACTIVATING"]
 
 
-def test_walks_of_each_status_go_on_over_slices(ecr: StrictEcr, delete: Purge) -> None:
+def test_the_listing_of_each_status_continues_in_the_next_slice(ecr: StrictEcr, delete: Purge) -> None:
     ecr.repository("app", tags=MINE).with_images(6_000).with_archived(2_500)
     ecr.faults.refuse_any_status = True
     ecr.faults.latency = {"DescribeImages": 9.0}
     assert_gone(ecr, delete())
 
 
-def test_a_protected_archived_image_keeps_all_where_ecr_lists_no_any(ecr: StrictEcr, delete: Purge) -> None:
+def test_a_protected_archived_image_keeps_all_where_ecr_refuses_any(ecr: StrictEcr, delete: Purge) -> None:
     tags = MINE | {"awstut:auto-purge": "on protect-tags", "awstut:protect-tags": "release-@"}
     ecr.repository("app", tags=tags).with_images(5).with_tagged("release-1")
     image = {"imageTag": "release-1"}
@@ -307,7 +305,7 @@ def test_a_digest_on_two_pages_is_deleted_and_counted_once(ecr: StrictEcr, delet
 
 
 def test_passes_that_mostly_meet_deleted_images_are_a_second_apart(ecr: StrictEcr, delete: Purge) -> None:
-    """ECR lists what it has deleted, and an image arrives in each pass: all others would be asked for at once again."""
+    """ECR still lists deleted images, and an image arrives in each pass. Without a pause, each pass tries all again."""
     builder = ecr.repository("app", tags=MINE).with_images(250)
     ecr.lateness.deleted_images = 20
     arrivals = iter(range(8))
@@ -390,10 +388,10 @@ def test_the_push_block_holds_back_a_pull_through_cache(ecr: StrictEcr, delete: 
     assert not any(arrived)
 
 
-# Old answers, and what they must not open
+# Old answers never allow a delete that a rule forbids
 
 
-def test_a_listing_that_was_empty_by_mistake_is_no_check(
+def test_a_wrongly_empty_listing_does_not_count_as_a_check(
     ecr: StrictEcr, delete: Purge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One protected image refuses everything, also where it is listed long after the first image."""
@@ -426,7 +424,7 @@ def put_rules(ecr: StrictEcr, tags: dict[str, str]) -> None:
 @pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("rules", LATE_RULES.values(), ids=LATE_RULES)
 def test_one_old_answer_hides_no_rule(ecr: StrictEcr, delete: Purge, rules: dict[str, str], nth: int) -> None:
-    """The rule was set before the delete, or after its first look; one look of the two does not see it."""
+    """One look at the tags, the first or the second, gets the tags from before their last change."""
     owner = {"awstut:stack-id": STACK, "awstut:logical-id": "Repository"}
     ecr.repository("app", tags=MINE | owner).with_images(150).with_tagged("image-1")
 
@@ -455,7 +453,7 @@ def test_a_lock_that_is_set_during_the_check_counts(ecr: StrictEcr, delete: Purg
 def test_a_push_block_that_was_written_to_another_repository_is_removed_after_an_error_too(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge
 ) -> None:
-    """The repository is replaced before the policy is written; the answer is lost, and the next one says not found."""
+    """Somebody replaces the repository before the write. The write's answer is lost; the next read says not found."""
     ecr.repository("app", tags=FROZEN).with_images(5)
 
     def replace(_: object) -> None:
@@ -501,7 +499,7 @@ def test_a_push_block_that_is_not_seen_yet_is_lifted_before_a_failure(
 
 
 def test_images_that_are_missed_twice_in_a_pass_leave_a_context_that_can_be_read(ecr: StrictEcr, delete: Purge) -> None:
-    """They are listed late, and a call that ends amid their deletion lists them again."""
+    """ECR still lists deleted images, and a slice that ends in the middle of a pass lists them again."""
     ecr.repository("app", tags=MINE).with_images(9_000)
     ecr.lateness.deleted_images = ecr.lateness.emptied_repository = 100
     ecr.faults.latency = {"BatchDeleteImage": 9.0}
@@ -509,7 +507,7 @@ def test_images_that_are_missed_twice_in_a_pass_leave_a_context_that_can_be_read
 
 
 def test_a_push_block_that_is_written_again_has_to_hold_again(ecr: StrictEcr, delete: Purge) -> None:
-    """An administrator removes it during the purge; a Deny takes effect late."""
+    """An administrator removes the push block during the purge. A new one takes effect late, as every Deny does."""
     ecr.repository("app", tags=FROZEN).with_images(5)
     ecr.before("GetRepositoryPolicy", lambda _: ecr.call("DeleteRepositoryPolicy", {"repositoryName": "app"}), nth=3)
     assert_gone(ecr, delete())

@@ -18,7 +18,7 @@ from tests.support.strict import CREDENTIALS, STACK, Wire
 
 
 class Service:
-    """Stands for CloudWatch and its Logs: keeps what it is sent, or fails."""
+    """A fake of CloudWatch and CloudWatch Logs: it keeps what it receives, or fails."""
 
     def __init__(self, error: Exception | None = None, *, group_exists: bool = True) -> None:
         self.error = error

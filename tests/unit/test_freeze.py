@@ -49,7 +49,7 @@ def push(ecr: StrictEcr, name: str = "app") -> bool:
 
 
 def in_the_second_pass(ecr: StrictEcr, builder: RepositoryBuilder, function: Callable[[], object]) -> None:
-    """Do something when the first pass is over; an image that a replication brings makes a second one necessary."""
+    """Call a function after the first pass. An image that arrives by replication makes a second pass necessary."""
 
     def happen(_: Any) -> None:
         builder.with_images(1, tag="late-{n}")
@@ -116,7 +116,7 @@ def test_a_freeze_that_is_switched_off_meanwhile_ends_with_the_next_pass(ecr: St
 
 @pytest.mark.parametrize("tags", [{}, {"awstut:protect-tags": "keep", "awstut:auto-purge": "on protect-tags"}])
 @pytest.mark.parametrize("kept", [False, True])
-def test_without_the_setting_no_call_is_made_for_it(
+def test_no_call_for_a_policy_is_made_without_freeze_on_delete(
     ecr: StrictEcr, delete: Purge, kept: bool, tags: dict[str, str]
 ) -> None:
     builder = fill(ecr, POLICY, tags={"awstut:auto-purge": "on", **tags})
@@ -189,7 +189,7 @@ def test_refusals_before_the_first_delete_leave_the_policy_alone(ecr: StrictEcr,
     assert policy_now(ecr) == POLICY
 
 
-# Taken out on every way out but one
+# The push block is removed, whatever makes the delete fail
 
 Way = Callable[[StrictEcr, RepositoryBuilder], None]
 
@@ -290,10 +290,10 @@ def test_answers_that_take_their_time_do_not_keep_a_frozen_repository(ecr: Stric
     assert len(delete.events) < 10
 
 
-# Where there is no time left for it, or no credentials
+# No time, or no valid credentials, to remove the push block
 
 
-def test_credentials_that_have_expired_are_waited_for(ecr: StrictEcr, delete: Purge) -> None:
+def test_a_push_block_is_removed_in_the_next_slice_if_credentials_have_expired(ecr: StrictEcr, delete: Purge) -> None:
     fill(ecr, POLICY)
 
     def expire(_: Any) -> None:
@@ -315,7 +315,7 @@ def late_failure(ecr: StrictEcr, delete: Purge) -> Iterator[ProgressEvent]:
     return delete.slices()
 
 
-def test_a_slice_that_fails_at_its_end_leaves_it_to_the_next_one(ecr: StrictEcr, delete: Purge) -> None:
+def test_a_slice_that_fails_at_its_end_leaves_the_push_block_to_the_next_one(ecr: StrictEcr, delete: Purge) -> None:
     events = list(late_failure(ecr, delete))
     assert [event.status.name for event in events] == ["IN_PROGRESS", "FAILED"]
     assert "Removing the push block from app before reporting the failure" in events[0].message
@@ -342,7 +342,7 @@ def test_throttling_that_goes_away_does_not_keep_pushes_refused(ecr: StrictEcr, 
     assert policy_now(ecr) == POLICY
 
 
-# Where it can't be taken out
+# The push block cannot be removed
 
 
 def still_frozen(ecr: StrictEcr, delete: Purge, before: object, name: str = "app") -> str:
@@ -361,7 +361,7 @@ def still_frozen(ecr: StrictEcr, delete: Purge, before: object, name: str = "app
     return event.message
 
 
-def test_permissions_that_are_revoked_meanwhile_end_in_a_command(ecr: StrictEcr, delete: Purge) -> None:
+def test_the_message_has_a_command_where_permissions_were_revoked_meanwhile(ecr: StrictEcr, delete: Purge) -> None:
     message = still_frozen(ecr, delete, None)
     assert "Pushes to it are still refused" in message
     assert "ecr:DeleteRepositoryPolicy failed with AccessDeniedException" in message
@@ -376,7 +376,7 @@ def test_a_policy_that_holds_more_is_not_deleted_by_the_command(ecr: StrictEcr, 
 
 
 @pytest.mark.parametrize("before", [None, POLICY], ids=["no policy", "a policy"])
-def test_a_policy_that_cannot_be_looked_at_ends_in_the_same_command(
+def test_the_message_has_the_same_command_where_the_policy_cannot_be_read(
     ecr: StrictEcr, delete: Purge, before: object
 ) -> None:
     builder = fill(ecr, before)
@@ -400,7 +400,7 @@ def test_the_message_fits_and_keeps_the_command_that_allows_the_delete(
     assert delete(name).status is SUCCESS
 
 
-def test_throttling_that_never_ends_ends_in_the_command_after_some_slices(ecr: StrictEcr, delete: Purge) -> None:
+def test_endless_throttling_of_the_removal_fails_the_delete_after_some_slices(ecr: StrictEcr, delete: Purge) -> None:
     _protected(ecr, fill(ecr))
     ecr.before(
         "DeleteRepository", lambda _: ecr.faults.throttle(["DeleteRepositoryPolicy"], rate=0.0, burst=0), nth=None
@@ -413,7 +413,7 @@ def test_throttling_that_never_ends_ends_in_the_command_after_some_slices(ecr: S
     assert all(len(json.dumps(each.callbackContext)) < 4_096 for each in delete.events)
 
 
-# Killed, and repaired later
+# A delete is killed; a later delete restores the policy
 
 
 OPERATIONS = (
@@ -428,7 +428,7 @@ OPERATIONS = (
 
 
 def kill_at(ecr: StrictEcr, clock: VirtualClock, number: int) -> None:
-    """Run a delete that is killed before its call of that number; before the first image is deleted, or in between."""
+    """Run a delete that is killed just before call number ``number``: before or after the first delete of images."""
     seen = 0
 
     def count(_: Any) -> None:
@@ -492,7 +492,7 @@ def test_the_policy_of_a_repository_that_is_not_ours_is_never_touched(
 @pytest.mark.parametrize(
     ("operation", "before"), [("GetRepositoryPolicy", OTHER_POLICY), ("SetRepositoryPolicy", None)]
 )
-def test_a_repository_that_is_recreated_in_this_very_moment_is_left_without_the_statement(
+def test_a_repository_that_is_recreated_during_the_freeze_is_left_without_the_statement(
     ecr: StrictEcr, clock: VirtualClock, delete: Purge, operation: str, before: object
 ) -> None:
     fill(ecr)
@@ -509,7 +509,7 @@ def test_a_repository_that_is_recreated_in_this_very_moment_is_left_without_the_
 
 
 @pytest.mark.parametrize("operation", ["GetRepositoryPolicy", "SetRepositoryPolicy"])
-def test_a_repository_that_somebody_deletes_in_this_very_moment_is_gone(
+def test_a_delete_succeeds_if_somebody_deletes_the_repository_during_the_freeze(
     ecr: StrictEcr, delete: Purge, operation: str
 ) -> None:
     fill(ecr)

@@ -47,7 +47,7 @@ def test_an_update_of_a_repository_that_has_no_policy_leaves_none(wire: Wire, ec
     assert policy_now(ecr) is None
 
 
-def test_an_update_that_sets_a_policy_writes_it_without(wire: Wire, ecr: StrictEcr) -> None:
+def test_an_update_that_sets_a_policy_writes_it_without_the_statement(wire: Wire, ecr: StrictEcr) -> None:
     wire.succeed("CREATE", WITH_POLICY)
     leave_frozen(ecr)
     wire.succeed("UPDATE", {**NAME, "RepositoryPolicyText": OTHER_POLICY}, previous=WITH_POLICY)

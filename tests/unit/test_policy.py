@@ -73,7 +73,7 @@ def test_other_characters_are_written_as_they_were(text: str) -> None:
 
 
 @given(POLICIES, strategies.lists(strategies.integers(0, 5), max_size=3))
-def test_doubles_of_the_statement_go_too(written: dict[str, Any], places: list[int]) -> None:
+def test_doubles_of_the_statement_are_removed_too(written: dict[str, Any], places: list[int]) -> None:
     others = written["Statement"] if isinstance(written["Statement"], list) else [written["Statement"]]
     statements = list(others)
     for place in [*places, 0]:

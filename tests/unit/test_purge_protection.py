@@ -192,7 +192,7 @@ def test_a_rule_that_is_missing_or_unreadable_protects_all(
 
 
 def test_commands_in_turn_allow_a_delete_where_one_has_no_room_for_all(ecr: StrictEcr, delete: Purge) -> None:
-    """Everything was stripped but the mark, and the names are the longest that there can be."""
+    """The tags of all rules that the mark names were removed, and the names have the greatest length."""
     name = "n" * 256
     tags = {"awstut:auto-purge": mark(True, RULE_TAGS), "awstut:stack-id": STACK, "awstut:logical-id": "Other"}
     ecr.repository(name, tags=tags).with_images(3)
@@ -332,10 +332,10 @@ def is_protected(image: Image, now: float, rules: list[dict[str, Any]]) -> bool:
     )
 
 
-def push_with_its_like(
+def push_with_relatives(
     builder: RepositoryBuilder, tags: list[str], children: int, referrers: int, **image: Any
 ) -> None:
-    """An image, or an index with children that have no tags and were never pulled; and what refers to it."""
+    """Push an image, or an index whose children have no tags and were never pulled. Then push its referrers."""
     like = {"pushed_days_ago": image["pushed_days_ago"], "status": image["status"]}
     below = tuple(builder.push(**like) for _ in range(children))
     digest = builder.push(tuple(tags), children=below, **image)
@@ -371,7 +371,7 @@ def test_no_protected_image_is_ever_deleted_and_without_one_the_repository_is_al
     def push(image: dict[str, Any]) -> None:
         nonlocal seen
         if ecr.holds("app") is not None:
-            push_with_its_like(builder, **image)
+            push_with_relatives(builder, **image)
             seen = seen or any(is_protected(each, clock.time(), rules) for each in ecr.images("app"))
 
     def push_after_call(image: dict[str, Any], _parameters: object) -> None:

@@ -70,7 +70,7 @@ def test_report_says_what_each_image_was_and_when_it_went(
     assert [each["outcome"] for each in records(bucket, "intent")] == ["intended"]
 
 
-def test_report_stands_under_prefix_repository_and_operation(ecr: StrictEcr, delete: Purge, bucket: Bucket) -> None:
+def test_report_is_under_prefix_repository_and_operation(ecr: StrictEcr, delete: Purge, bucket: Bucket) -> None:
     ecr.repository("app", tags=REPORTED).with_images(1)
     delete()
     operation = summary(bucket)["operation"]
@@ -114,8 +114,8 @@ def test_report_over_many_slices_is_complete(ecr: StrictEcr, s3: StrictS3, delet
     assert len(delete.events) > 2
     assert max(delete.slice_seconds) < HARD_LIMIT_SECONDS
     assert_complete(ecr, bucket, digests)
-    # Nothing was unclear, so no result is read again. What is read is the last intent of the call before, once a call:
-    # images that it names and that were not deleted need no second line.
+    # Nothing was unclear, so no result is read again. Each call reads only the last intent of the call before: an image
+    # that this intent names and that was not deleted needs no second line.
     assert s3.calls["GetObject"] < len(delete.events)
     assert len(records(bucket, "intent")) == 10_000
 
@@ -322,7 +322,7 @@ def test_the_callback_context_stays_small_with_a_report(ecr: StrictEcr, delete: 
     assert all(len(json.dumps(context)) < 4_096 for context in contexts)
 
 
-def test_the_schema_is_a_schema_and_refuses_what_is_none(ecr: StrictEcr, delete: Purge, bucket: Bucket) -> None:
+def test_the_schema_is_valid_and_refuses_wrong_records(ecr: StrictEcr, delete: Purge, bucket: Bucket) -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     ecr.repository("app", tags=REPORTED).with_images(1)
     delete()

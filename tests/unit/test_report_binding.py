@@ -92,7 +92,7 @@ def test_create_takes_allowed_buckets_only(wire: Wire, ecr: StrictEcr, name: str
 def test_update_takes_allowed_buckets_and_the_one_that_is_there(
     wire: Wire, ecr: StrictEcr, name: str, taken: bool
 ) -> None:
-    """Or a rollback to a template of before the limit could be refused."""
+    """Otherwise a rollback to a template from before the limit could be refused."""
     ecr.repository("app", tags=OWNED | {"awstut:auto-purge": "on purge-report", "awstut:purge-report": "s3://old"})
     before = {"RepositoryName": "app", "PurgeReport": {"BucketName": "old"}}
     wanted = {"RepositoryName": "app", "PurgeReport": {"BucketName": name}}

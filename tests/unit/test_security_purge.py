@@ -1,4 +1,4 @@
-"""Deletes under the hardened role: to it a repository that is gone, or has no mark, is one that it may not change."""
+"""Deletes under the hardened role: it is denied to change a repository that is gone, or that has no mark."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def policies() -> Iterator[Policies]:
 
 @pytest.fixture(autouse=True)
 def hardened(ecr: StrictEcr, policies: Policies) -> None:
-    """Let the handlers' client do what the role may do; what tests do by `ecr.call` is somebody else's doing."""
+    """Allow the handlers' client what the role allows. A test that uses `ecr.call` acts for somebody else."""
     ecr.authorize = authorizer(policies, "the handlers")
 
 
@@ -53,7 +53,7 @@ def test_somebody_else_deletes_the_repository_in_a_gap(ecr: StrictEcr, delete: P
     happened = at_call(ecr, gap, lambda: remove(ecr))
     event = delete()
     assert happened
-    # After the second call nobody has seen the repository whole yet.
+    # In gap 2 the delete has seen the description of the repository, but not its tags.
     unseen = gap == 2 and event.errorCode is HandlerErrorCode.NotFound
     assert event.status is OperationStatus.SUCCESS or unseen, event.message
     assert ecr.holds("app") is None
@@ -77,8 +77,8 @@ def test_a_new_repository_of_the_same_name_and_without_the_mark_survives(
 
 
 @pytest.mark.parametrize("operation", ["BatchDeleteImage", "DeleteRepository"])
-def test_an_answer_that_was_lost(ecr: StrictEcr, delete: Purge, operation: str) -> None:
-    """The second try finds nothing that has the mark."""
+def test_a_purge_succeeds_though_the_answer_to_a_delete_was_lost(ecr: StrictEcr, delete: Purge, operation: str) -> None:
+    """The second try finds nothing left. DeleteRepository is denied then, because no repository has the mark."""
     fill(ecr)
     ecr.faults.drop_after(operation, times=1)
     assert delete().status is OperationStatus.SUCCESS

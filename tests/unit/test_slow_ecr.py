@@ -50,7 +50,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def calls(wire: Wire, action: str, properties: dict[str, Any] | None, **more: Any) -> list[dict[str, Any]]:
+def answers_of(wire: Wire, action: str, properties: dict[str, Any] | None, **more: Any) -> list[dict[str, Any]]:
     """The answers of all calls of an operation, each in its time, with a small context."""
     answers: list[dict[str, Any]] = []
     while not answers or answers[-1]["status"] == "IN_PROGRESS":
@@ -67,7 +67,7 @@ def calls(wire: Wire, action: str, properties: dict[str, Any] | None, **more: An
 def slow(wire: Wire, ecr: StrictEcr, action: str, properties: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
     """The last answer of an operation at 9 s for each call of ECR; then ECR is quick again."""
     ecr.faults.latency = {"*": SLOW}
-    answer = calls(wire, action, properties, **more)[-1]
+    answer = answers_of(wire, action, properties, **more)[-1]
     ecr.faults.clear()
     return answer
 
@@ -106,7 +106,7 @@ def test_list_answers_in_time(wire: Wire, ecr: StrictEcr) -> None:
 
 
 def test_read_of_a_repository_that_does_not_exist_says_so(wire: Wire, ecr: StrictEcr) -> None:
-    """All three questions are answered by not found, or by a denial: the description counts."""
+    """The other questions may be answered by a denial: the answer to DescribeRepositories decides."""
     ecr.faults.deny |= {"ecr:GetLifecyclePolicy"}
     assert wire.fail("READ", NAME) == ("NotFound", "The repository app does not exist.")
     assert slow(wire, ecr, "READ", NAME)["errorCode"] == "NotFound"
@@ -138,13 +138,13 @@ def test_read_repeats_what_is_lost(wire: Wire, ecr: StrictEcr, operation: str, f
 def test_a_call_that_gets_no_answer_ends_in_time_by_a_failure_that_is_tried_again(
     wire: Wire, ecr: StrictEcr, action: str, operation: str
 ) -> None:
-    """10 s without an answer is where the client gives a request up."""
+    """The client gives a request up after 10 s without an answer."""
     wire.succeed("CREATE", NAME)
     if action == "LIST":
         operation = "DescribeRepositories"
     ecr.faults.latency = {operation: 10.0}
     ecr.faults.slow(operation, times=999)
-    answer = calls(wire, action, None if action == "LIST" else NAME, previous=NAME)[-1]
+    answer = answers_of(wire, action, None if action == "LIST" else NAME, previous=NAME)[-1]
     assert (answer["status"], answer["errorCode"]) == ("FAILED", "NetworkFailure")
     assert answer["message"].startswith("ECR could not be called")
 
@@ -155,7 +155,7 @@ def test_a_call_that_is_always_throttled_ends_in_time_by_a_failure_that_is_tried
 ) -> None:
     wire.succeed("CREATE", NAME)
     ecr.faults.throttle(rate=0.0, burst=0)
-    answer = calls(wire, action, None if action == "LIST" else NAME, previous=NAME)[-1]
+    answer = answers_of(wire, action, None if action == "LIST" else NAME, previous=NAME)[-1]
     assert (answer["status"], answer["errorCode"]) == ("FAILED", "Throttling")
     assert "Rate exceeded" in answer["message"]
 
@@ -163,7 +163,7 @@ def test_a_call_that_is_always_throttled_ends_in_time_by_a_failure_that_is_tried
 def test_a_read_for_which_ecr_is_too_slow_says_so(wire: Wire, ecr: StrictEcr) -> None:
     wire.succeed("CREATE", NAME)
     ecr.faults.latency = {"*": 12.5}  # connecting can take 3 s more than the 10 s of an answer
-    [answer] = calls(wire, "READ", NAME)
+    [answer] = answers_of(wire, "READ", NAME)
     assert answer["errorCode"] == "ServiceInternalError"
     assert "ECR answers so slowly" in answer["message"]
 
@@ -214,7 +214,7 @@ def test_update_answers_in_time_and_ends_the_same_as_with_a_quick_ecr(
 def test_an_update_that_goes_on_says_so_and_carries_its_model(wire: Wire, ecr: StrictEcr) -> None:
     wire.succeed("CREATE", BEFORE)
     ecr.faults.latency = {"*": SLOW}
-    *waiting, last = calls(wire, "UPDATE", AFTER, previous=BEFORE)
+    *waiting, last = answers_of(wire, "UPDATE", AFTER, previous=BEFORE)
     assert len(waiting) == 2
     assert {each["message"] for each in waiting} == {
         "Updating the repository app. ECR answers slowly, so another call continues."
@@ -233,7 +233,7 @@ def test_an_update_puts_before_it_removes_over_several_calls_too(wire: Wire, ecr
 
 
 def test_an_update_that_asks_kms_answers_in_time(wire: Wire, ecr: StrictEcr, kms: StrictKms) -> None:
-    """KMS does not answer: nothing was changed."""
+    """KMS never answers: the update fails before it changes anything."""
     encrypted = {"EncryptionType": "KMS", "KmsKey": "alias/aws/ecr"}
     wire.succeed("CREATE", NAME | {"EncryptionConfiguration": encrypted})
     kms.faults.drop_before("DescribeKey", times=999)
@@ -272,9 +272,10 @@ STARTS = [_as_it_was, _owned_by_nobody, _owned_by_another, _locked]
 def test_an_update_that_is_continued_or_killed_and_repeated_ends_as_one_that_is_not(
     wire: Wire, ecr: StrictEcr, shape: str, start: Any, state: Any
 ) -> None:
-    """What an earlier call of the same update has put is not taken for somebody else's change, nor its owner for old.
+    """A call does not mistake what an earlier call of the same update has put for somebody else's change.
 
-    A killed one is repeated from its beginning, without a context; reads may be stale, and answers lost, once each.
+    Nor does it mistake the owner that the earlier call wrote for the old owner. A killed update is repeated from its
+    beginning, without a context. Reads may be stale, and answers may be lost, once each.
     """
     previous, wanted = SHAPES[shape]
 
@@ -309,9 +310,9 @@ def test_an_update_that_is_continued_or_killed_and_repeated_ends_as_one_that_is_
         if chance.random() < 0.5:
             ecr.faults.latency = {"*": SLOW}
         with contextlib.suppress(Killed):  # An update of this shape may not make that call.
-            calls(wire, "UPDATE", wanted, previous=previous, token="update")
+            answers_of(wire, "UPDATE", wanted, previous=previous, token="update")
         armed.clear()
-        answer = calls(wire, "UPDATE", wanted, previous=previous, token="update")[-1]
+        answer = answers_of(wire, "UPDATE", wanted, previous=previous, token="update")[-1]
         assert answer["status"] == "SUCCESS", (seed, operation, answer)
         ecr.faults.clear()
         assert state() == expected, (seed, operation)
@@ -321,7 +322,7 @@ def test_an_update_that_is_continued_waits_until_reads_show_what_it_changed(wire
     wire.succeed("CREATE", NAME)
     ecr.lateness.changed_tags = 15
     ecr.faults.latency = {"*": SLOW}
-    last = calls(wire, "UPDATE", AFTER, previous=NAME)[-1]
+    last = answers_of(wire, "UPDATE", AFTER, previous=NAME)[-1]
     assert last["status"] == "SUCCESS"
     assert wire.succeed("READ", NAME)["Tags"] == AFTER["Tags"]
 
@@ -334,7 +335,7 @@ def test_an_update_whose_change_is_never_shown_ends_after_20_seconds(wire: Wire,
     assert ecr.clock.monotonic() - began <= 21
 
 
-def test_update_with_a_callback_context_from_nowhere_is_a_new_one(wire: Wire, ecr: StrictEcr) -> None:
+def test_update_with_an_unreadable_callback_context_begins_again(wire: Wire, ecr: StrictEcr) -> None:
     wire.succeed("CREATE", BEFORE)
     for context in ({"version": 1}, {"version": 9, "began": 1}, {"version": 1, "began": -1}, {"phase": "purge"}):
         wire.succeed("UPDATE", AFTER, previous=BEFORE, context=context)

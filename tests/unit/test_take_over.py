@@ -224,7 +224,7 @@ def test_under_a_role_limited_to_marked_repositories_update_and_rollback_pass(
 
 
 def _cannot_mark() -> dict[str, Any]:
-    """The role of the examples: TagResource is for marked repositories, and for a create."""
+    """The policy of the role in the examples: it allows TagResource for marked repositories, and in a create."""
     document = json.loads(json.dumps(LIMITED_TO_MARKED))
     document["Statement"][0]["Action"].remove("ecr:TagResource")
     document["Statement"].append(
@@ -268,7 +268,7 @@ def test_an_import_with_fifty_tags_says_how_many_are_too_many(wire: Wire, ecr: S
     assert "The repository would have 50 tags" in message
 
 
-def test_an_update_in_the_quiet_case_makes_no_call_more(wire: Wire, ecr: StrictEcr) -> None:
+def test_an_update_that_changes_nothing_makes_four_reads_and_no_write(wire: Wire, ecr: StrictEcr) -> None:
     made_by_somebody(ecr)
     wire.succeed("UPDATE", NAME, previous=NAME, token="import")
     put_tag(ecr, "watched", "1")

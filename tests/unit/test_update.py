@@ -80,7 +80,7 @@ UPDATES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, int]]] = {
 READS = {"DescribeRepositories": 1, "ListTagsForResource": 1, "GetRepositoryPolicy": 1, "GetLifecyclePolicy": 1}
 
 
-def looks_after(calls: dict[str, int]) -> dict[str, int]:
+def reads_after(calls: dict[str, int]) -> dict[str, int]:
     """One look at each kind of thing that was changed, because ECR may show it late."""
     kinds = {
         "ListTagsForResource": {"TagResource", "UntagResource"},
@@ -96,7 +96,7 @@ def test_update_changes_what_differs_and_no_more(wire: Wire, ecr: StrictEcr, cas
     wire.succeed("CREATE", name | previous)
     ecr.reset_calls()
     updated = wire.succeed("UPDATE", name | wanted, previous=name | previous)
-    assert dict(ecr.calls) == dict(Counter(READS) + Counter(calls) + Counter(looks_after(calls)))
+    assert dict(ecr.calls) == dict(Counter(READS) + Counter(calls) + Counter(reads_after(calls)))
     read = wire.succeed("READ", name)
     as_asked = {"RepositoryPolicyText": wanted["RepositoryPolicyText"]} if "RepositoryPolicyText" in wanted else {}
     assert updated == read | as_asked
@@ -315,7 +315,7 @@ def test_update_with_bad_input_changes_nothing(wire: Wire, ecr: StrictEcr, case:
 @pytest.mark.parametrize(
     "context", [{"phase": "purge"}, {"deleted": 3}, {"created": "yesterday"}, {"checked": True, "passes": -1}]
 )
-def test_delete_with_a_callback_context_from_nowhere_deletes_nothing(
+def test_delete_with_an_unreadable_callback_context_deletes_nothing(
     wire: Wire, ecr: StrictEcr, context: dict[str, object]
 ) -> None:
     wire.succeed("CREATE", {"RepositoryName": "app"})

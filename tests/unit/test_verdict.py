@@ -89,7 +89,7 @@ class World:
 
 
 class SharedClient:
-    """A client of S3 that many reports use, as to make one takes a while: what they register is forgotten."""
+    """One client of S3 for many reports, because making one takes a while. It ignores the hooks of the reports."""
 
     def __init__(self, made: Any) -> None:
         self._made = made
@@ -181,7 +181,7 @@ def test_a_refusal_has_every_reason_with_the_command_that_lifts_it_alone(world: 
 
 
 @pytest.mark.parametrize(("requester", "rule"), [(MINE, None), (CLOUD_CONTROL, None), (Owner(STACK, "Other"), "Owner")])
-def test_it_decides_as_the_stack_that_asks_or_as_cloud_control(world: World, requester: Owner, rule: str) -> None:
+def test_an_answer_depends_on_the_stack_or_cloud_control_that_asks(world: World, requester: Owner, rule: str) -> None:
     tags = MARKED | {"awstut:stack-id": STACK, "awstut:logical-id": "Repository", "awstut:protect-tags": "v@"}
     world.ecr.repository("app", tags=tags).with_tagged("w1")
     answer = world.ask(requester=requester)
@@ -248,7 +248,7 @@ def test_failures_that_pass_are_waited_for(world: World) -> None:
 
 
 @pytest.mark.parametrize("images", [0, 1, 20_001])
-def test_it_takes_the_pages_that_there_are_and_six_calls_more(world: World, images: int) -> None:
+def test_a_question_takes_a_call_for_each_page_and_at_most_six_more(world: World, images: int) -> None:
     tags = MARKED | {"awstut:purge-report": "s3://audit/x", "awstut:freeze-on-delete": "on"}
     world.s3.make_bucket("audit")
     world.ecr.repository("app", tags=tags).with_images(images, untagged=True)
@@ -323,7 +323,7 @@ def draw_repository(world: World, draw: random.Random, name: str) -> None:
 
 
 def test_what_is_said_and_what_the_delete_then_does_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of random repositories, requesters and accounts; the pages are short, so that there are several."""
+    """The repositories, requesters and accounts are random. Pages are short, so that a listing has several."""
     monkeypatch.setattr(calls, "IMAGES_PER_PAGE", 4)
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed: {seed}")
@@ -340,7 +340,7 @@ def test_what_is_said_and_what_the_delete_then_does_agree(monkeypatch: pytest.Mo
 
 
 def check_one(world: World, name: str, requester: Owner, account: AccountRules, outcomes: dict[Outcome, int]) -> None:
-    """Ask, delete, compare; then run the one command: all is lifted that tags can lift, and a delete does as said."""
+    """Ask, delete, and compare. After a refusal, run its command: it lifts every reason that tags can lift."""
     answer, held = world.ask(name, requester, account), world.ecr.holds(name)
     outcomes[answer.outcome] += 1
     delete = world.delete(account)
