@@ -187,7 +187,7 @@ def test_the_first_answer_costs_little(
 def test_every_call_deletes_images_where_ecr_takes_9_seconds_and_s3_half_of_it(
     ecr: StrictEcr, s3: StrictS3, delete: Purge, tags: dict[str, str]
 ) -> None:
-    """This holds once all images are checked and, with FreezeOnDelete, pushes are refused. Each takes own calls."""
+    """This holds after calls that check all images, and calls that refuse pushes if FreezeOnDelete is set."""
     bucket = s3.make_bucket("audit")
     ecr.repository("app", tags=tags).with_images(9_000)
     digests, delete.client = digests_of(ecr), direct_client(ecr)
