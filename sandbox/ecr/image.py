@@ -1,4 +1,4 @@
-"""Images, and the images of a repository, in constant time each."""
+"""Images, and the images of a repository, found by digest, tag and sequence number without a search."""
 
 from __future__ import annotations
 

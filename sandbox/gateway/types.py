@@ -16,7 +16,6 @@ from sandbox.gateway import ministack
 from sandbox.gateway.cloud import Cloud
 from sandbox.registry.types import RegistryError, TypeVersion
 
-_STACK_ID, _LOGICAL_ID = "aws:cloudformation:stack-id", "aws:cloudformation:logical-id"
 _RESERVED = "aws:cloudformation:"
 _REPLACES = "Requested update requires the creation of a new physical resource; hence creating one."
 
