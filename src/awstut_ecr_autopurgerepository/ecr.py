@@ -1,7 +1,7 @@
 """The calls of ECR: one function for each, one request for each call of it.
 
-These functions decide nothing and repeat nothing. They raise what botocore raises, except that they return None for a
-thing that does not exist.
+These functions decide nothing and repeat nothing. They raise what botocore raises, with two exceptions: the functions
+that get one repository, image or policy return None if it does not exist, and the delete of a missing policy succeeds.
 """
 
 from __future__ import annotations

@@ -363,8 +363,8 @@ def side_by_side(
 
     ``most`` may be in flight at once, if it is given.
 
-    An item whose request failed for a while goes back into the queue. Every request that was started is waited for and
-    counted, whatever happens; then OutOfTimeError, or an error that isn't transient, is raised.
+    An item whose request failed with a transient error goes back into the queue. Every request that was started is
+    waited for and counted, whatever happens; then OutOfTimeError, or an error that isn't transient, is raised.
     """
     queue = deque(items)
     in_flight: dict[Future[Any], tuple[T, Turn]] = {}
@@ -386,7 +386,7 @@ def side_by_side(
                 continue
         for future in done_now or pool.first_done(set(in_flight)):
             item, turn = in_flight.pop(future)
-            again, final = _account(pacer, turn, future, done)
+            again, final = _take_answer(pacer, turn, future, done)
             stop = final or stop
             if again:
                 queue.appendleft(item)
@@ -402,7 +402,7 @@ def _done_before_turn(pacer: Pacer, pool: Pool, in_flight: Collection[Future[Any
     return pool.first_done(set(in_flight), seconds) if in_flight and seconds > 0 else set()
 
 
-def _account(
+def _take_answer(
     pacer: Pacer, turn: Turn, future: Future[Any], done: Callable[[Any], None]
 ) -> tuple[bool, Exception | None]:
     """Whether the request is to be made again, and the error that ends it all."""

@@ -1,10 +1,10 @@
 """The one strict decoder of JSON: events, properties, the type configuration, and the callback context. Pure.
 
-The support library accepts any value and fails later, without a message: a string where a list belongs
-becomes its characters, unknown keys are ignored. So JSON is checked against the types of a dataclass before it is used.
-Ours, because what is on PyPI either converts instead of refusing (cattrs), says no position in a list and takes true
-for a number (dacite), or is compiled for one Python version (msgspec, pydantic), which a package for Lambda that is the
-same wherever it is built cannot have.
+The support library accepts any value and fails later, without a message: a string where a list belongs becomes its
+characters, unknown keys are ignored. So JSON is checked against the types of a dataclass before it is used. The
+decoder is our own because those on PyPI do not fit: cattrs converts instead of refusing; dacite says no position in a
+list, and takes true for a number; msgspec and pydantic are compiled for one Python version, and a package for Lambda
+has to be the same wherever it is built.
 """
 
 from __future__ import annotations

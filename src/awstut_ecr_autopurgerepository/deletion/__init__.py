@@ -1,16 +1,17 @@
 """Delete: empty the repository, page by page and in the right order, however many images it has; then delete it.
 
 An *operation* is one delete, from CloudFormation's request to its end. A *call* of the handler (the tests name it a
-slice) works for at most 55 s. If that isn't enough, it answers IN_PROGRESS, and CloudFormation calls again with the
-callback context, until the schema's timeoutInMinutes for a delete are over. Then CloudFormation calls no more: the
-stack fails, the push block stays, and the next delete goes on. A *pass* is one walk over all images, over as many
-calls as it takes. It is done in *parts*: what is listed and deleted between two looks at the repository and its rules.
+slice) works for at most 55 s. A call that needs more time answers IN_PROGRESS, and CloudFormation calls again with the
+callback context. It stops calling after the schema's timeoutInMinutes for a delete: the stack fails, the push block
+stays in the policy, and the next delete continues the purge. A *pass* is one walk over all images, over as many calls
+as it takes. A pass has *parts*: each part lists images, looks at the repository and its rules, and deletes the images.
 Any call may be repeated, killed, or run twice at once: what counts is in the repository, and a callback context that
 is lost costs only a new check.
 
-To *freeze* is to put the *push block* into the repository policy: a statement that refuses pushes. To *lift* is to
-remove it. An operation that fails lifts first. If it can't, it answers IN_PROGRESS, and up to MOST_LIFT_ATTEMPTS calls
-try to lift and do nothing else; then it fails with its reason, and with the command that removes the push block.
+To *freeze* is to add the *push block* to the repository policy: a statement that refuses pushes. To *lift* is to
+remove the push block. An operation that fails lifts first. If a later call may be able to lift, the operation answers
+IN_PROGRESS, and up to MOST_LIFT_ATTEMPTS further calls only try to lift. If the push block cannot be removed, the
+operation fails with its reason, and with the command that removes the push block.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def delete(
     try:
         event = _one_call(call)
     except HandlerError as error:
-        event = call.fail(error)  # FAILED, or IN_PROGRESS if it still has to lift.
+        event = call.fail(error)  # IN_PROGRESS if another call has to lift; otherwise raises the failure.
     call.log(event.status, event.message)
     return event
 
@@ -78,7 +79,7 @@ def _one_call(call: Call) -> ProgressEvent:
         _until_gone(call)
         return call.done()  # SUCCESS, once the report is complete.
     except OutOfTimeError:
-        return call.to_be_continued()  # IN_PROGRESS; FAILED if AWS has not answered for ten minutes.
+        return call.to_be_continued()  # IN_PROGRESS; raises after ten minutes without progress or throttling.
 
 
 def _until_gone(call: Call) -> None:
@@ -95,9 +96,9 @@ def _until_gone(call: Call) -> None:
 
 
 def _after(call: Call, error: Exception) -> Fate:
-    """What became of the repository, after a call of ECR failed. Raises HandlerError if the delete cannot go on.
+    """What became of the repository, after a request to ECR failed.
 
-    If the repository cannot be looked at, or if looks contradict each other, that is a HandlerError, too.
+    Raises HandlerError if the delete cannot continue, or if ECR's answers about the repository contradict each other.
     """
     if call.look.after(error) is not Sight.SAME:
         return Fate.GONE
@@ -124,7 +125,7 @@ def _one_part(call: Call) -> Fate:
     if not call.state.is_purging:
         listing = _check_everything(call, verdict)  # Fails if a single image has to be kept.
         if not listing.is_complete:
-            return Fate.STILL_THERE  # It lacks the pages that an earlier call checked: list all, to delete.
+            return Fate.STILL_THERE  # Pages that an earlier call checked, or records, are missing: list again.
     else:
         if call.freeze.is_pending(repository) and call.apply_freeze(verdict) is Freezing.JUST_APPLIED:
             return _check_again_after_freeze(call)  # The call that finished the check had no time left to freeze.
@@ -150,8 +151,8 @@ def _one_part(call: Call) -> Fate:
 
 
 def _delete_repository(call: Call, listing: Listing) -> Fate:
-    """Delete the repository once the report is complete. All images that were listed are deleted."""
-    if not call.complete_report(images_listed=len(listing)):  # The report needs a second listing that shows no image.
+    """Delete the repository once the report is complete. The images in ``listing`` have been deleted before."""
+    if not call.complete_report(images_listed=len(listing)):  # It needs a second listing, or took long: look again.
         call.purge.restart_pass_for_report()
         return Fate.STILL_THERE
     if call.purge.delete_repository():  # Never by force: False if ECR says that an image is left.
@@ -163,7 +164,7 @@ def _delete_repository(call: Call, listing: Listing) -> Fate:
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
     """Check all images, over as many calls as that takes, before the first one is deleted."""
     listing = call.inventory.everything(verdict, call.report.spool())
-    # If there are images: EmptyOnDelete is false, one of them is protected, or the report's bucket is not allowed.
+    # Refused if there are images, and EmptyOnDelete is false, a rule protects one, or the bucket is not allowed.
     call.stop_if_refused(verdict)
     call.state.everything_is_checked()
     if verdict.images_found:

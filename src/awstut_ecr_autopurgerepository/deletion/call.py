@@ -1,4 +1,4 @@
-"""One call of the delete handler: its deadlines, its parts, and how it ends."""
+"""One call of the delete handler: its deadlines, the objects that it uses, and how it ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MOST_SILENT_SECONDS = 600  # without any progress, while nothing is throttled
 FIRST_ANSWER_SECONDS = 9.0  # after the first call began; requests in flight, and the report, take the rest of 10 s
 SOON_SECONDS = 20.0  # a throttled purge that is expected to take no longer is not interrupted for its first answer
 OLD_LOOK_SECONDS = 5.0  # after which the repository is looked at again before it is deleted
-MOST_LIFT_ATTEMPTS = 5  # calls that try to remove the push block
+MOST_LIFT_ATTEMPTS = 5  # calls that answer IN_PROGRESS because the push block is not removed yet
 CALLBACK_DELAY_SECONDS = 1
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ LOG.setLevel(logging.INFO)
 class Budget:
     """All deadlines of one call, on the clock's monotonic time: no request of a kind starts after its deadline.
 
-    A request lasts CONNECT_SECONDS and READ_SECONDS at most, so that all end within HARD_LIMIT_SECONDS.
+    A request lasts at most CONNECT_SECONDS + READ_SECONDS (to S3: S3_CONNECT_SECONDS + S3_READ_SECONDS), so that all
+    requests end within HARD_LIMIT_SECONDS.
     """
 
     list_until: float  # lists images that are to be deleted in this call
@@ -83,7 +84,7 @@ class Budget:
 
 @dataclass
 class Call:
-    """The parts of one call, wired. Only the functions of this module and of ``deletion`` take the whole of it."""
+    """The objects that one call uses. Only the functions of this module and of ``deletion`` take all of them."""
 
     name: str
     model: ResourceModel | None
@@ -117,7 +118,7 @@ class Call:
         make_s3: Callable[[], S3Client],
         make_client: Callable[[str], Any],
     ) -> Call:
-        """Wire the parts. Raises HandlerError (NotFound) if the request names no repository."""
+        """Make the objects of a call. Raises HandlerError (NotFound) if the request names no repository."""
         name, requester, began = required_name(request.desiredResourceState), owner_of(request), clock.monotonic()
         budget, state, figures = Budget.of_call(began), State.from_context(context), Figures()
         state.begin(clock.time())
@@ -214,10 +215,10 @@ class Call:
             self.report.resume(self._ending("SUCCESS", ""))
 
     def complete_report(self, images_listed: int) -> bool:
-        """Complete the report before the empty repository is deleted. False if it has to be looked at again before.
+        """Complete the report before the empty repository is deleted. True if the repository may be deleted now.
 
-        False if the images have to be listed once more for the report, or if the report took so long that the last look
-        is old. ``images_listed`` are those of the last part. Raises OutOfTimeError.
+        False if the report needs one more listing, or if the report took so long that the last look is old; then the
+        images have to be listed again. ``images_listed`` is how many the last part had. Raises OutOfTimeError.
         """
         self.progress.note_movement()  # No image is left.
         began = self.clock.monotonic()
@@ -232,15 +233,15 @@ class Call:
 
     def to_be_continued(self) -> ProgressEvent:
         """The answer of a call that ran out of time. Raises HandlerError if no call gets an answer any more."""
-        counts, ended = self.state.counts, self.state.current_pass
+        counts, current_pass = self.state.counts, self.state.current_pass
         self._give_up_if_silent()
         if self.state.use.service:
             message = messages.asking_about_use(self.name, self.state.use.service)
         elif counts.deleted or self.state.is_purging:
             rate = (counts.deleted - self.deleted_before) / max(1.0, self.clock.monotonic() - self.began)
-            message = messages.purged(self.name, counts.deleted, counts.known, ended.number, rate)
+            message = messages.purged(self.name, counts.deleted, counts.known, current_pass.number, rate)
         else:
-            message = messages.checked(self.name, ended.found)
+            message = messages.checked(self.name, current_pass.found)
         return self._in_progress(message)
 
     def _give_up_if_silent(self) -> None:
@@ -258,12 +259,13 @@ class Call:
             )
 
     def fail(self, error: HandlerError) -> ProgressEvent:
-        """End with a failure, once pushes are allowed again.
+        """Remove the push block, then raise the failure.
 
-        Raises the failure; answers IN_PROGRESS where another call is needed to remove the push block.
+        Answers IN_PROGRESS if another call may be able to remove the push block. If none can, the failure says that
+        pushes are still refused.
         """
         self.pacer.ends = self.budget.clean_up_until
-        final, pending = self._complete(error), self.state.failure
+        final, pending = self._with_deleted(error), self.state.failure
         lifted = self._allow_pushes()
         if lifted.how is Lifting.TRY_AGAIN and (pending is None or pending.attempts < MOST_LIFT_ATTEMPTS):
             self.state.fail_later(HandlerError(final.code, shortened(final.message)))
@@ -276,8 +278,8 @@ class Call:
         self.log(OperationStatus.FAILED, final.message)
         raise final from error.__cause__
 
-    def _complete(self, error: HandlerError) -> HandlerError:
-        """The failure with what was deleted before it."""
+    def _with_deleted(self, error: HandlerError) -> HandlerError:
+        """The failure, with how many images were deleted before it; a refusal says that itself."""
         if self.state.failure or isinstance(error, RefusalError):
             return error
         counts = self.state.counts

@@ -207,7 +207,7 @@ class Freeze:
         return Lifted(Lifting.LIFTED)
 
     def _not_lifted(self, how: Lifting, reason: str) -> Lifted:
-        """The push block is still there only if anything is known of it."""
+        """The push block was not removed. If it was never seen or written, that counts as lifted."""
         return Lifted(how, reason) if self.state.applied else Lifted(Lifting.LIFTED)
 
     def _may_be_left(self, stored: Stored) -> bool:

@@ -137,8 +137,8 @@ class Inventory:
     def further_pages(self, verdict: Verdict) -> Iterator[None]:
         """Fold page after page into the verdict. Nothing is kept of them.
 
-        Goes on where this call's listing stopped. Where it has listed nothing, begins at the first page, whatever an
-        earlier call has listed: the verdict knows nothing of that.
+        Begins where this call's listing stopped. If this call has listed nothing, begins at the first page, because the
+        verdict knows nothing of the images that an earlier call has listed.
         """
         yield from (None for _ in self._pages(Listing(), verdict, self._next or self._first_page()))
 
@@ -158,7 +158,7 @@ class Inventory:
         return listing
 
     def _pages(self, listing: Listing, verdict: Verdict, first: Place) -> Iterator[tuple[int, Place | None]]:
-        """Add page after page: how many new images each had, and where the next one is (None: that was the last)."""
+        """Add page after page. Yields how many new images it had, and where the next page is (None after the last)."""
         listing.is_complete, restarts = first.is_first, 0
         place: Place | None = first
         while place is not None:

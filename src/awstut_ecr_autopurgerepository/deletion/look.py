@@ -1,7 +1,8 @@
 """Looks at the repository: is it there, is it the one that the operation began with, and what do its tags say?
 
-ECR forgets: any single answer can be old. So one answer never ends a delete. That the repository is gone is believed
-only after two witnesses, DescribeRepositories and ListTagsForResource, have both said so for ten seconds.
+Any single answer of ECR can be old, so one answer never ends a delete. The repository counts as gone only after two
+witnesses, DescribeRepositories and ListTagsForResource, have both said so for ten seconds. After ECR has confirmed the
+delete of the repository, one answer of DescribeRepositories is enough.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class Look:
             return Sight.SAME
         try:
             return self._settled()
-        except AWS_ERRORS:  # who may not look is no witness
+        except AWS_ERRORS:  # The role may not look, so nothing proves that the repository is gone.
             return Sight.SAME
         except OutOfTimeError:
             if says_not_found(error):
@@ -125,9 +126,11 @@ class Look:
             return Sight.SAME  # else every further call would be denied in the same way, without end
 
     def _settled(self, found: Sight | None = None) -> Sight:
-        """What both witnesses say for so long that it is no old answer, beginning with what they have just said.
+        """What both witnesses say, once it cannot be an old answer.
 
-        Raises HandlerError if they never agree.
+        SAME counts at once, ABSENT and REPLACED count after WITNESS_SECONDS. ``found`` is what the witnesses have just
+        said, None if nobody has asked them. Raises HandlerError: NotStabilized if they do not agree within
+        MOST_DOUBT_SECONDS, NotFound if the repository was not there when the operation began.
         """
         clock = self.pacer.clock
         began = clock.monotonic()
@@ -154,10 +157,10 @@ class Look:
         return kind
 
     def _both_witnesses(self) -> Sight:
-        """One look by two calls. Remembers the first repository that it sees, and what it sees of it.
+        """Ask both witnesses once. Remembers which repository the first look saw, and what each look saw of it.
 
-        If the first description is of one repository, and the first tags are of another, nobody knows with which of
-        them the operation began.
+        DOUBTFUL if the repository was replaced between its first description and its first tags: nobody knows with
+        which of the two the operation began.
         """
         if self.seen is None:
             described = self._describe()

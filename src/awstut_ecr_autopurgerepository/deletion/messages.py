@@ -1,4 +1,4 @@
-"""Every sentence of a delete that a user reads, composed from plain values. Pure.
+"""The messages of a delete to its user, composed from plain values and from reasons of other modules. Pure.
 
 A message says what was not done, why, and what to do. A refusal ends with the one command that allows the next delete.
 """
@@ -110,7 +110,7 @@ def _in_words(seconds: float) -> str:
 
 
 def progress_tag(deleted: int, known: int, number: int, now: datetime, rate: float) -> str:
-    """The same for a tag, which may have letters, digits, spaces and + - = . _ : / @ only.
+    """How far the purge is, for a tag, which may have letters, digits, spaces and + - = . _ : / @ only.
 
     ``rate`` is the purge's so far, in images a second. Without it, nobody knows how long the purge takes.
     """
@@ -433,8 +433,8 @@ def filling_up(name: str, passes: int, since: datetime, *, frozen: bool = False)
 def still_blocked(message: str, region: str, name: str, reason: str, *, alone: bool) -> str:
     """The message of a failure after which pushes are still refused, with the command that allows them.
 
-    It fits. The command by which the message itself ends stays whole; if there is no room for both, it is the one that
-    counts. ``alone`` is True if the repository policy has nothing but the push block.
+    It is at most LONGEST_MESSAGE long. A command at the end of ``message`` stays whole; if there is no room for both
+    commands, the one that allows pushes is left out. ``alone`` is True if the policy has nothing but the push block.
     """
     sentence, separator, rest = message.partition(TAG_COMMAND)
     own = separator + rest
@@ -493,7 +493,7 @@ def completed_by(operation: str) -> str:
 def earlier_reports(completed: Sequence[str], impossible: Mapping[str, str]) -> str:
     """What was done for the reports of earlier deletes of the repository; empty if there was nothing to do.
 
-    ``impossible`` has the reason by operation; none has a name if they could not be looked for.
+    ``impossible`` has the reason by operation; the operation is empty if nobody could look for the reports.
     """
     sentences = []
     if completed:

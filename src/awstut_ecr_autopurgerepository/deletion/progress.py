@@ -1,7 +1,7 @@
-"""The progress of one call: when it is shown, and whether an answer of AWS has made any.
+"""The progress of one call: when it is shown to the user, and whether any answer of AWS has moved the delete on.
 
-The tag that shows it is written beside the first deletes of a call: it is then a request like the others, repeated
-until it is answered where ECR throttles all requests, and it costs no time of its own where ECR is slow.
+A tag of the repository shows the progress. The tag is written beside the first deletes of a call. So its request is
+repeated until it is answered where ECR throttles, like the others, and takes no extra time where ECR is slow.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _MOST_IMAGES = 100_000  # that ECR allows in a repository, if nobody has asked f
 class CallProgress:
     """Tells how far the purge is. All moments are on the clock's monotonic time.
 
-    The first call of an operation ends at ``first_answer_at``, so that its answer is the first sign for who waits; but
-    not if the purge is expected to end by ``soon_at``, or without any throttling in the same call: an early end costs
-    another look, and another listing of what is left (measured in guides/reliability.md). Later calls use all of their
-    time. ``most_in_flight`` are requests at once. ``moved`` is True once an answer has moved the delete on: a page of
-    the check, or what became of images.
+    The first call of an operation ends early, at ``first_answer_at``, so that the user soon sees an answer. It does not
+    end early if its purge is expected to end soon: by ``soon_at`` where ECR throttles, otherwise within the call. An
+    early end costs another look, and another listing of what is left (measured in guides/reliability.md). Later calls
+    use all of their time. ``most_in_flight`` is how many requests can run at once. ``moved`` is True once an answer has
+    moved the delete on: a page of the check, or what became of images.
     """
 
     ecr: ECRClient
@@ -121,7 +121,7 @@ class CallProgress:
         return self.pacer.throttled > 0 or longest_check > self.soon_at
 
     def count_answer(self) -> None:
-        """Count an answer to a request that deletes images; at the moment to tell so, let no other request start."""
+        """Count an answer to a request that deletes images. Starts no other once the first call has to end."""
         self.note_movement()
         self._answers += 1
         now = self.pacer.clock.monotonic()

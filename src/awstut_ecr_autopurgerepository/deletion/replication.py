@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Replication:
-    """The delete replication of one repository. It is asked for once a call, while the call goes on."""
+    """The delete replication of one repository. ECR is asked once a call, while the call does other work."""
 
     ecr: ECRClient
     name: str

@@ -230,7 +230,7 @@ class FreezeState:
         self.alone = alone
 
     def limit_since(self, now: float) -> None:
-        """Let no push block be written later than ``now``, in seconds since 1970: the clock may have gone back."""
+        """Correct ``since`` if it is later than ``now``, in seconds since 1970: the clock may have gone back."""
         self.since = None if self.since is None else min(self.since, int(now) + 1)
 
     def doubt(self) -> None:
@@ -498,7 +498,7 @@ def _section(cls: type[Section], value: object) -> Section | None:
 
 
 def _checked(section: Section) -> Section:
-    """The same. Raises ValueError for a value of the right type that to_context never writes."""
+    """The section as it is. Raises ValueError for a value of the right type that to_context never writes."""
     for name, value in vars(section).items():
         if isinstance(value, int) and value < 0:
             raise ValueError(f"{name} is negative")

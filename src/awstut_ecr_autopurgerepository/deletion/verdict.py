@@ -2,7 +2,7 @@
 
 To *fold* a page in is to add its images to the counters of the verdict; the images themselves are not kept.
 
-The delete asks the verdict before it acts, so it can be asked without acting (asking.py). Only the repository's own
+The delete asks the verdict before it acts, so a preview can ask the verdict, too (asking.py). Only the repository's own
 tags decide, and the type configuration of the account. What the request's model says authorises nothing: after a create
 that failed with AlreadyExists, CloudFormation can call delete on the repository that was there before.
 """
@@ -105,7 +105,7 @@ class Verdict:
     ``images`` are those that were folded in; earlier calls of the same check have folded in ``images_before``, and no
     rule protected any of them. ``all_images_known`` is True once the last page was folded in. ``answered`` are the
     questions that were answered; ``destinations``, ``report_failure``, ``use`` and ``freeze_failure`` are the answers.
-    ``deleted`` of about ``known_before`` images were deleted before; they only matter for the words.
+    ``deleted`` of about ``known_before`` images were deleted before; only messages use these two.
     """
 
     repository: Repository

@@ -1,7 +1,8 @@
 """Delivery of logs and metrics to the user's account, in a way that cannot fail an operation.
 
-The library sends each log record by a call of its own, and lets errors of that call, and some of the metrics', into the
-handler, where they become its answer. Here a delivery that fails is not tried again until the next call of the handler.
+The library sends each log record in a request of its own. Errors of these requests, and some errors of the requests
+for metrics, reach the handler and become its answer. Here a delivery that fails raises nothing, and is not tried again
+until the next call of the handler.
 """
 
 from __future__ import annotations

@@ -344,7 +344,7 @@ class Creation:
             return Deletion.DONE  # it is gone, and another has its name
         if found is None or not tags:
             if self.state.seen:
-                return self._wait_until_gone()
+                return self._after_not_found()
             self._wait(Step.LOOK, VISIBLE, not_found(self.name))
             return Deletion.LATER
         try:
@@ -357,8 +357,8 @@ class Creation:
             return Deletion.LATER
         return Deletion.DONE
 
-    def _wait_until_gone(self) -> Deletion:
-        """A repository that was seen and is not found may be gone; a single answer may be old."""
+    def _after_not_found(self) -> Deletion:
+        """A repository that was seen and is not found: DONE after GONE.seconds, because a single answer may be old."""
         try:
             self._wait(Step.UNDO, GONE, not_found(self.name))
         except HandlerError:

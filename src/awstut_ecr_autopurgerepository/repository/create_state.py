@@ -38,7 +38,7 @@ class CreateState:
 
     version: int = CONTEXT_VERSION
     created: int | None = None  # ms since 1970: when the repository was created that is proven to be ours
-    made_here: bool = False  # CreateRepository answered this operation that it has made the repository
+    made_here: bool = False  # our CreateRepository made it: ECR said so, or an answer was lost
     seen: bool = False  # the repository and its tags were visible once
     late: bool = False  # ECR did not show it at once
     # seconds since 1970: when each step, for each cause, began to wait

@@ -45,7 +45,7 @@ class UpdateState:
     def from_context(cls, context: Mapping[str, Any]) -> UpdateState:
         """The state of a callback context; a new one for an empty context, which is what a first call gets.
 
-        So for one that no update of this version wrote: the next call needs nothing of it but the times.
+        Also a new one for a context that no update of this version wrote, because a call needs only its times.
         """
         try:
             state = decode(cls, context, "the callback context")

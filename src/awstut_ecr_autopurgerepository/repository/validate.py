@@ -48,7 +48,8 @@ def check_model(wanted: ResourceModel, account: str | None) -> None:
 def check_report(request: ResourceHandlerRequest, live: ReportPlace | None = None) -> None:
     """Raise HandlerError (InvalidRequest) if PurgeReport names a bucket that the type configuration does not allow.
 
-    A bucket that the repository has already (``live``) stays, or a rollback could be refused; a delete refuses it.
+    The bucket that the repository has already (``live``) is no error here, because a rollback could be refused
+    otherwise. A delete refuses it.
     """
     rules = cast("AccountRules | None", request.typeConfiguration)
     report = request.desiredResourceState and request.desiredResourceState.PurgeReport

@@ -37,7 +37,7 @@ class AccountRules:
     in_use_by: tuple[str, ...] = ()
 
     def place_of(self, own: ReportPlace | None) -> ReportPlace | None:
-        """Where the report of a repository is written that names this place of its own; None for nowhere."""
+        """Where the report of a repository is written; None for nowhere. ``own`` is what the repository names."""
         return self.report if self.binding else own or self.report
 
     @property

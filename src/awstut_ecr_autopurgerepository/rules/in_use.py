@@ -122,7 +122,7 @@ def is_covered(resource: Mapping[str, Any]) -> bool:
 
 
 def of_coverage(resource: Mapping[str, Any], repository: Address) -> Iterator[Reference]:
-    """The use of an image that Amazon Inspector counts. Where it counts none, an image was never in use."""
+    """The use of an image that Amazon Inspector counts; without any count, a time of last use counts as use."""
     image = resource.get("resourceMetadata", {}).get("ecrImage", {})
     count = image.get("inUseCount")
     if not (count if count is not None else image.get("lastInUseAt")):

@@ -14,9 +14,9 @@ def settings_after_update(live: Settings, previous: Settings, desired: Settings,
     """The settings after an update from ``previous`` to ``desired`` of a repository that has the ``live`` ones.
 
     A setting that is as the previous state left it follows the template. One that somebody else has changed becomes
-    the stricter of live and template: both patterns, both services, the longer period. Replicated deletes
-    stay allowed only where live and template allow them. Where two reports differ, the
-    template's counts if the update changes it. Patterns that would be too many stay as they are.
+    the stricter of live and template: both patterns, both services, the longer period. Replicated deletes stay allowed
+    only where live and template allow them. Where two reports differ, the template's counts if the update changes it.
+    If the merged patterns are too many, the live ones stay as they are.
 
     ``told_to_empty``: the template contains ``EmptyOnDelete: true`` and did not contain it before.
     """

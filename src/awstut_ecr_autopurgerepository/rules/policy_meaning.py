@@ -1,6 +1,6 @@
 """Whether two policies mean the same, however they are written. Pure.
 
-ECR answers a policy in a form of its own: principals in another order, a list of one as a string. Compared by text,
+ECR answers a policy in a form of its own: principals in another order, a list of one as a string. Compared as strings,
 such a policy differs from the template's for ever (https://github.com/hashicorp/terraform-provider-aws compares both
 kinds of policies by meaning, too).
 """

@@ -34,7 +34,7 @@ def add_to(text: str | None) -> str:
     if policy is None or not (_is_list_of_objects(statements) or isinstance(statements, dict)):
         raise ValueError("its repository policy cannot be read")
     ours, others = deny_pushes(SID), _others(_as_list(statements))
-    merged = [ours, *others] if _stood_without_list(statements) else [*others, ours]
+    merged = [ours, *others] if _was_without_list(statements) else [*others, ours]
     found = _text({**policy, "Statement": merged}, text)
     if len(found) > LONGEST_POLICY:
         raise ValueError(
@@ -55,7 +55,7 @@ def remove_from(text: str | None) -> str | None:
     others = _others(_as_list(statements))
     if not others:
         return None
-    return _text({**policy, "Statement": others[0] if _stood_without_list(statements) else others}, text)
+    return _text({**policy, "Statement": others[0] if _was_without_list(statements) else others}, text)
 
 
 def is_in(text: str | None) -> bool:
@@ -66,7 +66,7 @@ def is_in(text: str | None) -> bool:
 
 
 def _meaning(statement: dict[str, Any]) -> dict[str, Any]:
-    """A statement in one of the ways in which the same meaning can be written."""
+    """A statement in one fixed spelling, so that two statements with the same meaning are equal."""
     actions, principal = statement.get("Action"), statement.get("Principal")
     return {
         **statement,
@@ -97,8 +97,8 @@ def _text(policy: dict[str, Any], former: str | None) -> str:
     return json.dumps(policy, separators=(",", ":"), ensure_ascii=former is None or former.isascii())
 
 
-def _stood_without_list(statements: Any) -> bool:
-    """Whether the only statement of others was written without a list around it; ours in front is the sign of that."""
+def _was_without_list(statements: Any) -> bool:
+    """Whether the only statement of others was without a list: it still is, or the push block is in front of it."""
     return isinstance(statements, dict) or (len(_others(statements)) == 1 and _is_ours(statements[0]))
 
 

@@ -30,7 +30,7 @@ class Reason:
 def lift_all(reasons: Iterable[Reason]) -> dict[str, str]:
     """Values for reserved tags with which none of these reasons refuses any more.
 
-    If two reasons change the same tag with a list, the words stay that both reasons would leave in it.
+    If two reasons change the same tag with a list, only the words that both reasons keep stay in it.
     """
     found: dict[str, str] = {}
     for reason in reasons:

@@ -93,10 +93,10 @@ class PurgeReport:
 
     @contextmanager
     def of_deletes(self, verdict: Verdict, spool: Spool | None) -> Iterator[Journal | None]:
-        """Give the block what writes the report of its deletes; then write what is gone, whatever happened.
+        """Yield the journal that reports the deletes of the block; then write its results, also if the block raised.
 
-        None where nobody asks for a report. Raises RefusalError where an intent can't be written: then nothing more may
-        be deleted.
+        Yields None where nobody asks for a report. Raises RefusalError where an intent, or results, can't be written:
+        then nothing more may be deleted.
         """
         report = self.current
         if report is None or spool is None:
@@ -197,7 +197,8 @@ class PurgeReport:
     def _check_summary(self) -> bool:
         """Whether the summary that was written still counts the whole report. Raises OutOfTimeError.
 
-        The context of an earlier call says so, and later ones may have been killed since: S3 is asked once a call.
+        The context says that a call wrote it. Calls that were killed since may have reported more, so S3 is asked, once
+        a call.
         """
         report = self._report()
         if self.state.told is None or report is None:
@@ -212,7 +213,7 @@ class PurgeReport:
         return self._is_checked
 
     def close(self, ending: Ending) -> str:
-        """Write the summary of a purge after which the repository is gone, unless one is there that counts everything.
+        """Write the summary once the repository is gone, unless there is a summary that counts everything.
 
         Returns a sentence for the user. Raises OutOfTimeError where there is no time left; but not for ever, because
         only the summary is missing.
@@ -280,7 +281,7 @@ class PurgeReport:
     ) -> bool:
         """Complete the report, and the reports of earlier deletes, as far as it is known what is gone.
 
-        False if images have no result, and were not found to be missing often enough; then nothing is written.
+        False if images may lack a result, and fewer than ENOUGH_WALKS found no image left; then nothing is written.
         """
         report, state = self._report(), self.state
         if report is None:
@@ -323,9 +324,10 @@ class PurgeReport:
     def _reconcile(
         self, report: Report, written: Written, gone_since: float | None, elsewhere: Collection[int]
     ) -> tuple[Reconciliation, int]:
-        """What the whole report adds up to, each image once, as it is in the bucket; and how many objects were added.
+        """Count each image of the report once, by the objects in the bucket. Also returns how many objects were added.
 
-        Images without a result, here or ``elsewhere``, are reported as gone since a time, if they are.
+        Images with a result neither here nor ``elsewhere`` get one: gone since ``gone_since``. If that is None, these
+        images are only counted.
         """
         found, late = Reconciliation(), Part()
         for _, records in report.records(written.results):

@@ -1,10 +1,10 @@
 """Completes the reports of earlier deletes of the same repository that were killed and not called again.
 
-Once the repository is gone, all images in the intents of such a delete are gone. Those without a result in any report
-get one in its report. Only
-deletes of this very repository are looked at: its creation time and create request are in the announcement that the
-delete has written, and in each of its lines. Requests to S3: one for the announcements; then, for each of at most
-MOST_EARLIER deletes, one for the names, one for each object (of at most MOST_OBJECTS in all), and two writes.
+Once the repository is gone, all images in the intents of such a delete are gone. Images without a result in any report
+get one in the report of that delete. Only deletes of this very repository are looked at: its creation time and create
+request are in the announcement that the delete has written, and in each of its lines. Requests to S3: one for the
+announcements; then, for each of at most MOST_EARLIER deletes, one for the names, one for the summary if there is one,
+one for each object (of at most MOST_OBJECTS in all), and two writes.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from .writer import SAME_MS, Report, ReportError, Written
 MOST_EARLIER = 10  # deletes of one repository whose reports are completed by a later one
 MOST_OBJECTS = 1_000  # of all these reports
 
-# What stays of a summary that is there
+# Keys of an existing summary whose values stay
 _KEPT = ("status", "beganAt", "endedAt", "passes", "failures", "replicatedTo", "completed")
 
 Summarise = Callable[[str, Tally, Record, str, int], dict[str, Any]]
 
 
 @dataclass
-class _Open:
-    """An earlier report. ``summary`` is the one that it has."""
+class _EarlierReport:
+    """A report of an earlier delete. ``summary`` is None if it has none."""
 
     report: Report
     written: Written
@@ -57,7 +57,7 @@ class Earlier:
     completed: list[str] = field(default_factory=list)
     impossible: dict[str, str] = field(default_factory=dict)
     keys: set[int] = field(default_factory=set)
-    opened: list[_Open] = field(default_factory=list)
+    opened: list[_EarlierReport] = field(default_factory=list)
 
     @property
     def is_incomplete(self) -> bool:
@@ -110,13 +110,15 @@ class Earlier:
             self.impossible[operation] = error.words
 
 
-def _open(report: Report) -> _Open:
+def _open(report: Report) -> _EarlierReport:
     written = report.written()
-    return _Open(report, written, report.read_summary() if written.has_summary else None)
+    return _EarlierReport(report, written, report.read_summary() if written.has_summary else None)
 
 
-def _complete(each: _Open, identity: Identity, known: Collection[int], gone_since: float, summarise: Summarise) -> bool:
-    """Write results of what is gone, and the summary. False if it is another repository's report after all."""
+def _complete(
+    each: _EarlierReport, identity: Identity, known: Collection[int], gone_since: float, summarise: Summarise
+) -> bool:
+    """Write results of what is gone, and the summary. False if no intent has lines, or one is another repository's."""
     late, sample = Part(), None
     for _, records in each.report.records(each.written.intents):
         if any(not _is_of(record, identity) for record in records):

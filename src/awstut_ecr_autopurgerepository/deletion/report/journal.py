@@ -17,7 +17,7 @@ from .records import MOST_LINES, Lines, Outcomes, Part, Spool, line_of
 from .writer import Item, Report
 
 _STRETCH_SECONDS = 10.0
-_STRETCH_WRITES = 5.0  # a stretch takes at least so many times what it takes to write it
+_STRETCH_WRITES = 5.0  # a stretch lasts at least so many times as long as the last write to S3
 _GROWTH = 4  # a stretch is at most so many times the one before, until ECR throttles
 _MOST_BYTES = 2 << 20  # of an intent, compressed; it is held twice while it is written
 _SECONDS_TO_READ = 8.0  # what must be left of the call to read the intent that the last call left unfinished
@@ -37,7 +37,7 @@ class Known:
 
 @dataclass
 class _Stretch:
-    """Images that are being deleted: the lines of those whose intent was written now, or by an earlier stretch."""
+    """The lines of images that are being deleted. ``intent`` is the object with the new lines; None if none is new."""
 
     intent: str | None = None
     lines: Lines = field(default_factory=Lines)
@@ -64,7 +64,7 @@ class Journal:
     _last_seconds: float = 0.0
 
     def stretches(self, indexes: Sequence[str], others: Sequence[str]) -> Iterator[Sequence[str]]:
-        """The digests that may be deleted next, again and again; each is in an intent that is written.
+        """Yield the digests that may be deleted next, stretch after stretch. Each is in an intent that was written.
 
         Raises ReportError, and OutOfTimeError; then nothing more may be deleted.
         """

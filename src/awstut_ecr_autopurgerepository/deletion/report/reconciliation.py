@@ -40,7 +40,7 @@ class Tally:
 def results(lines: Iterable[bytes], outcomes: Outcomes, reported: set[int]) -> Iterator[tuple[bytes, Record]]:
     """The lines of the images in an intent that are confirmed to be gone, and their records as results.
 
-    ``reported`` are the keys of images that have a result already; they get no second one, and new ones are added.
+    ``reported`` has the keys of images that have a result; these get no second one. The keys of new results are added.
     """
     for line in lines:
         record = json.loads(line)

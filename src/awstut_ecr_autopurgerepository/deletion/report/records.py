@@ -84,7 +84,7 @@ def line_of(record: Record) -> bytes:
 
 
 class Lines:
-    """Compressed lines, from which they are taken in the order in which they were added."""
+    """A queue of lines, kept compressed: the line that was added first is taken first."""
 
     def __init__(self) -> None:
         self.size = 0  # bytes, of what is compressed

@@ -1,7 +1,7 @@
 """The objects of the purge report in its bucket.
 
 Layout: ``prefix/repository/operation/``, in which each stretch of at most 10,000 images has two objects, named after
-the time, a random number and the number of lines, ``….intent.jsonl.gz`` and ``….results.jsonl.gz``. None is ever
+the time, a random number and the number of lines, ``….intent.jsonl.gz`` and ``….results.jsonl.gz``. Both are never
 overwritten. The last object is ``summary.json``. The operation is a hash of the request's token, which is the same in
 all calls of one delete. So that a later delete of the same repository finds the operation, an empty object is named
 after the repository's create request and creation time: ``prefix/repository/.operations/request/created-operation``.
@@ -197,7 +197,7 @@ class Report:
         return found
 
     def records(self, names: Sequence[str]) -> Iterator[tuple[str, list[Record]]]:
-        """The records of objects, some side by side, by name. What cannot be read is a ReportError."""
+        """Read objects, some side by side. Yields each name with its records. ReportError: one cannot be read."""
         for start in range(0, len(names), _READ_AT_ONCE):
             some = names[start : start + _READ_AT_ONCE]
             contents: dict[str, bytes] = {}
@@ -228,7 +228,7 @@ class Report:
         return found
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write the end of the operation; again, if a second copy of the handler has written it already."""
+        """Write the summary; it replaces one that is there, for example from a second copy of the handler."""
         body = json.dumps(summary, indent=2).encode() + b"\n"
         with self._explained():
             item = self.folder + SUMMARY, body

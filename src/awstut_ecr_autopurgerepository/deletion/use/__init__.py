@@ -157,7 +157,7 @@ class Use:
         return pacer
 
     def _give_up_if_silent(self, service: str, found: ImagesInUse) -> None:
-        """Let a service count as use that has not given a page for too long. Raises OutOfTimeError if it still may."""
+        """Let a service count as use if it gave no page for MOST_SILENT_SECONDS. Raises OutOfTimeError before that."""
         if self.pacer.clock.time() - (self.state.waiting_since or 0) < MOST_SILENT_SECONDS:
             raise OutOfTimeError
         errors = [each.last_error for each in self._pacers if each.last_error]

@@ -17,7 +17,7 @@ _BEGINNING = ["", ""]
 
 @dataclass
 class CoverageWalk:
-    """All that Amazon Inspector knows of a repository; a place is the token of a page, and whether it scans it."""
+    """All that Amazon Inspector knows of a repository; a place is a page's token, and whether a scan was seen."""
 
     client: calls.Inspector
     pacer: SparingPacer

@@ -23,7 +23,8 @@ _BEGINNING = ["", "", TASKS, ""]
 class TaskWalk:
     """All clusters of the account and Region: of each, the running tasks and then the services.
 
-    A place is the token of a page of clusters, a cluster on it, and which of its lists is at which token.
+    A place has four strings: the token of a page of clusters, a cluster on that page, TASKS or SERVICES, and the token
+    of the next page of that list.
     """
 
     client: calls.Ecs
