@@ -23,7 +23,7 @@ class Pipeline(Stack):
             image_tag_mutability_exclusion_filters=[aws_ecr.ImageTagMutabilityExclusionFilter.wildcard("branch-*")],
             lifecycle_rules=[
                 aws_ecr.LifecycleRule(
-                    description="Untagged images go after two weeks",
+                    description="Untagged images expire after two weeks",
                     tag_status=aws_ecr.TagStatus.UNTAGGED,
                     max_image_age=Duration.days(14),
                 )

@@ -15,7 +15,7 @@ class Pipeline extends Stack {
       imageTagMutabilityExclusionFilters: [aws_ecr.ImageTagMutabilityExclusionFilter.wildcard("branch-*")],
       lifecycleRules: [
         {
-          description: "Untagged images go after two weeks",
+          description: "Untagged images expire after two weeks",
           tagStatus: aws_ecr.TagStatus.UNTAGGED,
           maxImageAge: Duration.days(14),
         },

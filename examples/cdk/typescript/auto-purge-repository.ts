@@ -28,7 +28,7 @@ export interface AutoPurgeRepositoryProps extends Omit<aws_ecr.RepositoryProps, 
 }
 
 /**
- * An aws_ecr.Repository that can always be deleted with its stack.
+ * An aws_ecr.Repository that is deleted with its stack although it holds images.
  *
  * It takes everything that aws_ecr.Repository takes, and is an IRepository: grants, repositoryUri, lifecycle rules as
  * objects, events, and the static from* methods, which give repositories that are there already.

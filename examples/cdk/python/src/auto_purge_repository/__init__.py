@@ -34,7 +34,7 @@ class PurgeReport:
 
 
 class AutoPurgeRepository(aws_ecr.Repository):
-    """An aws_ecr.Repository that can always be deleted with its stack.
+    """An aws_ecr.Repository that is deleted with its stack although it holds images.
 
     It takes everything that aws_ecr.Repository takes, and is an IRepository: grants, repository_uri, lifecycle rules as
     objects, events, and the static from_* methods, which give repositories that are there already.
