@@ -509,6 +509,6 @@ def not_in_report(images: int) -> str:
     if images <= 0:
         return ""
     return (
-        f"{image_count(images)} that this delete removed are not in this report: PurgeReport named another place, or "
-        "none, when they were deleted."
+        f"{image_count(images)} that this delete removed are not in this report: PurgeReport named another bucket "
+        "or prefix, or none, when they were deleted."
     )
