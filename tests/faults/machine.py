@@ -481,7 +481,7 @@ class Deletes(RuleBasedStateMachine):
         if self.depth == 0 and self.exists and SID in (self.ecr.repositories["app"].policy or ""):
             known = FREEZE in tags or "freeze-on-delete" in tags.get(MARK, "")
             mine = MARK in tags and (self.stack_id is None or tags.get("awstut:stack-id") == self.stack_id)
-            told = "Pushes to it are still refused" in event.message
+            told = "Pushes to this repository are still refused" in event.message
             promise(told or not (known and mine), f"pushes stay refused without a word: {event.message}")
         if code is HandlerErrorCode.NotFound:
             promise(operation.created is None, "NotFound though it was found before")

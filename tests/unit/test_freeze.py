@@ -363,7 +363,7 @@ def still_frozen(ecr: StrictEcr, delete: Purge, before: object, name: str = "app
 
 def test_the_message_has_a_command_where_permissions_were_revoked_meanwhile(ecr: StrictEcr, delete: Purge) -> None:
     message = still_frozen(ecr, delete, None)
-    assert "Pushes to it are still refused" in message
+    assert "Pushes to this repository are still refused" in message
     assert "ecr:DeleteRepositoryPolicy failed with AccessDeniedException" in message
     assert "`aws ecr delete-repository-policy --region eu-west-1 --repository-name app`" in message
 

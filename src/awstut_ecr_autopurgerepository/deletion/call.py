@@ -317,8 +317,8 @@ class Call:
 
     def _ending(self, status: str, message: str) -> Ending:
         state = self.state
-        ended = state.current_pass
-        return Ending(status, message, state.began, ended.number, state.counts.deleted, ended.failures)
+        current_pass = state.current_pass
+        return Ending(status, message, state.began, current_pass.number, state.counts.deleted, current_pass.failures)
 
 
 def _origin(request: ResourceHandlerRequest, name: str) -> Origin:

@@ -69,7 +69,7 @@ def owned_by(owner: Owner) -> str:
         return "it belongs to no stack"
     stack = f"the stack {_stack_name(owner.stack_id)}"
     if owner.stack_id.startswith(RELEASED):
-        return f"{stack} tried to create it and found it there, so it belongs to no stack until an import"
+        return f"{stack} tried to create it although it existed, so it belongs to no stack until it is imported"
     return f"it belongs to the resource {owner.logical_id} of {stack}"
 
 
@@ -195,7 +195,7 @@ def push_block_not_known(reason: str) -> str:
 def freeze_impossible(reason: str) -> tuple[str, str, str]:
     """Why a repository is not deleted where pushes must be refused meanwhile, and can't be; advice; why in brief."""
     why = f"FreezeOnDelete is on, but pushes cannot be refused because {reason}"
-    return why, "The policy can be changed instead.", "pushes cannot be refused"
+    return why, "Instead, you can shorten or correct the repository policy.", "pushes cannot be refused"
 
 
 # Refusals
@@ -384,7 +384,7 @@ def no_answer(name: str, service: str, minutes: int, reason: str | None) -> str:
     why = reason or f"{service} answers too slowly for a call to get further."
     return (
         f"For {minutes} minutes, {service} has answered no request that checks or deletes images of {name}, not even "
-        f"that there are too many requests. {why} Delete it again once {service} answers."
+        f"with a throttling error. {why} Delete it again once {service} answers."
     )
 
 
@@ -439,11 +439,11 @@ def still_blocked(message: str, region: str, name: str, reason: str, *, alone: b
     sentence, separator, rest = message.partition(TAG_COMMAND)
     own = separator + rest
     whole = (
-        f"Pushes to it are still refused because the statement {push_block.SID} could not be removed from its "
-        f"repository policy: {reason}. The next update or delete tries again. To remove it yourself: "
+        f"Pushes to this repository are still refused because the statement {push_block.SID} could not be removed from "
+        f"its repository policy: {reason}. The next update or delete tries again. To remove it yourself: "
         f"`{_removal_command(region, name, alone=alone)}`"
     )
-    short = f"Pushes to it are still refused: remove the statement {push_block.SID} from its repository policy."
+    short = f"Pushes to this repository are still refused: remove the statement {push_block.SID} from its policy."
     room = LONGEST_MESSAGE - len(own) - 2
     notice = whole if room - len(whole) >= min(_SHORTEST_SENTENCE, len(sentence)) else short
     sentence = textwrap.shorten(sentence, room - len(notice), placeholder=" ...")

@@ -38,7 +38,7 @@ MOST_ANSWER_BYTES = 2 << 20
 
 
 @dataclass(frozen=True)
-class Answer:
+class BatchAnswer:
     """What ECR says of the images that were asked for: those that it names as deleted, and code and digest of failures.
 
     It is made as soon as the answer arrives, because the whole answer repeats each image for each of its tags.
@@ -49,7 +49,7 @@ class Answer:
     failures: list[tuple[str, str]]
 
     @classmethod
-    def of(cls, asked: list[str], answer: BatchDeleteImageResponseTypeDef) -> Answer:
+    def of(cls, asked: list[str], answer: BatchDeleteImageResponseTypeDef) -> BatchAnswer:
         """The answer to a request that names these digests; it keeps their strings, and none of the answer's."""
         named = {each["imageDigest"] for each in answer.get("imageIds", ())}
         failures = [
@@ -91,21 +91,21 @@ class Purge:
         return listing.is_complete and gone == len(listing)
 
     def _delete_digests(
-        self, digests: Sequence[str], count: Callable[[Answer | None], None], answer_bytes: int
+        self, digests: Sequence[str], count: Callable[[BatchAnswer | None], None], answer_bytes: int
     ) -> None:
         size = calls.IMAGES_PER_BATCH
         batches = [list(digests[start : start + size]) for start in range(0, len(digests), size)]
-        requests: list[Callable[[], Answer | None]] = [partial(self._delete_batch, batch) for batch in batches]
+        requests: list[Callable[[], BatchAnswer | None]] = [partial(self._delete_batch, batch) for batch in batches]
         shown = self.progress.to_show() if batches else None
         if shown:
             requests.insert(0, shown)
         most = max(1, MOST_ANSWER_BYTES // max(1, answer_bytes))
         side_by_side(self.pacer, self.pool, _make, requests, count, most)
 
-    def _delete_batch(self, digests: list[str]) -> Answer:
-        return Answer.of(digests, calls.delete_images(self.ecr, self.name, digests))
+    def _delete_batch(self, digests: list[str]) -> BatchAnswer:
+        return BatchAnswer.of(digests, calls.delete_images(self.ecr, self.name, digests))
 
-    def _count(self, listing: Listing, outcomes: Outcomes | None, answer: Answer | None) -> None:
+    def _count(self, listing: Listing, outcomes: Outcomes | None, answer: BatchAnswer | None) -> None:
         """Count what an answer says."""
         if answer is None:  # The answer to the request that shows the progress.
             return
@@ -193,5 +193,5 @@ class Purge:
             raise HandlerError(HandlerErrorCode.NotStabilized, message)
 
 
-def _make(request: Callable[[], Answer | None]) -> Answer | None:
+def _make(request: Callable[[], BatchAnswer | None]) -> BatchAnswer | None:
     return request()

@@ -37,7 +37,7 @@ class AutoPurgeResource(Resource):
             raise InvalidRequest(f"Nothing was done: {error}.") from error
         direct_logs(event)
         if found := hints(event_data):
-            LOG.info("CloudFormation says %s. Nothing is decided by it.", found)
+            LOG.info("CloudFormation says %s. The handler ignores it.", found)
         caller, provider = map(session_of, (event.requestData.callerCredentials, event.requestData.providerCredentials))
         return (caller, provider and DeliverySession(provider)), action, event.callbackContext or {}, event
 

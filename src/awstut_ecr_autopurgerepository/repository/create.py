@@ -367,7 +367,7 @@ class Creation:
 
     def _failed(self, reason: HandlerError, why_left: str) -> ProgressEvent:
         event = ProgressEvent.failed(
-            reason.code, f"{reason.message} The new repository {self.name} is left. {why_left}"
+            reason.code, f"{reason.message} The new repository {self.name} was not deleted. {why_left}"
         )
         event.resourceModel = self._model()
         return event

@@ -71,6 +71,6 @@ class Requests:
             return failure(self.pacer.last_error)
         return HandlerError(
             HandlerErrorCode.ServiceInternalError,
-            f"ECR answers so slowly that the time for this call was over before it had answered all about {name}. "
+            f"ECR answers so slowly that the time for this call was over before all answers about {name} had arrived. "
             "CloudFormation tries again by itself; elsewhere, try again later.",
         )
