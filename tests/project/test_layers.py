@@ -79,6 +79,28 @@ def test_a_package_has_three_modules_at_least(folder: Path) -> None:
     assert len(list(folder.glob("*.py"))) >= 3
 
 
+def sentences(path: Path) -> Iterator[str]:
+    """Strings of four words or more; without docstrings, and without ValueErrors, which the decoder catches."""
+    unread: set[ast.AST] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if node in unread:
+            unread.update(ast.iter_child_nodes(node))
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            unread.add(node.value)
+        elif isinstance(node, ast.Raise) and ast.unparse(node).startswith("raise ValueError("):
+            unread.update(ast.iter_child_nodes(node))
+        elif isinstance(node, ast.JoinedStr | ast.Constant):
+            words = ast.unparse(node) if isinstance(node, ast.JoinedStr) else str(node.value)
+            unread.update(ast.iter_child_nodes(node))
+            if len(words.split()) >= 4:
+                yield words
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "deletion").rglob("*.py")), ids=lambda path: path.stem)
+def test_what_a_user_of_the_delete_reads_is_composed_in_messages(path: Path) -> None:
+    assert bool(list(sentences(path))) == (path.stem == "messages")
+
+
 def assigned(path: Path) -> Iterator[tuple[str, str]]:
     """Each `….owner.attribute = …` of a module: what is assigned to, and the attribute."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -25,7 +25,7 @@ NO_MESSAGES = {
     "Mapping[str, object]": "a type",
     "not authorized to perform: ([a-z0-9-]+:\\w+)": "what AWS says, as a regular expression",
     "ECR charges archived images for at least 90 days, also those that were deleted earlier.": "a note in the report",
-    "The summary of the purge report of %s could not be written: %s.": "in the log only",
+    "The summary of the purge report of … could not be written: ….": "in the log only",
     "CloudFormation says %s. The handler ignores it.": "in the log only",
     "Replacing the %s of %s, which was: %s": "in the log only",
     "repository policy": "a part of it, like the next one",

@@ -221,7 +221,6 @@ class Freeze:
 
 
 def _in_words(error: Exception) -> str:
-    """An error in few words."""
     if isinstance(error, ClientError):
-        return f"ecr:{error.operation_name} failed with {service_code(error)}"
-    return f"ECR could not be called ({handler_code(error).name})"
+        return messages.request_failed(error.operation_name, service_code(error))
+    return messages.no_request_possible(handler_code(error).name)

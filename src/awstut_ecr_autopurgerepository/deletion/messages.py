@@ -1,4 +1,4 @@
-"""The messages of a delete to its user, composed from plain values and from reasons of other modules. Pure.
+"""The messages of a delete to its user, composed from plain values. Pure.
 
 A message says what was not done, why, and what to do. A refusal ends with the one command that allows the next delete.
 """
@@ -461,7 +461,61 @@ def _removal_command(region: str, name: str, *, alone: bool) -> str:
     )
 
 
+# Why something could not be done, as a part of a sentence
+
+S3_SILENT = "S3 did not answer"
+
+
+def request_failed(operation: str, code: str) -> str:
+    """ECR refused a request, or failed. ``code`` is ECR's."""
+    return f"ecr:{operation} failed with {code}"
+
+
+def no_request_possible(code: str) -> str:
+    """No request reached ECR. ``code`` is CloudFormation's."""
+    return f"ECR could not be called ({code})"
+
+
+def not_scanned(name: str) -> str:
+    """Amazon Inspector cannot tell of use, because it knows nothing of the repository."""
+    return f"Amazon Inspector does not scan the repository {name}, or is off in this account and Region"
+
+
+def no_bucket(bucket: str) -> str:
+    """The bucket of the report does not exist."""
+    return f"there is no bucket {bucket}"
+
+
+def bucket_denied(action: str, owner: str, said: str) -> str:
+    """The role may not do something in the report's bucket. ``owner`` is the account that has to own the bucket."""
+    return (
+        f"{action} was denied. Allow it to the role that runs this resource type, look for a Deny in the policies of "
+        f"the bucket and of its key, and make sure that the bucket belongs to account {owner}. S3 said: "
+        f"{said.rstrip('.')}"
+    )
+
+
+def unreadable_object(key: str) -> str:
+    """Somebody else has written an object of the report, or changed it."""
+    return f"{key} is not as this delete has written it, and cannot be read"
+
+
+def too_many_reports(most: int) -> str:
+    """Why the report of an earlier delete is not completed: there are more than can be read at the end of a delete."""
+    return f"more than {most} deletes of this repository have reports"
+
+
+def too_many_objects(most: int) -> str:
+    """Why the report of an earlier delete is not completed: together they are too large."""
+    return f"the reports have more than {most:,} objects"
+
+
 # The end of a report
+
+
+def summary_not_written(name: str, reason: str) -> str:
+    """The line in the log about a report without a summary."""
+    return f"The summary of the purge report of {name} could not be written: {reason}."
 
 
 def report_written(place: str, lacking: str) -> str:

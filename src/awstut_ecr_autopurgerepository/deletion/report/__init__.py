@@ -237,7 +237,7 @@ class PurgeReport:
         except OutOfTimeError:
             if not self._is_last_of(MOST_SUMMARY_ATTEMPTS):
                 raise
-            reason = "S3 did not answer"
+            reason = messages.S3_SILENT
         except ReportError as error:
             reason = error.words
         self._warn(reason)
@@ -253,8 +253,7 @@ class PurgeReport:
             self._warn(str(error))
 
     def _warn(self, reason: str) -> None:
-        name = self.reporter.origin.repository
-        LOG.warning("The summary of the purge report of %s could not be written: %s.", name, reason)
+        LOG.warning(messages.summary_not_written(self.reporter.origin.repository, reason))
 
     def _report(self) -> Report | None:
         place = ReportPlace.parse(self.state.place or "")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from .. import messages
 from ..state import Identity
 from .reconciliation import Reconciliation, Tally
 from .records import Part, Record, line_of
@@ -68,13 +69,13 @@ class Earlier:
         """Look for the reports. Raises OutOfTimeError, and ReportError if they cannot be looked for."""
         operations, objects = report.earlier(identity), 0
         for operation in operations[MOST_EARLIER:]:
-            self.impossible[operation] = f"more than {MOST_EARLIER} deletes of this repository have reports"
+            self.impossible[operation] = messages.too_many_reports(MOST_EARLIER)
         for operation in operations[:MOST_EARLIER]:
             with self._noted(operation):
                 each = _open(report.of(operation))
                 objects += len(each.written.intents) + len(each.written.results)
                 if objects > MOST_OBJECTS:
-                    self.impossible[operation] = f"the reports have more than {MOST_OBJECTS:,} objects"
+                    self.impossible[operation] = messages.too_many_objects(MOST_OBJECTS)
                 elif each.written.intents:
                     self.opened.append(each)
 

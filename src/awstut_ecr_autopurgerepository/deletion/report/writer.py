@@ -25,6 +25,7 @@ from cloudformation_cli_python_lib import HandlerErrorCode
 from ...errors import AWS_ERRORS, denied_action, failure, handler_code, service_code, service_message
 from ...pacing import OutOfTimeError, Pacer, Pool, side_by_side, until_answered
 from ...rules.settings import ReportPlace
+from .. import messages
 from ..state import Identity
 from .reconciliation import key_of
 from .records import Part, Record, read_lines, read_records, timestamp
@@ -271,7 +272,7 @@ class Report:
         try:
             yield
         except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
-            words = f"{self.folder}{name} is not as this delete has written it, and cannot be read"
+            words = messages.unreadable_object(self.folder + name)
             raise ReportError(HandlerErrorCode.InvalidRequest, words) from error
 
     @contextmanager
@@ -295,13 +296,9 @@ def _lines_in(name: str) -> int:
 def _in_words(error: Exception, place: ReportPlace, owner: str) -> str:
     """Why the report cannot be written, in words."""
     if service_code(error) == "NoSuchBucket":
-        return f"there is no bucket {place.bucket}"
+        return messages.no_bucket(place.bucket)
     if isinstance(error, ClientError) and handler_code(error) is HandlerErrorCode.AccessDenied:
         operation = "ListBucket" if error.operation_name == "ListObjectsV2" else error.operation_name
         said = service_message(error)
-        return (
-            f"{denied_action(said) or f's3:{operation}'} was denied. Allow it to the role that runs this resource "
-            "type, look for a Deny in the policies of the bucket and of its key, and make sure that the bucket "
-            f"belongs to account {owner}. S3 said: {said.rstrip('.')}"
-        )
+        return messages.bucket_denied(denied_action(said) or f"s3:{operation}", owner, said)
     return failure(error, "S3").message

@@ -9,6 +9,7 @@ from functools import partial
 from ... import inspector as calls
 from ...pacing import until_answered
 from ...rules.in_use import Address, is_covered, of_coverage
+from .. import messages
 from .pages import CannotTellError, Page, SparingPacer
 
 _COVERED = "covered"
@@ -37,9 +38,7 @@ class CoverageWalk:
             token = page.get("nextToken") or ""
             found = [reference for each in resources for reference in of_coverage(each, self.repository)]
             if not token and not covered and not found:
-                raise CannotTellError(
-                    f"Amazon Inspector does not scan the repository {name}, or is off in this account and Region"
-                )
+                raise CannotTellError(messages.not_scanned(name))
             yield Page(found, [token, covered] if token else None)
             if not token:
                 return
