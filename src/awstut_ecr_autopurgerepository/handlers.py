@@ -57,7 +57,7 @@ def delete_handler(
     session: SessionProxy | None, request: ResourceHandlerRequest, callback_context: MutableMapping[str, Any]
 ) -> ProgressEvent:
     """Purge and delete a repository. The purge repeats requests itself, because it knows when the call must end."""
-    from . import deletion  # Here, so that others answer sooner in a new process: Lambda compiles all imports.
+    from . import deletion  # Only here: a new process compiles all imports, and other handlers do without it.
 
     account = cast("AccountRules | None", request.typeConfiguration) or AccountRules()
     client = ecr_client(session, attempts=1, connections=account.concurrency)

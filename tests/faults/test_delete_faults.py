@@ -129,7 +129,7 @@ def of_kind(ecr: StrictEcr, kind: str) -> str:
 
 
 @pytest.mark.parametrize("number", range(1, 25))
-def test_a_handler_that_is_killed_at_any_call_is_started_again(
+def test_a_delete_that_is_killed_at_any_request_is_finished_by_the_next_one(
     ecr: StrictEcr, clock: VirtualClock, filled: Filled, number: int
 ) -> None:
     def kill() -> None:

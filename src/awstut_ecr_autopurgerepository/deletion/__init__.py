@@ -79,7 +79,7 @@ def _one_call(call: Call) -> ProgressEvent:
         _until_gone(call)
         return call.done()  # SUCCESS, once the report is complete.
     except OutOfTimeError:
-        return call.to_be_continued()  # IN_PROGRESS; raises after ten minutes without progress or throttling.
+        return call.to_be_continued()  # IN_PROGRESS; raises if ten minutes bring neither progress nor throttling.
 
 
 def _until_gone(call: Call) -> None:
@@ -164,7 +164,7 @@ def _delete_repository(call: Call, listing: Listing) -> Fate:
 def _check_everything(call: Call, verdict: Verdict) -> Listing:
     """Check all images, over as many calls as that takes, before the first one is deleted."""
     listing = call.inventory.everything(verdict, call.report.spool())
-    # Refused if there are images, and EmptyOnDelete is false, a rule protects one, or the bucket is not allowed.
+    # If there are images: EmptyOnDelete is false, a rule protects one of them, or the report's bucket is not allowed.
     call.stop_if_refused(verdict)
     call.state.everything_is_checked()
     if verdict.images_found:
