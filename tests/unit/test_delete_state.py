@@ -159,7 +159,7 @@ def test_a_push_block_that_an_unreadable_context_hides_is_removed_by_a_later_cal
 
 def test_the_deadlines_of_a_call_leave_each_request_its_time() -> None:
     budget = Budget.of_call(100.0)
-    assert 100 < budget.list_until < budget.purge_until
+    assert 100 < budget.first_answer_at < budget.soon_at < budget.list_until < budget.purge_until
     for last_start in (budget.purge_until, budget.clean_up_until):
         assert last_start + CONNECT_SECONDS + READ_SECONDS <= 100 + HARD_LIMIT_SECONDS
     assert budget.report_until + S3_CONNECT_SECONDS + S3_READ_SECONDS <= 100 + HARD_LIMIT_SECONDS

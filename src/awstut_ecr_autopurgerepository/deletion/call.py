@@ -59,12 +59,14 @@ LOG.setLevel(logging.INFO)
 
 @dataclass(frozen=True)
 class Budget:
-    """All deadlines of one call, on the clock's monotonic time: no request of a kind starts after its deadline.
+    """All deadlines of one call, on the clock's monotonic time.
 
-    A request lasts at most CONNECT_SECONDS + READ_SECONDS (to S3: S3_CONNECT_SECONDS + S3_READ_SECONDS), so that all
-    requests end within HARD_LIMIT_SECONDS.
+    No request of a kind starts after its deadline ``…_until``. A request lasts at most CONNECT_SECONDS + READ_SECONDS
+    (to S3: S3_CONNECT_SECONDS + S3_READ_SECONDS), so that all requests end within HARD_LIMIT_SECONDS.
     """
 
+    first_answer_at: float  # the first call of an operation answers, if its purge does not end soon
+    soon_at: float  # a throttled purge that is expected to end by then is not interrupted for its first answer
     list_until: float  # lists images that are to be deleted in this call
     purge_until: float  # looks, checks, deletes
     clean_up_until: float  # removes the push block before a failure
@@ -75,6 +77,8 @@ class Budget:
         """The deadlines of a call that began at that moment."""
         last_start = began + LAST_START_SECONDS
         return cls(
+            first_answer_at=began + FIRST_ANSWER_SECONDS,
+            soon_at=began + SOON_SECONDS,
             list_until=last_start - LAST_START_SECONDS / 2,
             purge_until=last_start,
             clean_up_until=last_start,
@@ -133,8 +137,8 @@ class Call:
             current_pass=state.current_pass,
             began=began,
             is_first_call=not context,
-            first_answer_at=began + FIRST_ANSWER_SECONDS,
-            soon_at=began + SOON_SECONDS,
+            first_answer_at=budget.first_answer_at,
+            soon_at=budget.soon_at,
             most_in_flight=pool.size,
         )
         reporter = Reporter(make_s3, _origin(request, name), pool, Pacer(clock, ends=budget.report_until))
