@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -72,6 +73,15 @@ def test_rules_import_the_standard_library_and_rules_only(path: Path) -> None:
         if name.startswith("..") or (name[0] != "." and name.split(".")[0] not in sys.stdlib_module_names)
     ]
     assert foreign == []
+
+
+def test_no_two_functions_of_the_product_have_one_name() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                places[node.name].append(str(path.relative_to(SOURCE)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("folder", [path for path in SOURCE.rglob("*") if (path / "__init__.py").exists()])

@@ -197,13 +197,13 @@ class Freeze:
             self.lift()
         except OutOfTimeError:
             last = self.pacer.last_error
-            reason = _in_words(last) if last else messages.NO_TIME_LEFT
+            reason = _why_not_lifted(last) if last else messages.NO_TIME_LEFT
             return self._not_lifted(Lifting.TRY_AGAIN, reason)
         except AWS_ERRORS as error:
             if service_code(error) == "RepositoryNotFoundException":
                 return Lifted(Lifting.LIFTED)
             expired = handler_code(error) is HandlerErrorCode.InvalidCredentials
-            return self._not_lifted(Lifting.TRY_AGAIN if expired else Lifting.IMPOSSIBLE, _in_words(error))
+            return self._not_lifted(Lifting.TRY_AGAIN if expired else Lifting.IMPOSSIBLE, _why_not_lifted(error))
         return Lifted(Lifting.LIFTED)
 
     def _not_lifted(self, how: Lifting, reason: str) -> Lifted:
@@ -220,7 +220,7 @@ class Freeze:
         return self.pacer.clock.monotonic() - self.began > self.pacer.answered * _SLOW_SECONDS
 
 
-def _in_words(error: Exception) -> str:
+def _why_not_lifted(error: Exception) -> str:
     if isinstance(error, ClientError):
         return messages.request_failed(error.operation_name, service_code(error))
     return messages.no_request_possible(handler_code(error).name)

@@ -98,10 +98,10 @@ def asking_about_use(name: str, service: str) -> str:
 def purged(name: str, deleted: int, known: int, number: int, rate: float) -> str:
     """How far the purge is, in which pass, how many images a second it deletes, and how long it takes at that rate."""
     sentence = f"Purged {deleted:,} of about {known:,} images from {name}, pass {number}, {rate:,.0f} a second"
-    return f"{sentence}, about {_in_words((known - deleted) / rate)} left." if rate > 0 else f"{sentence}."
+    return f"{sentence}, about {_time_in_words((known - deleted) / rate)} left." if rate > 0 else f"{sentence}."
 
 
-def _in_words(seconds: float) -> str:
+def _time_in_words(seconds: float) -> str:
     """A length of time, in its largest unit."""
     for unit, length in (("hour", 3_600), ("minute", 60)):
         if seconds >= 2 * length:
@@ -153,7 +153,7 @@ def replicated(destinations: Sequence[str] | None) -> tuple[str, str, str]:
         )
         advice = "Allow ecr:DescribeRegistry to the role that runs this resource type."
         return why, advice, "ecr:DescribeRegistry was denied"
-    there = _some(destinations, _MOST_DESTINATIONS_NAMED)
+    there = _first_ones(destinations, _MOST_DESTINATIONS_NAMED)
     why = f"a replication rule of the registry would delete each image in {there}, too"
     return (
         why,
@@ -166,7 +166,7 @@ def report_not_allowed(bucket: str, allowed: Sequence[str]) -> tuple[str, str, s
     """Why images are not deleted where the account does not allow the bucket of the report; advice; why in brief."""
     why = (
         f"its purge report would be written to the bucket {bucket}, and the {ACCOUNT_WORDS} allows only "
-        f"{_some(allowed, _MOST_BUCKETS_NAMED)}"
+        f"{_first_ones(allowed, _MOST_BUCKETS_NAMED)}"
     )
     brief = f"its purge report would be written to the bucket {bucket}"
     return why, "PurgeReport can name one of the allowed buckets instead.", brief
@@ -343,7 +343,7 @@ def _first_tags(arn: str, tags: Mapping[str, str], room: int = _LONGEST_COMMAND)
     return shown
 
 
-def _some(words: Sequence[str], most: int) -> str:
+def _first_ones(words: Sequence[str], most: int) -> str:
     """The first ones, and how many more there are."""
     more = len(words) - most
     return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")

@@ -54,14 +54,14 @@ def image_id(uri: str, repository: Address) -> dict[str, str] | None:
     folder, slash, last = place.rpartition("/")
     last, _, tag = last.partition(":")
     registry, _, name = f"{folder}{slash}{last}".partition("/")
-    if f"{registry}/{name}" != repository.uri and not _is_of(registry, name, repository):
+    if f"{registry}/{name}" != repository.uri and not _is_registry_of(registry, name, repository):
         return None
     if digest:
         return {"imageDigest": digest} if _DIGEST.fullmatch(digest) else None
     return {"imageTag": tag or DEFAULT_TAG} if _TAG.fullmatch(tag or DEFAULT_TAG) else None
 
 
-def _is_of(registry: str, name: str, repository: Address) -> bool:
+def _is_registry_of(registry: str, name: str, repository: Address) -> bool:
     """Whether a registry, under any of its names, is that of the repository's account and Region."""
     host = _ECR_HOST.fullmatch(registry.lower())
     return host is not None and (host[1], host[2], name) == (repository.account, repository.region, repository.name)
@@ -168,14 +168,14 @@ class ImagesInUse:
             digest: [user for user, service in users.items() if service in services]
             for digest, users in self.users.items()
         }
-        return [f"{self._shown(digest)} by {_some(users)}" for digest, users in of_these.items() if users]
+        return [f"{self._shown(digest)} by {_first_users(users)}" for digest, users in of_these.items() if users]
 
     def _shown(self, digest: str) -> str:
         tag = self.tags.get(digest)
         return f"{_cut(tag, _LONGEST_TAG_SHOWN)} ({digest[:19]})" if tag else digest[:19]
 
 
-def _some(users: Sequence[str]) -> str:
+def _first_users(users: Sequence[str]) -> str:
     more = len(users) - _MOST_USERS_NAMED
     shown = ", ".join(_cut(each, _LONGEST_USER_SHOWN) for each in users[:_MOST_USERS_NAMED])
     return shown + (f" and {more:,} more" if more > 0 else "")

@@ -39,9 +39,9 @@ def same_lifecycle_policy(one: str | None, other: str | None) -> bool:
 def names_principals(text: str) -> bool:
     """Whether a repository policy names an account, a role or a user. IAM may not know a new one everywhere yet."""
     policy = _parsed(text)
-    statements = _as_list(policy.get("Statement", [])) if policy else []
+    statements = as_list(policy.get("Statement", [])) if policy else []
     principals = [each.get(key) for each in statements if isinstance(each, dict) for key in _PRINCIPALS]
-    named = [_as_list(each.get("AWS", [])) for each in principals if isinstance(each, dict)]
+    named = [as_list(each.get("AWS", [])) for each in principals if isinstance(each, dict)]
     return any(name != "*" for names in named for name in names)
 
 
@@ -63,7 +63,7 @@ def _parsed(text: str) -> dict[str, Any] | None:
 
 
 def _access_meaning(policy: dict[str, Any]) -> dict[str, Any]:
-    statements = [_statement(each) for each in _as_list(policy.get("Statement", []))]
+    statements = [_statement(each) for each in as_list(policy.get("Statement", []))]
     return {"Version": _DEFAULT_VERSION, **policy, "Statement": sorted(statements, key=_sort_key)}
 
 
@@ -109,11 +109,12 @@ def _lifecycle_rule(rule: Any) -> Any:
 
 def _unordered(values: Any, normal: Callable[[Any], Any] = lambda value: value) -> list[Any]:
     """A value or a list as a list in which order and repetition do not matter."""
-    normalised = {_sort_key(normal(each)): normal(each) for each in _as_list(values)}
+    normalised = {_sort_key(normal(each)): normal(each) for each in as_list(values)}
     return [normalised[key] for key in sorted(normalised)]
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """A list as it is; anything else as the one element of a list, which is what it means in a policy."""
     return value if isinstance(value, list) else [value]
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .policy_meaning import as_list
+
 SID = "AwstutFreezeOnDelete"
 LONGEST_POLICY = 10_240  # characters: policyText of SetRepositoryPolicy, https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
 PUSH_ACTIONS = (
@@ -29,11 +31,11 @@ def add_to(text: str | None) -> str:
 
     Raises ValueError, with the reason in words, where it cannot be added.
     """
-    policy = _parsed(text) if text is not None else {"Version": "2012-10-17", "Statement": []}
+    policy = _parsed_without_loss(text) if text is not None else {"Version": "2012-10-17", "Statement": []}
     statements = policy.get("Statement") if policy else None
     if policy is None or not (_is_list_of_objects(statements) or isinstance(statements, dict)):
         raise ValueError("its repository policy cannot be read")
-    ours, others = deny_pushes(SID), _others(_as_list(statements))
+    ours, others = deny_pushes(SID), _others(as_list(statements))
     merged = [ours, *others] if _was_without_list(statements) else [*others, ours]
     found = _text({**policy, "Statement": merged}, text)
     if len(found) > LONGEST_POLICY:
@@ -48,11 +50,11 @@ def remove_from(text: str | None) -> str | None:
 
     The same string where the push block isn't there, or where the policy cannot be read.
     """
-    policy = _parsed(text) if text is not None else None
+    policy = _parsed_without_loss(text) if text is not None else None
     statements = policy.get("Statement") if policy else None
-    if policy is None or not any(map(_is_ours, _as_list(statements))):
+    if policy is None or not any(map(_is_ours, as_list(statements))):
         return text
-    others = _others(_as_list(statements))
+    others = _others(as_list(statements))
     if not others:
         return None
     return _text({**policy, "Statement": others[0] if _was_without_list(statements) else others}, text)
@@ -60,8 +62,8 @@ def remove_from(text: str | None) -> str | None:
 
 def is_in(text: str | None) -> bool:
     """Whether the push block is in a policy, and says what it has to."""
-    policy = _parsed(text) if text is not None else None
-    ours = [each for each in _as_list(policy.get("Statement") if policy else None) if _is_ours(each)]
+    policy = _parsed_without_loss(text) if text is not None else None
+    ours = [each for each in as_list(policy.get("Statement") if policy else None) if _is_ours(each)]
     return len(ours) == 1 and _meaning(ours[0]) == _meaning(deny_pushes(SID))
 
 
@@ -75,7 +77,7 @@ def _meaning(statement: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _parsed(text: str) -> dict[str, Any] | None:
+def _parsed_without_loss(text: str) -> dict[str, Any] | None:
     """The policy; None if it could not be written again as it was read."""
     try:
         value = json.loads(text, object_pairs_hook=_without_duplicates)
@@ -104,10 +106,6 @@ def _was_without_list(statements: Any) -> bool:
 
 def _is_list_of_objects(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, dict) for each in value)
-
-
-def _as_list(statements: Any) -> list[Any]:
-    return statements if isinstance(statements, list) else [statements]
 
 
 def _others(statements: list[Any]) -> list[Any]:

@@ -122,7 +122,7 @@ def _complete(
     """Write results of what is gone, and the summary. False if no intent has lines, or one is another repository's."""
     late, sample = Part(), None
     for _, records in each.report.records(each.written.intents):
-        if any(not _is_of(record, identity) for record in records):
+        if any(not _is_of_repository(record, identity) for record in records):
             return False
         sample = sample or next(iter(records), None)
         for record in each.found.add_intent(records, gone_since, known):
@@ -142,7 +142,7 @@ def _complete(
     return True
 
 
-def _is_of(record: Record, identity: Identity) -> bool:
+def _is_of_repository(record: Record, identity: Identity) -> bool:
     created = record.get("repositoryCreatedAt")
     if not isinstance(created, str) or record.get("createRequest") != identity.request:
         return False

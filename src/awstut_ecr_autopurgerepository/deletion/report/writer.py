@@ -284,7 +284,7 @@ class Report:
             code = handler_code(error)
             if code is HandlerErrorCode.GeneralServiceException:
                 code = HandlerErrorCode.InvalidRequest
-            raise ReportError(code, _in_words(error, self.place, self._bucket["ExpectedBucketOwner"])) from error
+            raise ReportError(code, _why_not_written(error, self.place, self._bucket["ExpectedBucketOwner"])) from error
 
 
 def _lines_in(name: str) -> int:
@@ -293,7 +293,7 @@ def _lines_in(name: str) -> int:
     return int(number) if number.isdigit() else 0
 
 
-def _in_words(error: Exception, place: ReportPlace, owner: str) -> str:
+def _why_not_written(error: Exception, place: ReportPlace, owner: str) -> str:
     """Why the report cannot be written, in words."""
     if service_code(error) == "NoSuchBucket":
         return messages.no_bucket(place.bucket)

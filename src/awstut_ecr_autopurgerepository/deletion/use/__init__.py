@@ -122,7 +122,7 @@ class Use:
                 self.state.go_on_at([])
                 yield from self._from(walk, [])
         except AWS_ERRORS as error:
-            raise CannotTellError(_in_words(service, error)) from error
+            raise CannotTellError(_why_not_asked(service, error)) from error
 
     def _from(self, walk: Walk, place: list[str]) -> Iterator[Page]:
         for page in walk.pages(place):
@@ -161,10 +161,10 @@ class Use:
         if self.pacer.clock.time() - (self.state.waiting_since or 0) < MOST_SILENT_SECONDS:
             raise OutOfTimeError
         errors = [each.last_error for each in self._pacers if each.last_error]
-        found.unchecked[service] = _in_words(service, errors[-1]) if errors else messages.use_not_answered(service)
+        found.unchecked[service] = _why_not_asked(service, errors[-1]) if errors else messages.use_not_answered(service)
 
 
-def _in_words(service: str, error: Exception) -> str:
+def _why_not_asked(service: str, error: Exception) -> str:
     """Why a service could not be asked."""
     said = service_message(error).rstrip(".")
     if not isinstance(error, ClientError) or handler_code(error) is not HandlerErrorCode.AccessDenied:
